@@ -1,0 +1,214 @@
+#include "base/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static int
+posix_send(void *ctx, int fd, const void *msg, size_t len)
+{
+	(void)ctx;
+	ssize_t n;
+	do {
+		n = send(fd, msg, len, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ENOBUFS ? SLK_AGAIN : slk_status_from_errno(errno);
+	return (size_t)n == len ? SLK_OK : SLK_IO; /* SEQPACKET sends whole messages or none */
+}
+
+/* Close every descriptor that came along: nobody here asked for any. */
+static int
+close_descriptors(struct msghdr *msg)
+{
+	int closed = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			close(fd);
+			closed++;
+		}
+	}
+	return closed;
+}
+
+static int
+posix_recv(void *ctx, int fd, void *buf, size_t cap, size_t *out_len)
+{
+	(void)ctx;
+	union {
+		char room[CMSG_SPACE(sizeof(int) * 8)];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {buf, cap};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control)};
+	ssize_t n;
+	do {
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return slk_status_from_errno(errno);
+	int descriptors = close_descriptors(&msg);
+	if (descriptors > 0 || (msg.msg_flags & MSG_CTRUNC) != 0)
+		return SLK_MALFORMED;
+	if ((msg.msg_flags & MSG_TRUNC) != 0)
+		return SLK_TOO_LARGE;
+	if (n == 0)
+		return SLK_CLOSED;
+	*out_len = (size_t)n;
+	return SLK_OK;
+}
+
+static int
+posix_wait_readable(void *ctx, int fd, uint64_t mono_deadline_ns)
+{
+	(void)ctx;
+	for (;;) {
+		struct timespec left;
+		struct timespec *timeout = NULL;
+		if (mono_deadline_ns != 0) {
+			uint64_t now = slk_mono_ns(slk_clock_system());
+			uint64_t ns = now < mono_deadline_ns ? mono_deadline_ns - now : 0;
+			left.tv_sec = (time_t)(ns / SLK_NS_PER_S);
+			left.tv_nsec = (long)(ns % SLK_NS_PER_S);
+			timeout = &left;
+		}
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		int n = ppoll(&p, 1, timeout, NULL);
+		if (n > 0)
+			return SLK_OK;
+		if (n == 0)
+			return SLK_TIMEOUT;
+		if (errno != EINTR)
+			return slk_status_from_errno(errno);
+	}
+}
+
+const struct slk_sock_ops *
+slk_sock_posix(void)
+{
+	static const struct slk_sock_ops posix_ops = {
+		.send = posix_send, .recv = posix_recv, .wait_readable = posix_wait_readable};
+
+	return &posix_ops;
+}
+
+static int
+address(const char *path, struct sockaddr_un *out, struct slk_error *err)
+{
+	memset(out, 0, sizeof(*out));
+	out->sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(out->sun_path))
+		return slk_fail(err, SLK_TOO_LARGE, "socket path %s is longer than %zu bytes", path,
+			sizeof(out->sun_path) - 1);
+	strcpy(out->sun_path, path);
+	return SLK_OK;
+}
+
+static int
+remove_stale(const char *path, const struct sockaddr_un *addr, struct slk_error *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? SLK_OK : slk_fail_errno(err, "cannot look at socket %s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return slk_fail(err, SLK_EXISTS, "%s is there and is not a socket", path);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return slk_fail_errno(err, "cannot make a socket");
+	int rc = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
+	int saved = errno;
+	close(fd);
+	if (rc == 0)
+		return slk_fail(err, SLK_EXISTS, "another process already listens on %s", path);
+	errno = saved;
+	if (saved != ECONNREFUSED)
+		return slk_fail_errno(err, "cannot tell whether socket %s is in use", path);
+	if (unlink(path) != 0)
+		return slk_fail_errno(err, "cannot remove the stale socket %s", path);
+	return SLK_OK;
+}
+
+int
+slk_sock_listen(const char *path, unsigned mode, int *out_fd, struct slk_error *err)
+{
+	struct sockaddr_un addr;
+	int rc = address(path, &addr, err);
+	if (rc != SLK_OK)
+		return rc;
+	rc = remove_stale(path, &addr, err);
+	if (rc != SLK_OK)
+		return rc;
+
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return slk_fail_errno(err, "cannot make a socket");
+	/* The mode is set before listen(), so that nobody can connect through a wider one. */
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
+		rc = slk_fail_errno(err, "cannot bind %s", path);
+	else if (chmod(path, mode) != 0)
+		rc = slk_fail_errno(err, "cannot set the mode of %s", path);
+	else if (listen(fd, 128) != 0)
+		rc = slk_fail_errno(err, "cannot listen on %s", path);
+	if (rc != SLK_OK) {
+		close(fd);
+		return rc;
+	}
+	*out_fd = fd;
+	return SLK_OK;
+}
+
+int
+slk_sock_accept(int listen_fd, int *out_fd, struct slk_peer *out_peer)
+{
+	int fd;
+	do {
+		fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	} while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+	if (fd < 0)
+		return slk_status_from_errno(errno);
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0) {
+		int rc = slk_status_from_errno(errno);
+		close(fd);
+		return rc;
+	}
+	*out_peer = (struct slk_peer){cred.uid, cred.gid, cred.pid};
+	*out_fd = fd;
+	return SLK_OK;
+}
+
+int
+slk_sock_connect(const char *path, int *out_fd, struct slk_error *err)
+{
+	struct sockaddr_un addr;
+	int rc = address(path, &addr, err);
+	if (rc != SLK_OK)
+		return rc;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return slk_fail_errno(err, "cannot make a socket");
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
+		rc = slk_fail_errno(err, "cannot connect to %s", path);
+		close(fd);
+		return rc;
+	}
+	*out_fd = fd;
+	return SLK_OK;
+}
