@@ -1,0 +1,139 @@
+/* The journal: an append-only, sealed log of one or more lanes in one directory. Writer's side.
+ *
+ * A lane is one worker x one journal directory: one open file, one epoch per stream, one flush per group commit. The
+ * worker (one thread) stages records, seals them as blocks into the lane's group buffer with jnl_lane_append(), and
+ * hands the group over with jnl_lane_submit(); the lane's own thread (jnl_lane_run(), or a test that turns
+ * jnl_lane_turn() by hand) writes it, flushes it, moves the durable watermark and prepares the next file. Groups overlap:
+ * group k + 1 is written while group k is flushed; a flush covers only writes whose completions were reaped before it
+ * was submitted. File layout: docs/FORMATS.md. Readers: journal/reader.h.
+ *
+ *     worker:  append* -> submit -> ... poll jnl_lane_durable(): everything up to that position is acknowledged
+ *
+ * Positions (lsn) are lane-wide byte counts that only grow while the journal is open; they are not stored.
+ * A failed flush or write is fatal for the directory: jnl_lane_status() becomes SLK_DISK_FAILED (SLK_DISK_FULL when
+ * there was no room: it clears when room is back) and nothing is ever acknowledged again until a restart has recovered.
+ */
+#ifndef SLK_JOURNAL_JOURNAL_H
+#define SLK_JOURNAL_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/status.h"
+#include "format/context.h"
+#include "format/record.h"
+#include "seal/epoch.h"
+#include "seal/seal.h"
+
+#define JNL_BLOCK_PLAIN_MAX (1u << 21) /* plaintext bytes of one block */
+
+struct jnl_config {
+	const char *dir;      /* must exist, owned by the caller's uid, not world-writable */
+	unsigned lane_count;  /* 1..64 */
+	uint64_t file_bytes;  /* capacity of a lane file; multiple of 1 MiB; 0: 64 MiB */
+	uint32_t group_bytes; /* a group buffer; multiple of 4 KiB; 0: 2 MiB */
+	uint32_t group_count; /* buffers per lane, 2..16; 0: 4 */
+	uint32_t block_bytes; /* plaintext at which a block is full; 0: 64 KiB. A larger single record gets its own block */
+	uint64_t reserve_bytes; /* free space below which appends answer SLK_DISK_FULL; 0: 4 files */
+	const char *io;       /* "auto" (NULL), "uring", "sync" */
+	bool direct;          /* O_DIRECT where the file system has it */
+	const struct slk_fs *fs;       /* NULL: slk_fs_posix() */
+	const struct slk_clock *clock; /* NULL: slk_clock_system() */
+	const struct jnl_io *sim_io;   /* asynchronous I/O of a simulator (journal/io.h); NULL: by io */
+};
+
+/* What recovery found, for the log and for tests. */
+struct jnl_recovery {
+	uint64_t files;           /* lane files seen */
+	uint64_t files_unclosed;  /* without a footer: scanned */
+	uint64_t blocks_scanned;
+	uint64_t torn_files;      /* with a torn tail: kept aside as NAME.torn-OFFSET, never deleted */
+	uint64_t torn_bytes;
+	uint64_t corrupt_blocks;  /* damage below the highest position known durable: reported as loss */
+	uint64_t corrupt_bytes;
+};
+
+struct jnl;
+struct jnl_lane;
+
+/* Lock the directory (SLK_EXISTS if another process holds it), recover it, open a fresh file per lane. Ends all earlier
+ * epochs. Fails with a sentence if the directory is not writable, not ours, or its disk is full. Corruption is reported
+ * in *out_report and does not prevent the start. */
+MUST_USE int jnl_open(const struct jnl_config *config, struct jnl **out_journal, struct jnl_recovery *out_report,
+	struct slk_error *err);
+/* Close after every lane's thread has ended (see jnl_lane_close()); NULL allowed. */
+void jnl_close(struct jnl *journal);
+
+struct jnl_lane *jnl_lane(struct jnl *journal, unsigned index);
+
+/* --- worker's side; thread: the lane's worker --- */
+
+/* Begin an epoch: derive, write its key block, keep it alive over rolls. data_key is borrowed until return.
+ * wrapped and key_arn are stored in the key block. *out_epoch is owned by the lane; end it with jnl_lane_epoch_end().
+ * SLK_AGAIN if no buffer is free just now, SLK_DISK_FAILED, SLK_DISK_FULL, SLK_NO_MEMORY. */
+struct jnl_epoch_params {
+	uint64_t stream_id;
+	const char *stream_arn;
+	const char *key_arn;
+	const struct fmt_context *context;
+	struct slk_span wrapped;
+	const struct slk_secret *data_key;
+	uint64_t max_blocks; /* 0: the hard maximum */
+	uint64_t max_bytes;
+};
+MUST_USE int jnl_lane_epoch_begin(struct jnl_lane *lane, struct seal_thread *thread, const struct jnl_epoch_params *params,
+	struct seal_epoch **out_epoch);
+/* Wipe the epoch's key. NULL allowed. */
+void jnl_lane_epoch_end(struct jnl_lane *lane, struct seal_epoch *epoch);
+
+/* The next sequence number of a shard: 0 for a new one, otherwise behind whatever recovery found. */
+uint64_t jnl_lane_next_sequence(struct jnl_lane *lane, uint64_t stream_id, uint32_t shard);
+
+/* Seal records as one block of (epoch's stream, shard). Payloads of 512 bytes and more are sealed straight from where
+ * they lie, smaller ones are gathered first. The records' bytes are borrowed until return only.
+ * records: 1..65535, together at most JNL_BLOCK_PLAIN_MAX.
+ * SLK_AGAIN: no buffer is free (back-pressure: keep the records and try again after the lane has moved);
+ * SLK_KEY_EXHAUSTED: begin a new epoch; SLK_DISK_FULL; SLK_DISK_FAILED; SLK_TOO_LARGE. Nothing is written on error. */
+struct jnl_append {
+	uint64_t first_sequence;
+	uint64_t lsn;         /* acknowledged once jnl_lane_durable() >= lsn */
+	uint64_t seal_cycles; /* time-stamp counter around the seal call (gathering included) */
+	uint32_t block_bytes; /* as written */
+};
+MUST_USE int jnl_lane_append(struct jnl_lane *lane, struct seal_thread *thread, struct seal_epoch *epoch, uint32_t shard,
+	const struct fmt_record *records, uint32_t count, struct jnl_append *out_append);
+
+/* True while the lane thread could start writing a group at once. A worker submits then; it never waits for a full
+ * block or group while the disk is idle. */
+bool jnl_lane_ready(const struct jnl_lane *lane);
+/* Pad and hand over what was appended; no-op (SLK_OK) without anything. SLK_AGAIN if the ring is full. */
+int jnl_lane_submit(struct jnl_lane *lane);
+
+uint64_t jnl_lane_durable(const struct jnl_lane *lane);
+/* SLK_OK, SLK_DISK_FULL (clears by itself), SLK_DISK_FAILED (for good). */
+int jnl_lane_status(const struct jnl_lane *lane);
+
+/* Submit the rest, write the footer, ask the lane thread to end after flushing. The worker appends no more. */
+MUST_USE int jnl_lane_close(struct jnl_lane *lane);
+
+/* --- lane thread's side --- */
+
+/* Loop until closed or failed; blocks while there is nothing to do (an eventfd is written by submit only when the
+ * thread sleeps). Returns SLK_OK after a clean close, else the failure. */
+int jnl_lane_run(struct jnl_lane *lane);
+/* One bounded step for tests and the simulator: reap, flush, write, prepare. Returns how much was done, or < 0. */
+int jnl_lane_turn(struct jnl_lane *lane);
+
+/* Counters, readable from any thread. */
+struct jnl_lane_stats {
+	uint64_t blocks, records, plain_bytes, written_bytes, groups, flushes, rolls, epochs;
+	uint64_t flush_ns_last, flush_ns_max;
+	uint64_t durable_lsn, appended_lsn;
+};
+void jnl_lane_stats(const struct jnl_lane *lane, struct jnl_lane_stats *out_stats);
+
+#endif
