@@ -48,7 +48,8 @@ slk_unhex(const char *text, uint8_t *out, size_t len)
 uint32_t
 slk_crc32c(uint32_t crc, const void *in, size_t len)
 {
-	/* ISA-L neither presets nor inverts, takes its length as an int, and does not write to the buffer. */
+	/* ISA-L neither presets nor inverts, takes its length as an int, and does not write to the
+	 * buffer. */
 	uint8_t *ptr = (uint8_t *)(uintptr_t)in;
 
 	crc = ~crc;

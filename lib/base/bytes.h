@@ -1,8 +1,9 @@
 /* Spans and bounded cursors over bytes.
  *
- * A reader or a writer never leaves its span: the first overrun sets a sticky status, every later call is a no-op that
- * yields zero, and the code checks once at the end. All integers are read and written explicitly; le = little-endian
- * (our formats), be = big-endian (networks). Thread: each cursor belongs to one thread.
+ * A reader or a writer never leaves its span: the first overrun sets a sticky status, every later
+ * call is a no-op that yields zero, and the code checks once at the end. All integers are read and
+ * written explicitly; le = little-endian (our formats), be = big-endian (networks). Thread: each
+ * cursor belongs to one thread.
  */
 #ifndef SLK_BASE_BYTES_H
 #define SLK_BASE_BYTES_H
@@ -40,17 +41,17 @@ slk_span_equal(struct slk_span a, struct slk_span b)
 }
 
 /* Unaligned loads and stores: slk_get_le16(p), slk_put_be64(p, v) and so on. */
-#define SLK_BYTES_ORDER(order, bits)                                                               \
-	static inline uint##bits##_t slk_get_##order##bits(const void *p)                          \
-	{                                                                                          \
-		uint##bits##_t v;                                                                  \
-		memcpy(&v, p, sizeof(v));                                                          \
-		return order##bits##toh(v);                                                        \
-	}                                                                                          \
-	static inline void slk_put_##order##bits(void *p, uint##bits##_t v)                        \
-	{                                                                                          \
-		v = hto##order##bits(v);                                                           \
-		memcpy(p, &v, sizeof(v));                                                          \
+#define SLK_BYTES_ORDER(order, bits) \
+	static inline uint##bits##_t slk_get_##order##bits(const void *p) \
+	{ \
+		uint##bits##_t v; \
+		memcpy(&v, p, sizeof(v)); \
+		return order##bits##toh(v); \
+	} \
+	static inline void slk_put_##order##bits(void *p, uint##bits##_t v) \
+	{ \
+		v = hto##order##bits(v); \
+		memcpy(p, &v, sizeof(v)); \
 	}
 SLK_BYTES_ORDER(le, 16)
 SLK_BYTES_ORDER(le, 32)
@@ -105,11 +106,11 @@ slk_read_u8(struct slk_reader *r)
 	return s.ptr != NULL ? s.ptr[0] : 0;
 }
 
-#define SLK_READ_ORDER(order, bits)                                                                \
-	static inline uint##bits##_t slk_read_##order##bits(struct slk_reader *r)                  \
-	{                                                                                          \
-		struct slk_span s = slk_read_span(r, bits / 8);                                    \
-		return s.ptr != NULL ? slk_get_##order##bits(s.ptr) : 0;                           \
+#define SLK_READ_ORDER(order, bits) \
+	static inline uint##bits##_t slk_read_##order##bits(struct slk_reader *r) \
+	{ \
+		struct slk_span s = slk_read_span(r, bits / 8); \
+		return s.ptr != NULL ? slk_get_##order##bits(s.ptr) : 0; \
 	}
 SLK_READ_ORDER(le, 16)
 SLK_READ_ORDER(le, 32)
@@ -177,12 +178,12 @@ slk_write_u8(struct slk_writer *w, uint8_t v)
 	slk_write_bytes(w, &v, 1);
 }
 
-#define SLK_WRITE_ORDER(order, bits)                                                               \
-	static inline void slk_write_##order##bits(struct slk_writer *w, uint##bits##_t v)         \
-	{                                                                                          \
-		uint8_t *p = slk_write_room(w, bits / 8);                                          \
-		if (p != NULL)                                                                     \
-			slk_put_##order##bits(p, v);                                               \
+#define SLK_WRITE_ORDER(order, bits) \
+	static inline void slk_write_##order##bits(struct slk_writer *w, uint##bits##_t v) \
+	{ \
+		uint8_t *p = slk_write_room(w, bits / 8); \
+		if (p != NULL) \
+			slk_put_##order##bits(p, v); \
 	}
 SLK_WRITE_ORDER(le, 16)
 SLK_WRITE_ORDER(le, 32)
@@ -192,13 +193,15 @@ SLK_WRITE_ORDER(be, 32)
 SLK_WRITE_ORDER(be, 64)
 #undef SLK_WRITE_ORDER
 
-/* Lower-case hex of in, terminated, for ids and hashes (never for secrets). out_cap >= 2 * in.len + 1, else "". */
+/* Lower-case hex of in, terminated, for ids and hashes (never for secrets). out_cap >= 2 * in.len +
+ * 1, else "". */
 void slk_hex(struct slk_span in, char *out, size_t out_cap);
 
 /* Parse exactly 2 * len hex digits. SLK_MALFORMED otherwise; *out is untouched on error. */
 MUST_USE int slk_unhex(const char *text, uint8_t *out, size_t len);
 
-/* CRC-32C (Castagnoli, RFC 3720 B.4) of in, continued from crc; start with 0. "123456789" gives 0xe3069283. */
+/* CRC-32C (Castagnoli, RFC 3720 B.4) of in, continued from crc; start with 0. "123456789" gives
+ * 0xe3069283. */
 uint32_t slk_crc32c(uint32_t crc, const void *in, size_t len);
 
 #endif

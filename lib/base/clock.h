@@ -1,4 +1,5 @@
-/* The clock seam. Code that waits, expires or stamps takes a clock, so that a simulator can own the time. */
+/* The clock seam. Code that waits, expires or stamps takes a clock, so that a simulator can own the
+ * time. */
 #ifndef SLK_BASE_CLOCK_H
 #define SLK_BASE_CLOCK_H
 

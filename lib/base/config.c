@@ -34,7 +34,8 @@ gather_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 		return;
 	n = snprintf(g->text + g->len, sizeof(g->text) - g->len, "%s%s", g->len > 0 ? "; " : "", p);
 	if (n > 0)
-		g->len = g->len + (size_t)n < sizeof(g->text) ? g->len + (size_t)n : sizeof(g->text) - 1;
+		g->len = g->len + (size_t)n < sizeof(g->text) ? g->len + (size_t)n
+							      : sizeof(g->text) - 1;
 }
 
 static int
@@ -52,20 +53,71 @@ check_file(const char *path, struct slk_error *err)
 		rc = slk_fail(err, SLK_CONFIG, "configuration %s is not a regular file", path);
 	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		rc = slk_fail(err, SLK_DENIED,
-			"configuration %s is writable by others than its owner; run: chmod go-w %s", path, path);
+			"configuration %s is writable by others than its owner; run: chmod go-w %s",
+			path, path);
 	close(fd);
 	return rc;
+}
+
+/* libcyaml gives the position of the last good value when a key is unknown: look the key itself up.
+ * Returns its line from 1, or 0. */
+static unsigned
+find_key_line(const char *path, const char *key)
+{
+	char line[512];
+	unsigned number = 0;
+	size_t len = strlen(key);
+	FILE *f = fopen(path, "re");
+
+	if (f == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		number++;
+		const char *p = line + strspn(line, " -\t\"'{,");
+		if (strncmp(p, key, len) == 0 && p[len + strspn(p + len, "\"' ")] == ':') {
+			fclose(f);
+			return number;
+		}
+	}
+	fclose(f);
+	return 0;
+}
+
+static int
+refuse(const char *path, cyaml_err_t cerr, const struct gather *g, struct slk_error *err)
+{
+	static const char unexpected[] = "Unexpected key: ";
+	int status = cerr == CYAML_ERR_OOM ? SLK_NO_MEMORY : SLK_CONFIG;
+
+	if (strncmp(g->text, unexpected, sizeof(unexpected) - 1) == 0) {
+		char key[64];
+		snprintf(key, sizeof(key), "%.*s",
+			(int)strcspn(g->text + sizeof(unexpected) - 1, ";"),
+			g->text + sizeof(unexpected) - 1);
+		unsigned line = find_key_line(path, key);
+		if (line > 0)
+			return slk_fail(err, status,
+				"configuration %s, line: %u: unknown key '%s' (%s)", path, line,
+				key,
+				strchr(g->text, ';') != NULL ? strchr(g->text, ';') + 2
+							     : "top level");
+	}
+	return slk_fail(
+		err, status, "configuration %s: %s (%s)", path, cyaml_strerror(cerr), g->text);
 }
 
 static cyaml_config_t
 cyaml_settings(struct gather *g)
 {
-	return (cyaml_config_t){
-		.log_fn = gather_log, .log_ctx = g, .log_level = CYAML_LOG_ERROR, .mem_fn = cyaml_mem};
+	return (cyaml_config_t){.log_fn = gather_log,
+		.log_ctx = g,
+		.log_level = CYAML_LOG_ERROR,
+		.mem_fn = cyaml_mem};
 }
 
 int
-slk_config_load(const char *path, const cyaml_schema_value_t *schema, void **out_data, struct slk_error *err)
+slk_config_load(const char *path, const cyaml_schema_value_t *schema, void **out_data,
+	struct slk_error *err)
 {
 	struct gather g = {.len = 0};
 	cyaml_config_t settings = cyaml_settings(&g);
@@ -76,8 +128,9 @@ slk_config_load(const char *path, const cyaml_schema_value_t *schema, void **out
 		return rc;
 	cyaml_err_t cerr = cyaml_load_file(path, &settings, schema, &data, NULL);
 	if (cerr != CYAML_OK)
-		return slk_fail(err, cerr == CYAML_ERR_OOM ? SLK_NO_MEMORY : SLK_CONFIG,
-			"configuration %s: %s (%s)", path, cyaml_strerror(cerr), g.text);
+		return refuse(path, cerr, &g, err);
+	if (data == NULL) /* an empty document is no error to libcyaml */
+		return slk_fail(err, SLK_CONFIG, "configuration %s is empty", path);
 	*out_data = data;
 	return SLK_OK;
 }

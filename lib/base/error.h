@@ -1,7 +1,8 @@
 /* An error with a sentence, for start-up, configuration and the operator's tools.
  *
- * Hot paths return a bare code. Where a person will read the reason, a function takes a struct slk_error (NULL allowed)
- * and writes one sentence that names what was wrong and, where it can, what to do next. Never holds a secret.
+ * Hot paths return a bare code. Where a person will read the reason, a function takes a struct
+ * slk_error (NULL allowed) and writes one sentence that names what was wrong and, where it can,
+ * what to do next. Never holds a secret.
  */
 #ifndef SLK_BASE_ERROR_H
 #define SLK_BASE_ERROR_H
@@ -13,13 +14,18 @@ struct slk_error {
 	char text[512]; /* always terminated; truncated if longer */
 };
 
-/* Set *err (if not NULL) and return status, so that `return slk_fail(err, SLK_IO, "...")` reads well. */
-int slk_fail(struct slk_error *err, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Set *err (if not NULL) and return status, so that `return slk_fail(err, SLK_IO, "...")` reads
+ * well. */
+int slk_fail(struct slk_error *err, int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Like slk_fail() with status from errno and ": <strerror>" appended. */
-int slk_fail_errno(struct slk_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int slk_fail_errno(struct slk_error *err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
-/* Put "fmt: " in front of the present text and keep the status; returns err->status (SLK_INTERNAL if err is NULL). */
-int slk_fail_prefix(struct slk_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Put "fmt: " in front of the present text and keep the status; returns err->status (SLK_INTERNAL
+ * if err is NULL). */
+int slk_fail_prefix(struct slk_error *err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 #endif

@@ -9,13 +9,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define RETRY_EINTR(expr)                                                                          \
-	({                                                                                         \
-		long rc_;                                                                          \
-		do {                                                                               \
-			rc_ = (long)(expr);                                                        \
-		} while (rc_ < 0 && errno == EINTR);                                               \
-		rc_;                                                                               \
+#define RETRY_EINTR(expr) \
+	({ \
+		long rc_; \
+		do { \
+			rc_ = (long)(expr); \
+		} while (rc_ < 0 && errno == EINTR); \
+		rc_; \
 	})
 
 static int
@@ -53,7 +53,8 @@ static int
 posix_close(void *ctx, int fd)
 {
 	(void)ctx;
-	return result(close(fd)); /* never repeated: on Linux the descriptor is gone even after EINTR */
+	return result(
+		close(fd)); /* never repeated: on Linux the descriptor is gone even after EINTR */
 }
 
 static int
@@ -62,7 +63,8 @@ posix_pread(void *ctx, int fd, void *buf, size_t len, uint64_t pos, size_t *out_
 	(void)ctx;
 	size_t done = 0;
 	while (done < len) {
-		long n = RETRY_EINTR(pread(fd, (char *)buf + done, len - done, (off_t)(pos + done)));
+		long n =
+			RETRY_EINTR(pread(fd, (char *)buf + done, len - done, (off_t)(pos + done)));
 		if (n < 0)
 			return slk_status_from_errno(errno);
 		if (n == 0)
@@ -79,7 +81,8 @@ posix_pwrite(void *ctx, int fd, const void *buf, size_t len, uint64_t pos)
 	(void)ctx;
 	size_t done = 0;
 	while (done < len) {
-		long n = RETRY_EINTR(pwrite(fd, (const char *)buf + done, len - done, (off_t)(pos + done)));
+		long n = RETRY_EINTR(
+			pwrite(fd, (const char *)buf + done, len - done, (off_t)(pos + done)));
 		if (n < 0)
 			return slk_status_from_errno(errno);
 		if (n == 0)
@@ -93,7 +96,8 @@ static int
 posix_datasync(void *ctx, int fd)
 {
 	(void)ctx;
-	return result(fdatasync(fd)); /* EINTR is an error here: a flush is never repeated and believed */
+	return result(
+		fdatasync(fd)); /* EINTR is an error here: a flush is never repeated and believed */
 }
 
 static int

@@ -1,6 +1,7 @@
-/* Log-linear histogram of unsigned values (latencies in ns or cycles): fixed size, no allocation, relative error below
- * 1/64. A value v falls into one of 64 equal buckets of its power of two. Thread: one writer; readers may copy a
- * snapshot at any time and get counts that are each whole. */
+/* Log-linear histogram of unsigned values (latencies in ns or cycles): fixed size, no allocation,
+ * relative error below 1/64. A value v falls into one of 64 equal buckets of its power of two.
+ * Thread: one writer; readers may copy a snapshot at any time and get counts that are each whole.
+ */
 #ifndef SLK_BASE_HIST_H
 #define SLK_BASE_HIST_H
 
@@ -20,7 +21,8 @@ struct slk_hist {
 void slk_hist_init(struct slk_hist *h);
 void slk_hist_add(struct slk_hist *h, uint64_t value, uint64_t times);
 void slk_hist_merge(struct slk_hist *into, const struct slk_hist *from);
-/* The upper edge of the bucket that holds the q-quantile, 0 <= q <= 1, never above max; 0 while empty. */
+/* The upper edge of the bucket that holds the q-quantile, 0 <= q <= 1, never above max; 0 while
+ * empty. */
 uint64_t slk_hist_quantile(const struct slk_hist *h, double q);
 
 #endif

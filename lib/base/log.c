@@ -166,7 +166,8 @@ slk_log_parse_level(const char *text, enum slk_log_level *out_level)
 }
 
 void
-slk_log_write(enum slk_log_level level, const char *msg, const struct slk_log_field *fields, size_t count)
+slk_log_write(
+	enum slk_log_level level, const char *msg, const struct slk_log_field *fields, size_t count)
 {
 	static const char *const names[] = {"debug", "info", "warn", "error"};
 
@@ -189,7 +190,8 @@ slk_log_write(enum slk_log_level level, const char *msg, const struct slk_log_fi
 	for (size_t i = 0; i < count; i++)
 		put_field(&l, &fields[i]);
 	l.text[l.len++] = '\n';
-	/* One write per line keeps lines of several threads whole; a log that cannot be written has nowhere to say so. */
+	/* One write per line keeps lines of several threads whole; a log that cannot be written has
+	 * nowhere to say so. */
 	ssize_t rc = write(log_fd, l.text, l.len);
 	(void)rc;
 }

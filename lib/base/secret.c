@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SECRET_MAX 65536u
@@ -19,6 +20,13 @@ struct slk_secret {
 	size_t map_len;
 	size_t data_len;
 };
+
+/* By system call: AddressSanitizer replaces mlock() by a function that does nothing. */
+static int
+lock_pages(void *ptr, size_t len)
+{
+	return (int)syscall(SYS_mlock, ptr, len);
+}
 
 int
 slk_secret_new(size_t len, struct slk_secret **out_secret)
@@ -42,14 +50,15 @@ slk_secret_new(size_t len, struct slk_secret **out_secret)
 	uint8_t *data = (uint8_t *)s->map + page;
 	if (mprotect(data, data_len, PROT_READ | PROT_WRITE) != 0 ||
 		madvise(data, data_len, MADV_DONTDUMP) != 0 ||
-		madvise(data, data_len, MADV_WIPEONFORK) != 0 || mlock(data, data_len) != 0) {
+		madvise(data, data_len, MADV_WIPEONFORK) != 0 || lock_pages(data, data_len) != 0) {
 		int saved = errno;
 		munmap(s->map, s->map_len);
 		free(s);
 		errno = saved;
 		return SLK_NO_MEMORY;
 	}
-	/* The secret ends within 63 bytes of the upper guard page, at a cache line: an overrun soon faults. */
+	/* The secret ends within 63 bytes of the upper guard page, at a cache line: an overrun soon
+	 * faults. */
 	s->bytes = data + (data_len - len) / 64 * 64;
 	*out_secret = s;
 	return SLK_OK;

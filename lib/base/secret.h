@@ -1,9 +1,10 @@
 /* Memory for keys and PINs.
  *
- * A secret lives in pages of its own: locked (mlock), left out of core dumps (MADV_DONTDUMP), wiped in a forked child
- * (MADV_WIPEONFORK), between two guard pages, and wiped before it is given back. If the pages cannot be locked the
- * secret is refused (SLK_NO_MEMORY), never kept in swappable memory. Nothing in lib/base/log.h accepts one.
- * Thread: a secret may be read by several threads; it is freed by one, when no other uses it.
+ * A secret lives in pages of its own: locked (mlock), left out of core dumps (MADV_DONTDUMP), wiped
+ * in a forked child (MADV_WIPEONFORK), between two guard pages, and wiped before it is given back.
+ * If the pages cannot be locked the secret is refused (SLK_NO_MEMORY), never kept in swappable
+ * memory. Nothing in lib/base/log.h accepts one. Thread: a secret may be read by several threads;
+ * it is freed by one, when no other uses it.
  */
 #ifndef SLK_BASE_SECRET_H
 #define SLK_BASE_SECRET_H
@@ -17,13 +18,15 @@
 
 struct slk_secret;
 
-/* len: 1..65536 bytes, zeroed. SLK_INVALID, SLK_NO_MEMORY (errno tells whether the memlock limit was the cause). */
+/* len: 1..65536 bytes, zeroed. SLK_INVALID, SLK_NO_MEMORY (errno tells whether the memlock limit
+ * was the cause). */
 MUST_USE int slk_secret_new(size_t len, struct slk_secret **out_secret);
 
 /* A new secret with a copy of bytes; the caller still has to wipe its own. */
 MUST_USE int slk_secret_from(const void *bytes, size_t len, struct slk_secret **out_secret);
 
-/* Read a small file (a PIN) into a secret; one trailing newline is dropped. The descriptor stays the caller's. */
+/* Read a small file (a PIN) into a secret; one trailing newline is dropped. The descriptor stays
+ * the caller's. */
 MUST_USE int slk_secret_from_fd(int fd, size_t max_len, struct slk_secret **out_secret);
 
 /* Wipe and give back. NULL is allowed. */
@@ -39,10 +42,12 @@ void slk_wipe(void *ptr, size_t len);
 /* Constant-time comparison of len bytes. */
 bool slk_equal_ct(const void *a, const void *b, size_t len);
 
-/* Random bytes for ids, salts and jitter from the kernel (getrandom). Keys are drawn by the HSM, not by this. */
+/* Random bytes for ids, salts and jitter from the kernel (getrandom). Keys are drawn by the HSM,
+ * not by this. */
 MUST_USE int slk_random(void *out, size_t len);
 
-/* Harden the calling process: undumpable, no core, no new privileges, umask 077. SLK_SYSTEM with a sentence. */
+/* Harden the calling process: undumpable, no core, no new privileges, umask 077. SLK_SYSTEM with a
+ * sentence. */
 MUST_USE int slk_process_harden(struct slk_error *err);
 
 #endif

@@ -54,8 +54,10 @@ posix_recv(void *ctx, int fd, void *buf, size_t cap, size_t *out_len)
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = {buf, cap};
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control)};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control)};
 	ssize_t n;
 	do {
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
@@ -125,7 +127,8 @@ remove_stale(const char *path, const struct sockaddr_un *addr, struct slk_error 
 	struct stat st;
 
 	if (lstat(path, &st) != 0)
-		return errno == ENOENT ? SLK_OK : slk_fail_errno(err, "cannot look at socket %s", path);
+		return errno == ENOENT ? SLK_OK
+				       : slk_fail_errno(err, "cannot look at socket %s", path);
 	if (!S_ISSOCK(st.st_mode))
 		return slk_fail(err, SLK_EXISTS, "%s is there and is not a socket", path);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);

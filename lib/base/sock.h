@@ -1,7 +1,8 @@
 /* The socket seam: SOCK_SEQPACKET unix sockets, one message per call, with peer credentials.
  *
- * kmsd's RPC, the worker's socketpair and ingestd's put socket use these. Messages never carry descriptors: any that
- * arrive are closed and the message is refused (SLK_MALFORMED). Thread: one sender and one receiver per descriptor.
+ * kmsd's RPC, the worker's socketpair and ingestd's put socket use these. Messages never carry
+ * descriptors: any that arrive are closed and the message is refused (SLK_MALFORMED). Thread: one
+ * sender and one receiver per descriptor.
  */
 #ifndef SLK_BASE_SOCK_H
 #define SLK_BASE_SOCK_H
@@ -21,12 +22,14 @@ struct slk_peer {
 };
 
 struct slk_sock_ops {
-	/* Send one message whole. SLK_AGAIN if a non-blocking socket is full, SLK_CLOSED, SLK_TOO_LARGE. */
+	/* Send one message whole. SLK_AGAIN if a non-blocking socket is full, SLK_CLOSED,
+	 * SLK_TOO_LARGE. */
 	int (*send)(void *ctx, int fd, const void *msg, size_t len);
-	/* Receive one message. SLK_AGAIN if none, SLK_CLOSED at the end, SLK_TOO_LARGE if it did not fit (it is lost),
-	 * SLK_MALFORMED if it carried descriptors. */
+	/* Receive one message. SLK_AGAIN if none, SLK_CLOSED at the end, SLK_TOO_LARGE if it did
+	 * not fit (it is lost), SLK_MALFORMED if it carried descriptors. */
 	int (*recv)(void *ctx, int fd, void *buf, size_t cap, size_t *out_len);
-	/* Wait until fd is readable or mono_deadline_ns (0 = for ever) passes: SLK_OK or SLK_TIMEOUT. */
+	/* Wait until fd is readable or mono_deadline_ns (0 = for ever) passes: SLK_OK or
+	 * SLK_TIMEOUT. */
 	int (*wait_readable)(void *ctx, int fd, uint64_t mono_deadline_ns);
 	void *ctx;
 };
@@ -34,14 +37,17 @@ struct slk_sock_ops {
 /* The real one. Static storage. */
 const struct slk_sock_ops *slk_sock_posix(void);
 
-/* Listen at path: close-on-exec, non-blocking, mode bits as given. A stale socket file is removed only after a connect
- * proved that nobody answers; if somebody does: SLK_EXISTS. path must fit sockaddr_un (107 bytes): SLK_TOO_LARGE. */
+/* Listen at path: close-on-exec, non-blocking, mode bits as given. A stale socket file is removed
+ * only after a connect proved that nobody answers; if somebody does: SLK_EXISTS. path must fit
+ * sockaddr_un (107 bytes): SLK_TOO_LARGE. */
 MUST_USE int slk_sock_listen(const char *path, unsigned mode, int *out_fd, struct slk_error *err);
 
-/* Accept one connection, non-blocking, with its credentials (SO_PEERCRED). SLK_AGAIN if none waits. */
+/* Accept one connection, non-blocking, with its credentials (SO_PEERCRED). SLK_AGAIN if none waits.
+ */
 MUST_USE int slk_sock_accept(int listen_fd, int *out_fd, struct slk_peer *out_peer);
 
-/* Connect. SLK_UNAVAILABLE if nobody listens, SLK_NOT_FOUND if there is no socket, SLK_DENIED by its mode. */
+/* Connect. SLK_UNAVAILABLE if nobody listens, SLK_NOT_FOUND if there is no socket, SLK_DENIED by
+ * its mode. */
 MUST_USE int slk_sock_connect(const char *path, int *out_fd, struct slk_error *err);
 
 #endif
