@@ -61,7 +61,9 @@ function(slk_test name label)
 	target_link_libraries(${name} PRIVATE ${T_LIBS} PkgConfig::CMOCKA slk_flags)
 	set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 	add_test(NAME ${label}/${name} COMMAND ${name})
-	set_tests_properties(${label}/${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77 TIMEOUT ${T_TIMEOUT})
+	# Used only when CMOCKA_MESSAGE_OUTPUT=XML asks for it, as tests/run does.
+	set_tests_properties(${label}/${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77 TIMEOUT ${T_TIMEOUT}
+		ENVIRONMENT "CMOCKA_XML_FILE=${PROJECT_BINARY_DIR}/test-results/${name}-%g.xml")
 endfunction()
 
 # slk_script_test(NAME LABEL SCRIPT [TIMEOUT n]): a script that prints "N passed, N failed, N skipped" as its last line.
