@@ -29,7 +29,8 @@
 #include "seal/epoch.h"
 #include "seal/seal.h"
 
-#define JNL_BLOCK_PLAIN_MAX (1u << 21) /* plaintext bytes of one block */
+#define JNL_BLOCK_PLAIN_MAX ((1u << 21) - 16384u) /* plaintext bytes of one block, tables included */
+#define JNL_BLOCK_RECORDS_MAX 4096u               /* records of one block */
 
 struct jnl_config {
 	const char *dir;      /* must exist, owned by the caller's uid, not world-writable */
@@ -43,7 +44,8 @@ struct jnl_config {
 	bool direct;          /* O_DIRECT where the file system has it */
 	const struct slk_fs *fs;       /* NULL: slk_fs_posix() */
 	const struct slk_clock *clock; /* NULL: slk_clock_system() */
-	const struct jnl_io *sim_io;   /* asynchronous I/O of a simulator (journal/io.h); NULL: by io */
+	const struct jnl_io *sim_io;   /* asynchronous I/O of a simulator (journal/io.h); NULL: by io. With it, descriptors
+					* are the simulator's: no lock is taken and nothing is mapped */
 };
 
 /* What recovery found, for the log and for tests. */
@@ -65,16 +67,25 @@ struct jnl_lane;
  * in *out_report and does not prevent the start. */
 MUST_USE int jnl_open(const struct jnl_config *config, struct jnl **out_journal, struct jnl_recovery *out_report,
 	struct slk_error *err);
-/* Close after every lane's thread has ended (see jnl_lane_close()); NULL allowed. */
+/* Close after every lane's thread has ended (see jnl_lane_close()); NULL allowed. A lane that was not closed is left as
+ * a crash would leave it, for recovery to close. */
 void jnl_close(struct jnl *journal);
+
+/* Take a closed lane file out of service and keep it as a spare: its place is used again for a later file, and what it
+ * held is overwritten then. For retention, once every stream in it has expired. SLK_NOT_FOUND; SLK_INVALID_STATE while it
+ * is open or while a later shard table of its lane is not yet durable (sequence numbers would be forgotten); SLK_IO.
+ * Thread: any. */
+MUST_USE int jnl_retire(struct jnl *journal, uint64_t file_id, struct slk_error *err);
 
 struct jnl_lane *jnl_lane(struct jnl *journal, unsigned index);
 
 /* --- worker's side; thread: the lane's worker --- */
 
-/* Begin an epoch: derive, write its key block, keep it alive over rolls. data_key is borrowed until return.
- * wrapped and key_arn are stored in the key block. *out_epoch is owned by the lane; end it with jnl_lane_epoch_end().
- * SLK_AGAIN if no buffer is free just now, SLK_DISK_FAILED, SLK_DISK_FULL, SLK_NO_MEMORY. */
+/* Begin an epoch: derive its key, prepare its key block, keep it alive over rolls. data_key is borrowed until return.
+ * wrapped and key_arn are stored in the key block, which is written before the epoch's first data block in each file.
+ * *out_epoch is owned by the lane; end it with jnl_lane_epoch_end(). Writes nothing yet, so an idle stream costs no block.
+ * SLK_TOO_LARGE (a key block of more than 32 KiB), SLK_LIMIT (2^24 epochs in one file), SLK_DISK_FAILED, SLK_NO_MEMORY,
+ * and what seal_epoch_new() returns. */
 struct jnl_epoch_params {
 	uint64_t stream_id;
 	const char *stream_arn;
@@ -95,9 +106,11 @@ uint64_t jnl_lane_next_sequence(struct jnl_lane *lane, uint64_t stream_id, uint3
 
 /* Seal records as one block of (epoch's stream, shard). Payloads of 512 bytes and more are sealed straight from where
  * they lie, smaller ones are gathered first. The records' bytes are borrowed until return only.
- * records: 1..65535, together at most JNL_BLOCK_PLAIN_MAX.
+ * count: 1..JNL_BLOCK_RECORDS_MAX; records and their table (24 bytes each) together at most JNL_BLOCK_PLAIN_MAX and what
+ * fits into a group buffer.
  * SLK_AGAIN: no buffer is free (back-pressure: keep the records and try again after the lane has moved);
- * SLK_KEY_EXHAUSTED: begin a new epoch; SLK_DISK_FULL; SLK_DISK_FAILED; SLK_TOO_LARGE. Nothing is written on error. */
+ * SLK_KEY_EXHAUSTED: begin a new epoch; SLK_DISK_FULL; SLK_DISK_FAILED; SLK_TOO_LARGE; SLK_LIMIT (a new shard beyond what a
+ * file's shard table may take: file_bytes / 96 shards). Nothing of the records is written on error. */
 struct jnl_append {
 	uint64_t first_sequence;
 	uint64_t lsn;         /* acknowledged once jnl_lane_durable() >= lsn */
@@ -107,8 +120,9 @@ struct jnl_append {
 MUST_USE int jnl_lane_append(struct jnl_lane *lane, struct seal_thread *thread, struct seal_epoch *epoch, uint32_t shard,
 	const struct fmt_record *records, uint32_t count, struct jnl_append *out_append);
 
-/* True while the lane thread could start writing a group at once. A worker submits then; it never waits for a full
- * block or group while the disk is idle. */
+/* True if what was appended should be handed over now: the disk is idle, or one flush is under way, nothing waits behind
+ * it and the group is worth a write of its own (256 KiB). A worker submits then; it never waits for a full block or
+ * group while the disk is idle. Full groups are handed over by jnl_lane_append() itself. */
 bool jnl_lane_ready(const struct jnl_lane *lane);
 /* Pad and hand over what was appended; no-op (SLK_OK) without anything. SLK_AGAIN if the ring is full. */
 int jnl_lane_submit(struct jnl_lane *lane);
@@ -117,15 +131,18 @@ uint64_t jnl_lane_durable(const struct jnl_lane *lane);
 /* SLK_OK, SLK_DISK_FULL (clears by itself), SLK_DISK_FAILED (for good). */
 int jnl_lane_status(const struct jnl_lane *lane);
 
-/* Submit the rest, write the footer, ask the lane thread to end after flushing. The worker appends no more. */
+/* Submit the rest, write the footer, ask the lane thread to end after flushing. The worker appends no more. SLK_AGAIN
+ * while no buffer is free: call again after the lane has moved. SLK_DISK_FAILED: the lane thread ends too. */
 MUST_USE int jnl_lane_close(struct jnl_lane *lane);
 
 /* --- lane thread's side --- */
 
 /* Loop until closed or failed; blocks while there is nothing to do (an eventfd is written by submit only when the
- * thread sleeps). Returns SLK_OK after a clean close, else the failure. */
+ * thread sleeps). Starts and ends one helper thread of its own, which prepares the next file, so that filling a file
+ * never delays a flush. Returns SLK_OK after a clean close, else the failure. */
 int jnl_lane_run(struct jnl_lane *lane);
-/* One bounded step for tests and the simulator: reap, flush, write, prepare. Returns how much was done, or < 0. */
+/* One bounded step for tests and the simulator: reap, flush, write, prepare. Returns how much was done, SLK_END after a
+ * clean close, or the failure. */
 int jnl_lane_turn(struct jnl_lane *lane);
 
 /* Counters, readable from any thread. */
