@@ -1,0 +1,171 @@
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "hsm/profile.h"
+
+#define STRING(key, type, member, max) \
+	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 1, max)
+#define STRING_OPT(key, type, member, max) \
+	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 1, max)
+
+static const cyaml_schema_field_t hsm_fields[] = {
+	STRING("profile", struct kms_config_hsm, profile, 15),
+	STRING("module", struct kms_config_hsm, module, 4095),
+	STRING("token_label", struct kms_config_hsm, token_label, 32),
+	STRING_OPT("token_serial", struct kms_config_hsm, token_serial, 16),
+	STRING("pin_file", struct kms_config_hsm, pin_file, 4000),
+	STRING_OPT("state_file", struct kms_config_hsm, state_file, 4095),
+	STRING_OPT("softhsm_conf", struct kms_config_hsm, softhsm_conf, 4095),
+	STRING_OPT("module_parameters", struct kms_config_hsm, module_parameters, 4095),
+	CYAML_FIELD_UINT("sessions", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, sessions),
+	CYAML_FIELD_UINT("deadline_ms", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, deadline_ms),
+	CYAML_FIELD_UINT(
+		"start_deadline_ms", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, start_deadline_ms),
+	STRING_OPT("worker_user", struct kms_config_hsm, worker_user, 31),
+	STRING_OPT("worker_program", struct kms_config_hsm, worker_program, 4095),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t socket_fields[] = {
+	STRING("path", struct kms_config_socket, path, 107),
+	CYAML_FIELD_UINT("mode", CYAML_FLAG_OPTIONAL, struct kms_config_socket, mode),
+	STRING_OPT("group", struct kms_config_socket, group, 31),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t file_fields[] = {
+	STRING("path", struct kms_config_file, path, 4095),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t config_fields[] = {
+	STRING_OPT("account", struct kms_config, account, 12),
+	STRING_OPT("region", struct kms_config, region, 32),
+	STRING_OPT("front_user", struct kms_config, front_user, 31),
+	CYAML_FIELD_MAPPING("socket", CYAML_FLAG_DEFAULT, struct kms_config, socket, socket_fields),
+	CYAML_FIELD_MAPPING("catalog", CYAML_FLAG_DEFAULT, struct kms_config, catalog, file_fields),
+	CYAML_FIELD_MAPPING("audit", CYAML_FLAG_DEFAULT, struct kms_config, audit, file_fields),
+	CYAML_FIELD_MAPPING("hsm", CYAML_FLAG_DEFAULT, struct kms_config, hsm, hsm_fields),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t config_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct kms_config, config_fields),
+};
+
+static int
+fill_text(char **member, const char *value)
+{
+	if (*member != NULL)
+		return SLK_OK;
+	*member = strdup(value);
+	return *member != NULL ? SLK_OK : SLK_NO_MEMORY;
+}
+
+static void
+fill_number(uint32_t *member, uint32_t value)
+{
+	if (*member == 0)
+		*member = value;
+}
+
+static int
+fill_hsm(struct kms_config_hsm *hsm)
+{
+	fill_number(&hsm->deadline_ms, 5000);
+	fill_number(&hsm->start_deadline_ms, 30000);
+	if (hsm->state_file == NULL && asprintf(&hsm->state_file, "%s.state", hsm->pin_file) < 0) {
+		hsm->state_file = NULL;
+		return SLK_NO_MEMORY;
+	}
+	return fill_text(&hsm->worker_user, "sealock-hsm");
+}
+
+static int
+fill(struct kms_config *config)
+{
+	int rc = fill_text(&config->account, "000000000000");
+	if (rc == SLK_OK)
+		rc = fill_text(&config->region, "local");
+	if (rc == SLK_OK)
+		rc = fill_text(&config->front_user, "sealock-kms");
+	if (rc == SLK_OK)
+		rc = fill_hsm(&config->hsm);
+	fill_number(&config->socket.mode, 0660);
+	return rc;
+}
+
+static int
+check_hsm(const char *path, const struct kms_config_hsm *hsm, struct slk_error *err)
+{
+	if (hsm_profile_find(hsm->profile) == NULL)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: hsm.profile: no profile is called '%s'; known are %s",
+			path, hsm->profile, hsm_profile_names());
+	if (hsm->sessions > HSM_SESSIONS_MAX)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: hsm.sessions: %u is more than %u", path, hsm->sessions,
+			HSM_SESSIONS_MAX);
+	if (hsm->deadline_ms > 600000 || hsm->start_deadline_ms > 600000)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: hsm: a deadline may be at most 600000 ms", path);
+	const char *files[] = {hsm->module, hsm->pin_file, hsm->state_file, hsm->softhsm_conf,
+		hsm->worker_program};
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (files[i] != NULL && files[i][0] != '/')
+			return slk_fail(err, SLK_CONFIG,
+				"configuration %s: hsm: '%s' must be an absolute path", path,
+				files[i]);
+	}
+	return SLK_OK;
+}
+
+static int
+check(const char *path, const struct kms_config *config, struct slk_error *err)
+{
+	if (strlen(config->account) != 12 || strspn(config->account, "0123456789") != 12)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: account: '%s' is not twelve digits", path,
+			config->account);
+	if (config->region[strcspn(config->region, ": /")] != '\0')
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: region: '%s' may hold no colon, slash or space", path,
+			config->region);
+	if (config->socket.mode > 0777)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: socket.mode: 0%o is more than 0777", path,
+			config->socket.mode);
+	return check_hsm(path, &config->hsm, err);
+}
+
+int
+kms_config_load(const char *path, struct kms_config **out_config, struct slk_error *err)
+{
+	void *data = NULL;
+
+	int rc = slk_config_load(path, &config_schema, &data, err);
+	if (rc != SLK_OK)
+		return rc;
+	struct kms_config *config = data;
+	rc = fill(config);
+	if (rc != SLK_OK)
+		(void)slk_fail(err, rc, "configuration %s: out of memory", path);
+	else
+		rc = check(path, config, err);
+	if (rc != SLK_OK) {
+		kms_config_free(config);
+		return rc;
+	}
+	*out_config = config;
+	return SLK_OK;
+}
+
+void
+kms_config_free(struct kms_config *config)
+{
+	slk_config_free(&config_schema, config);
+}

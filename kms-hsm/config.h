@@ -1,0 +1,84 @@
+/* kmsd.yaml: the one configuration file of sealock-kmsd, read by the monitor and by the front.
+ *
+ *     account: "000000000000"            # optional; twelve digits, quoted
+ *     region: local                      # optional
+ *     front_user: sealock-kms            # optional; used when started as root
+ *     socket:
+ *       path: /run/sealock/kms/kms.sock
+ *       mode: 0660                       # optional
+ *       group: sealock                   # optional; the front's own group when absent
+ *     catalog:
+ *       path: /var/lib/sealock/kms/catalog.db
+ *     audit:
+ *       path: /var/lib/sealock/kms/audit.log
+ *     hsm:
+ *       profile: softhsm                 # a row of hsm/profile.h
+ *       module: /usr/lib/softhsm/libsofthsm2.so
+ *       token_label: sealock
+ *       token_serial: "..."              # optional, recommended: the token must have it, too
+ *       pin_file: /var/lib/sealock/hsm/pin
+ *       state_file: /var/lib/sealock/hsm/pin.state   # optional; default: pin_file + ".state"
+ *       softhsm_conf: /var/lib/sealock/hsm/softhsm2.conf   # optional; SOFTHSM2_CONF of the worker
+ *       module_parameters: "..."         # optional; string for C_Initialize where the profile
+ * takes one sessions: 2                      # optional; 1..16, default: the profile's deadline_ms:
+ * 5000                # optional; a module call that takes longer costs the worker its life
+ *       start_deadline_ms: 30000         # optional; the same for initialising, opening and logging
+ * in worker_user: sealock-hsm         # optional; used when started as root worker_program:
+ * /usr/sbin/sealock-hsm-worker      # optional; default: beside sealock-kmsd
+ *
+ * An unknown key, a wrong type or a value out of range is refused with its line. Thread: start-up
+ * only.
+ */
+#ifndef KMS_HSM_CONFIG_H
+#define KMS_HSM_CONFIG_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/status.h"
+
+struct kms_config_hsm {
+	char *profile;
+	char *module;
+	char *token_label;
+	char *token_serial; /* NULL: not compared */
+	char *pin_file;
+	char *state_file;
+	char *softhsm_conf; /* NULL: environment untouched */
+	char *module_parameters; /* NULL: none */
+	uint32_t sessions; /* 0: the profile's */
+	uint32_t deadline_ms;
+	uint32_t start_deadline_ms;
+	char *worker_user;
+	char *worker_program; /* NULL: beside sealock-kmsd */
+};
+
+struct kms_config_socket {
+	char *path;
+	uint32_t mode;
+	char *group; /* NULL: the front's own */
+};
+
+struct kms_config_file {
+	char *path;
+};
+
+struct kms_config {
+	char *account;
+	char *region;
+	char *front_user;
+	struct kms_config_socket socket;
+	struct kms_config_file catalog;
+	struct kms_config_file audit;
+	struct kms_config_hsm hsm;
+};
+
+/* SLK_CONFIG, SLK_NOT_FOUND, SLK_DENIED, SLK_NO_MEMORY, each with a sentence. Absent fields are
+ * filled in. */
+MUST_USE int kms_config_load(
+	const char *path, struct kms_config **out_config, struct slk_error *err);
+
+/* NULL is allowed. */
+void kms_config_free(struct kms_config *config);
+
+#endif

@@ -1,0 +1,114 @@
+#include "slk_test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+
+static const char sound[] = "socket:\n  path: /tmp/kms.sock\n"
+			    "catalog:\n  path: /tmp/catalog.db\n"
+			    "audit:\n  path: /tmp/audit.log\n"
+			    "hsm:\n  profile: softhsm\n  module: /usr/lib/softhsm/libsofthsm2.so\n"
+			    "  token_label: sealock\n  pin_file: /tmp/pin\n";
+
+static int
+load(const char *text, struct kms_config **out_config, struct slk_error *err)
+{
+	char path[] = "/tmp/kms_config_XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	int rc = kms_config_load(path, out_config, err);
+	unlink(path);
+	return rc;
+}
+
+static void
+a_short_file_is_filled_with_the_defaults(void **state)
+{
+	(void)state;
+	struct kms_config *config = NULL;
+	struct slk_error err = {0};
+
+	assert_ok(load(sound, &config, &err));
+	assert_string_equal(config->account, "000000000000");
+	assert_string_equal(config->region, "local");
+	assert_string_equal(config->front_user, "sealock-kms");
+	assert_string_equal(config->hsm.worker_user, "sealock-hsm");
+	assert_string_equal(config->hsm.state_file, "/tmp/pin.state");
+	assert_int_equal(config->hsm.deadline_ms, 5000);
+	assert_int_equal(config->socket.mode, 0660);
+	assert_null(config->hsm.token_serial);
+	kms_config_free(config);
+}
+
+static void
+refused(const char *extra, const char *expected)
+{
+	struct kms_config *config = NULL;
+	struct slk_error err = {0};
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%s%s", sound, extra);
+	assert_int_equal(load(text, &config, &err), SLK_CONFIG);
+	assert_null(config);
+	if (strstr(err.text, expected) == NULL)
+		fail_msg("'%s' does not say '%s'", err.text, expected);
+}
+
+static void
+an_unknown_key_is_refused_by_name(void **state)
+{
+	(void)state;
+	refused("  sesions: 3\n", "sesions");
+}
+
+static void
+numbers_out_of_range_are_refused(void **state)
+{
+	(void)state;
+	refused("  sessions: 17\n", "hsm.sessions");
+	refused("  sessions: many\n", "sessions");
+	refused("  deadline_ms: 600001\n", "deadline");
+	refused("account: 123\n", "twelve digits");
+}
+
+static void
+a_relative_path_in_the_hsm_part_is_refused(void **state)
+{
+	(void)state;
+	refused("  softhsm_conf: softhsm2.conf\n", "absolute");
+}
+
+static void
+an_unknown_profile_is_refused_with_the_known_ones(void **state)
+{
+	(void)state;
+	struct kms_config *config = NULL;
+	struct slk_error err = {0};
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%s", sound);
+	memcpy(strstr(text, "softhsm\n"), "hardhsm\n", 8);
+	assert_int_equal(load(text, &config, &err), SLK_CONFIG);
+	assert_non_null(strstr(err.text, "hardhsm"));
+	assert_non_null(strstr(err.text, "generic"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_short_file_is_filled_with_the_defaults),
+		cmocka_unit_test(an_unknown_key_is_refused_by_name),
+		cmocka_unit_test(numbers_out_of_range_are_refused),
+		cmocka_unit_test(a_relative_path_in_the_hsm_part_is_refused),
+		cmocka_unit_test(an_unknown_profile_is_refused_with_the_known_ones),
+	};
+	return cmocka_run_group_tests_name("kms_config", tests, NULL, NULL);
+}
