@@ -30,7 +30,8 @@ struct seal_key;
 struct seal_item {
 	const struct iovec *in; /* plaintext (ciphertext when opening), in order; entries may be empty */
 	uint32_t in_count;      /* 0..UINT32_MAX; total at most 2^31 - 1 bytes */
-	int status;             /* out: SLK_OK, SLK_BAD_TAG, SLK_INVALID */
+	int status;             /* out: SLK_OK, SLK_BAD_TAG, SLK_INVALID (nothing was written),
+				 * SLK_INTERNAL (OpenSSL failed; out is zeroed) */
 	uint8_t *out;           /* as many bytes as in holds; may be in[0].iov_base itself when in_count is 1 (in place),
 				 * must not overlap in any other way */
 	const uint8_t *aad;
