@@ -65,7 +65,7 @@ struct dp_host {
 struct dp_host_config {
 	uint8_t mac[6]; /* unicast, not zero */
 	uint16_t vlan; /* 0..4094; 0: untagged */
-	uint16_t mtu_bytes; /* 576..65521; at least 1,280 with IPv6 */
+	uint16_t mtu_bytes; /* 576..65517; at least 1,280 with IPv6 */
 	const char *ip4; /* "10.77.0.2/24" or NULL */
 	const char *ip6; /* "fd00:77::2/64", "auto" (link-local only) or NULL */
 };
