@@ -1,0 +1,87 @@
+#include "kmsclient/convert.h"
+
+#include <string.h>
+
+int
+kmsc_text(const char *in, char *out, size_t cap)
+{
+	size_t len = strlen(in);
+
+	if (len >= cap)
+		return SLK_MALFORMED;
+	memcpy(out, in, len + 1);
+	return SLK_OK;
+}
+
+/* Several texts at once: the first status that is not SLK_OK. */
+#define TEXT(rc, in, out) ((rc) == SLK_OK ? kmsc_text((in), (out), sizeof(out)) : (rc))
+
+int
+kmsc_key_from(const Kmsp__Key *in, struct kmsc_key *out)
+{
+	struct kmsc_key key = {.created_ns = in->created_ns};
+	int rc = TEXT(SLK_OK, in->id, key.id);
+
+	rc = TEXT(rc, in->arn, key.arn);
+	rc = TEXT(rc, in->description, key.description);
+	rc = TEXT(rc, in->state, key.state);
+	rc = TEXT(rc, in->spec, key.spec);
+	rc = TEXT(rc, in->usage, key.usage);
+	rc = TEXT(rc, in->manager, key.manager);
+	if (rc == SLK_OK)
+		*out = key;
+	return rc;
+}
+
+int
+kmsc_alias_from(const Kmsp__Alias *in, struct kmsc_alias *out)
+{
+	struct kmsc_alias alias;
+	int rc = TEXT(SLK_OK, in->name, alias.name);
+
+	rc = TEXT(rc, in->arn, alias.arn);
+	rc = TEXT(rc, in->key_id, alias.key_id);
+	if (rc == SLK_OK)
+		*out = alias;
+	return rc;
+}
+
+int
+kmsc_stream_from(const Kmsp__Stream *in, struct kmsc_stream *out)
+{
+	struct kmsc_stream stream = {.id = in->id,
+		.shard_count = in->shard_count,
+		.encrypted_kms = in->encrypted_kms,
+		.created_ns = in->created_ns};
+	int rc = TEXT(SLK_OK, in->name, stream.name);
+
+	rc = TEXT(rc, in->arn, stream.arn);
+	rc = TEXT(rc, in->key_arn, stream.key_arn);
+	rc = TEXT(rc, in->status, stream.status);
+	if (rc == SLK_OK)
+		*out = stream;
+	return rc;
+}
+
+int
+kmsc_status_from(const Kmsp__Status *in, struct kmsc_status *out)
+{
+	struct kmsc_status status = {.hsm_ok = in->hsm_ok,
+		.uptime_s = in->uptime_s,
+		.requests = in->requests,
+		.denied = in->denied,
+		.errors = in->errors,
+		.hsm_calls = in->hsm_calls,
+		.hsm_recoveries = in->hsm_recoveries,
+		.hsm_worker_restarts = in->hsm_worker_restarts,
+		.data_keys_issued = in->data_keys_issued};
+	int rc = TEXT(SLK_OK, in->hsm_state, status.hsm_state);
+
+	rc = TEXT(rc, in->hsm_error, status.hsm_error);
+	rc = TEXT(rc, in->token_label, status.token_label);
+	rc = TEXT(rc, in->token_serial, status.token_serial);
+	rc = TEXT(rc, in->module, status.module);
+	if (rc == SLK_OK)
+		*out = status;
+	return rc;
+}

@@ -1,0 +1,227 @@
+#include "kmsclient/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sock.h"
+
+#define TIMEOUT_DEFAULT_MS 5000u
+
+struct kmsc {
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	unsigned timeout_ms;
+	int fd; /* -1: not connected */
+	pid_t pid; /* the process that made it */
+	uint64_t next_id;
+	struct kmsp_arena *arena;
+	struct slk_secret *send; /* a request may hold plaintext (Encrypt) */
+	struct slk_secret *recv; /* a reply may hold a data key */
+	size_t sent_len, received_len;
+};
+
+int
+kmsc_new(const char *path, unsigned timeout_ms, struct kmsc **out_client)
+{
+	if (path == NULL)
+		path = getenv("SEALOCK_KMS_SOCKET");
+	if (path == NULL)
+		path = KMSC_DEFAULT_SOCKET;
+	struct kmsc *c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return SLK_NO_MEMORY;
+	c->fd = -1;
+	c->pid = getpid();
+	c->timeout_ms = timeout_ms != 0 ? timeout_ms : TIMEOUT_DEFAULT_MS;
+
+	int rc = strlen(path) < sizeof(c->path) ? SLK_OK : SLK_TOO_LARGE;
+	if (rc == SLK_OK) {
+		strcpy(c->path, path);
+		rc = slk_secret_new(KMSP_REQUEST_MAX, &c->send);
+	}
+	if (rc == SLK_OK)
+		rc = slk_secret_new(KMSP_REPLY_MAX, &c->recv);
+	if (rc == SLK_OK)
+		rc = kmsp_arena_new(&c->arena);
+	if (rc != SLK_OK) {
+		kmsc_free(c);
+		return rc;
+	}
+	*out_client = c;
+	return SLK_OK;
+}
+
+static void
+drop(struct kmsc *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+void
+kmsc_free(struct kmsc *client)
+{
+	if (client == NULL)
+		return;
+	drop(client);
+	kmsp_arena_free(client->arena);
+	slk_secret_free(client->send);
+	slk_secret_free(client->recv);
+	free(client);
+}
+
+static int
+connect_to(struct kmsc *c, struct slk_error *err)
+{
+	struct timeval limit = {c->timeout_ms / 1000, c->timeout_ms % 1000 * 1000};
+
+	if (c->fd >= 0)
+		return SLK_OK;
+	int rc = slk_sock_connect(c->path, &c->fd, err);
+	if (rc != SLK_OK) {
+		c->fd = -1;
+		/* No socket and nobody behind it are the same for a caller: kmsd does not run
+		 * (yet). */
+		if (rc == SLK_NOT_FOUND || rc == SLK_UNAVAILABLE)
+			return slk_fail(err, SLK_UNAVAILABLE,
+				"no kmsd answers at %s; is sealock-kmsd running?", c->path);
+		if (rc == SLK_DENIED)
+			return slk_fail(err, SLK_DENIED,
+				"uid %u may not connect to kmsd at %s; its group may be missing",
+				(unsigned)geteuid(), c->path);
+		return rc;
+	}
+	/* kmsd reads at once or not at all; a stopped one must not hold us beyond the deadline. */
+	if (setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0) {
+		rc = slk_fail_errno(err, "cannot set a time limit on the connection to kmsd");
+		drop(c);
+		return rc;
+	}
+	return SLK_OK;
+}
+
+/* Wait for the reply with this id. Others are late answers to calls that were given up. */
+static int
+receive(struct kmsc *c, uint64_t id, uint64_t deadline_ns, const Kmsp__Reply **out_reply)
+{
+	const struct slk_sock_ops *ops = slk_sock_posix();
+	const Kmsp__Reply *reply = NULL;
+
+	for (;;) {
+		int rc = ops->wait_readable(ops->ctx, c->fd, deadline_ns);
+		if (rc != SLK_OK)
+			return rc;
+		rc = ops->recv(ops->ctx, c->fd, slk_secret_bytes(c->recv), KMSP_REPLY_MAX,
+			&c->received_len);
+		if (rc == SLK_OK)
+			rc = kmsp_reply_unpack(c->arena,
+				slk_span(slk_secret_peek(c->recv), c->received_len), &reply);
+		if (rc != SLK_OK)
+			return rc;
+		if (reply->id == id) {
+			*out_reply = reply;
+			return SLK_OK;
+		}
+	}
+}
+
+/* One attempt. *out_sent tells whether kmsd may have got the request. */
+static int
+attempt(struct kmsc *c, uint64_t id, uint64_t deadline_ns, bool *out_sent,
+	const Kmsp__Reply **out_reply, struct slk_error *err)
+{
+	const struct slk_sock_ops *ops = slk_sock_posix();
+
+	*out_sent = false;
+	int rc = connect_to(c, err);
+	if (rc != SLK_OK)
+		return rc;
+	rc = ops->send(ops->ctx, c->fd, slk_secret_peek(c->send), c->sent_len);
+	if (rc == SLK_OK) {
+		*out_sent = true;
+		rc = receive(c, id, deadline_ns, out_reply);
+	}
+	if (rc == SLK_OK)
+		return SLK_OK;
+	if (rc == SLK_TIMEOUT || rc == SLK_AGAIN)
+		return slk_fail(
+			err, SLK_TIMEOUT, "kmsd did not answer within %u ms", c->timeout_ms);
+	drop(c);
+	if (rc == SLK_CLOSED)
+		return slk_fail(err, SLK_CLOSED, "kmsd closed the connection before it answered");
+	return slk_fail(err, SLK_INTERNAL, "the answer of kmsd cannot be used: %s",
+		slk_status_sentence(rc));
+}
+
+/* What kmsd answered, as status and sentence. */
+static int
+judge(const Kmsp__Reply *reply, Kmsp__Reply__ResultCase result, struct slk_error *err)
+{
+	if (reply->status == SLK_OK)
+		return reply->result_case == result
+			? SLK_OK
+			: slk_fail(err, SLK_INTERNAL,
+				  "kmsd answered another question than was asked");
+	int status = strcmp(slk_status_name(reply->status), "Unknown") == 0 ? SLK_INTERNAL
+									    : reply->status;
+	return slk_fail(err, status, "%s%s%s (request %s)", reply->exception,
+		reply->exception[0] != '\0' && reply->message[0] != '\0' ? ": " : "",
+		reply->message, reply->request_id);
+}
+
+int
+kmsc_call(struct kmsc *c, Kmsp__Request *request, enum kmsc_repeat repeat,
+	Kmsp__Reply__ResultCase result, const Kmsp__Reply **out_reply, struct slk_error *err)
+{
+	uint64_t deadline_ns = slk_mono_ns(slk_clock_system()) + c->timeout_ms * SLK_NS_PER_MS;
+	const Kmsp__Reply *reply = NULL;
+	bool sent = false;
+
+	if (c->pid != getpid())
+		return slk_fail(err, SLK_INVALID_STATE,
+			"this client of kmsd was made before fork; the child must make its own");
+	request->id = ++c->next_id;
+	request->timeout_ms = c->timeout_ms;
+	int rc = kmsp_request_pack(
+		request, slk_secret_bytes(c->send), KMSP_REQUEST_MAX, &c->sent_len);
+	if (rc != SLK_OK)
+		return slk_fail(err, SLK_TOO_LARGE, "the request is larger than %u bytes",
+			KMSP_REQUEST_MAX);
+	/* A connection that kmsd closed in the meantime (it was restarted) shows only now: once
+	 * more. */
+	rc = attempt(c, request->id, deadline_ns, &sent, &reply, err);
+	if (rc == SLK_CLOSED && (!sent || repeat == KMSC_REPEATABLE))
+		rc = attempt(c, request->id, deadline_ns, &sent, &reply, err);
+	if (rc == SLK_CLOSED)
+		return slk_fail(err, SLK_UNAVAILABLE,
+			"kmsd closed the connection before it answered%s",
+			repeat == KMSC_ONCE
+				? "; look whether the request was carried out before you repeat it"
+				: "");
+	if (rc == SLK_OK)
+		rc = judge(reply, result, err);
+	if (rc == SLK_OK)
+		*out_reply = reply;
+	return rc;
+}
+
+int
+kmsc_call_end(struct kmsc *c, int rc, struct slk_error *err)
+{
+	if (c->pid == getpid()) { /* a child has nothing in them: the kernel wiped its copies */
+		kmsp_arena_reset(c->arena);
+		slk_wipe(slk_secret_bytes(c->send), c->sent_len);
+		slk_wipe(slk_secret_bytes(c->recv), KMSP_REPLY_MAX);
+		c->sent_len = c->received_len = 0;
+	}
+	if (rc == SLK_MALFORMED)
+		return slk_fail(
+			err, SLK_INTERNAL, "the answer of kmsd holds a value that cannot be");
+	return rc;
+}
