@@ -1,5 +1,7 @@
 /* Burst seal and open: engines agree to the byte, refuse what was tampered with, and keep items
  * apart. */
+#include <sys/mman.h>
+
 #include "every_engine.h"
 
 #define LEN_SMALL 4096u
@@ -427,6 +429,55 @@ a_key_of_another_engine_is_refused(void **state)
 	assert_int_equal(f->got[0], GUARD);
 }
 
+#define EDGE_BYTES 4096u
+
+/* A page with nothing behind it. */
+static uint8_t *
+edge_new(void)
+{
+	uint8_t *p = mmap(
+		NULL, 2 * EDGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(p != MAP_FAILED);
+	assert_int_equal(mprotect(p + EDGE_BYTES, EDGE_BYTES, PROT_NONE), 0);
+	return p;
+}
+
+/* Wide code that reads or writes past an end by one vector would fault. */
+static void
+nothing_beyond_the_end_of_a_buffer_is_touched(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *in_edge = edge_new();
+	uint8_t *out_edge = edge_new();
+	uint8_t *aad_edge = edge_new();
+	uint8_t *tag_edge = edge_new();
+	uint8_t *tag = tag_edge + EDGE_BYTES - SEAL_TAG_BYTES;
+
+	for (size_t len = 0; len <= 1100; len++) {
+		struct iovec in = {in_edge + EDGE_BYTES - len, len};
+		struct iovec cut[2] = {
+			{in.iov_base, len / 3}, {(uint8_t *)in.iov_base + len / 3, len - len / 3}};
+		uint32_t aad_len = 1 + (uint32_t)len % AAD_BYTES;
+		for (unsigned p = 0; p < f->paths.count; p++) {
+			for (uint32_t n = 1; n <= 2; n++) {
+				struct seal_item item = item_of(
+					f, n == 1 ? &in : cut, n, out_edge + EDGE_BYTES - len, tag);
+				item.aad = aad_edge + EDGE_BYTES - aad_len;
+				item.aad_len = aad_len;
+				seal_ok(f, p, &item);
+				item.in = &(struct iovec){item.out, len};
+				item.in_count = 1;
+				open_ok(f, p, &item);
+				assert_memory_equal(item.out, in.iov_base, len);
+			}
+		}
+	}
+	uint8_t *edges[] = {in_edge, out_edge, aad_edge, tag_edge};
+	for (unsigned i = 0; i < 4; i++)
+		munmap(edges[i], 2 * EDGE_BYTES);
+}
+
 int
 main(void)
 {
@@ -441,6 +492,7 @@ main(void)
 		cmocka_unit_test(invalid_items_are_refused_before_anything_is_written),
 		cmocka_unit_test(an_empty_payload_has_a_tag_with_or_without_pieces),
 		cmocka_unit_test(an_empty_burst_does_nothing),
+		cmocka_unit_test(nothing_beyond_the_end_of_a_buffer_is_touched),
 		cmocka_unit_test(a_key_of_another_engine_is_refused),
 	};
 
