@@ -1,0 +1,289 @@
+/* sealock key create | list | describe */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shapes.h"
+
+#define PAGE_KEYS 64u
+
+struct key_args {
+	struct cli *cli;
+	const char *alias;
+	const char *description;
+	const char *key; /* describe */
+};
+
+enum { OPT_ALIAS = 'a', OPT_DESCRIPTION = 'd' };
+
+static error_t
+parse_create(int key, char *arg, struct argp_state *state)
+{
+	struct key_args *args = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = args->cli;
+		return 0;
+	case OPT_ALIAS:
+		if (strncmp(arg, "alias/", 6) != 0 || arg[6] == '\0')
+			argp_error(state, "an alias is written alias/NAME, for instance alias/%s",
+				arg);
+		args->alias = arg;
+		return 0;
+	case OPT_DESCRIPTION:
+		args->description = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s' is too much: a key gets its id from sealock-kmsd", arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void
+print_key(struct cli *cli, const struct kmsc_key *key, const struct kmsc_alias *aliases,
+	size_t alias_count)
+{
+	if (!cli->json) {
+		cli_shape_key_text(cli->out, key, aliases, alias_count);
+		return;
+	}
+	yajl_gen json = cli_json_begin(cli->out, false);
+	cli_shape_key(json, key, aliases, alias_count);
+	cli_json_end(json);
+}
+
+static int
+create(struct cli *cli, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{"alias", OPT_ALIAS, "ALIAS", 0, "A name for the key, alias/NAME", 1},
+		{"description", OPT_DESCRIPTION, "TEXT", 0, "What the key is for", 1},
+		{0},
+	};
+	static const struct argp argp = {options, parse_create, NULL,
+		"Create a master key (CMK). Its material is made inside the HSM and never leaves "
+		"it.\v"
+		"Example:\n"
+		"  sealock key create --alias alias/web --description \"access logs\"\n"
+		"\n"
+		"The id that is printed, the ARN and the alias all name the key in other commands.",
+		cli_common_children, NULL, NULL};
+	struct key_args args = {.cli = cli};
+	struct slk_error err = {0};
+	struct kmsc_key key;
+	struct kmsc_alias alias = {0};
+
+	cli_parse(&argp, argc, argv, &args);
+	struct kmsc *kms = cli_kms(cli, &err);
+	if (kms == NULL || kmsc_create_key(kms, args.description, &key, &err) != SLK_OK)
+		return cli_fail(cli, &err);
+	if (args.alias != NULL) {
+		if (kmsc_create_alias(kms, args.alias, key.id, &err) != SLK_OK) {
+			(void)slk_fail_prefix(
+				&err, "key %s was created, but not its alias", key.id);
+			return cli_fail(cli, &err);
+		}
+		strncpy(alias.name, args.alias, sizeof(alias.name) - 1);
+		strncpy(alias.key_id, key.id, sizeof(alias.key_id) - 1);
+	}
+	print_key(cli, &key, &alias, args.alias != NULL);
+	return CLI_EXIT_OK;
+}
+
+/* All aliases (of one key, or of all with NULL), grown page by page; *out_aliases is the caller's
+ * to free. */
+static int
+load_aliases(struct kmsc *kms, const char *key_id, struct kmsc_alias **out_aliases,
+	size_t *out_count, struct slk_error *err)
+{
+	struct kmsc_alias *all = NULL;
+	size_t count = 0;
+	char marker[KMSC_NAME_MAX] = "";
+
+	do {
+		char next[KMSC_NAME_MAX] = "";
+		size_t got = 0;
+		struct kmsc_alias *grown = realloc(all, (count + PAGE_KEYS) * sizeof(*all));
+		int rc = grown == NULL
+			? slk_fail(err, SLK_NO_MEMORY, "no memory for the list of aliases")
+			: kmsc_list_aliases(
+				  kms, key_id, marker, grown + count, PAGE_KEYS, &got, next, err);
+		if (grown != NULL)
+			all = grown;
+		if (rc != SLK_OK) {
+			free(all);
+			return rc;
+		}
+		count += got;
+		memcpy(marker, next, sizeof(marker));
+	} while (marker[0] != '\0');
+	*out_aliases = all;
+	*out_count = count;
+	return SLK_OK;
+}
+
+/* Calls print for every key; stops at the first failure. */
+static int
+each_key(struct kmsc *kms, void (*print)(void *arg, const struct kmsc_key *key), void *arg,
+	struct slk_error *err)
+{
+	struct kmsc_key *keys = calloc(PAGE_KEYS, sizeof(*keys));
+	char marker[64] = "";
+	int rc = keys == NULL ? slk_fail(err, SLK_NO_MEMORY, "no memory for the list of keys")
+			      : SLK_OK;
+
+	while (rc == SLK_OK) {
+		char next[sizeof(marker)] = "";
+		size_t count = 0;
+		rc = kmsc_list_keys(kms, marker, keys, PAGE_KEYS, &count, next, err);
+		for (size_t i = 0; rc == SLK_OK && i < count; i++)
+			print(arg, &keys[i]);
+		if (next[0] == '\0')
+			break;
+		memcpy(marker, next, sizeof(marker));
+	}
+	free(keys);
+	return rc;
+}
+
+struct key_printer {
+	struct cli *cli;
+	yajl_gen json;
+	const struct kmsc_alias *aliases;
+	size_t alias_count;
+	size_t printed;
+};
+
+static void
+print_listed(void *arg, const struct kmsc_key *key)
+{
+	struct key_printer *p = arg;
+
+	if (p->json != NULL)
+		cli_shape_key(p->json, key, p->aliases, p->alias_count);
+	else
+		cli_shape_key_row(p->cli->out, key, p->aliases, p->alias_count, p->printed == 0);
+	p->printed++;
+}
+
+static error_t
+parse_nothing(int key, char *arg, struct argp_state *state)
+{
+	struct key_args *args = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = args->cli;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s' is too much", arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int
+list(struct cli *cli, int argc, char **argv)
+{
+	static const struct argp argp = {NULL, parse_nothing, NULL,
+		"List the master keys that you may see, with their aliases and states.\v"
+		"Example:\n"
+		"  sealock key list --json | jq -r '.keys[].id'",
+		cli_common_children, NULL, NULL};
+	struct key_args args = {.cli = cli};
+	struct slk_error err = {0};
+	struct kmsc_alias *aliases = NULL;
+	size_t alias_count = 0;
+
+	cli_parse(&argp, argc, argv, &args);
+	struct kmsc *kms = cli_kms(cli, &err);
+	if (kms == NULL || load_aliases(kms, NULL, &aliases, &alias_count, &err) != SLK_OK)
+		return cli_fail(cli, &err);
+	struct key_printer p = {cli, NULL, aliases, alias_count, 0};
+	if (cli->json) {
+		p.json = cli_json_begin(cli->out, false);
+		cli_json_map(p.json);
+		cli_json_key(p.json, "keys");
+		cli_json_array(p.json);
+	}
+	int rc = each_key(kms, print_listed, &p, &err);
+	if (rc == SLK_OK) {
+		cli_json_array_end(p.json);
+		cli_json_map_end(p.json);
+	}
+	cli_json_end(p.json);
+	free(aliases);
+	if (rc != SLK_OK) {
+		cli_out_drop(cli->out);
+		return cli_fail(cli, &err);
+	}
+	if (!cli->json && p.printed == 0)
+		cli_note("there is no key yet: make one with 'sealock key create --alias "
+			 "alias/NAME'");
+	return CLI_EXIT_OK;
+}
+
+static error_t
+parse_describe(int key, char *arg, struct argp_state *state)
+{
+	struct key_args *args = state->input;
+
+	if (key == ARGP_KEY_ARG && args->key == NULL) {
+		args->key = arg;
+		return 0;
+	}
+	if (key == ARGP_KEY_NO_ARGS) {
+		argp_error(state, "KEY is missing");
+		return 0;
+	}
+	return parse_nothing(key, arg, state);
+}
+
+static int
+describe(struct cli *cli, int argc, char **argv)
+{
+	static const struct argp argp = {NULL, parse_describe, "KEY",
+		"Describe a master key. KEY is its id, its ARN, or an alias (alias/NAME).\v"
+		"Example:\n"
+		"  sealock key describe alias/web",
+		cli_common_children, NULL, NULL};
+	struct key_args args = {.cli = cli};
+	struct slk_error err = {0};
+	struct kmsc_key key;
+	struct kmsc_alias *aliases = NULL;
+	size_t alias_count = 0;
+
+	cli_parse(&argp, argc, argv, &args);
+	struct kmsc *kms = cli_kms(cli, &err);
+	if (kms == NULL || kmsc_describe_key(kms, args.key, &key, &err) != SLK_OK)
+		return cli_fail(cli, &err);
+	/* Listing aliases is a right of its own; a key is described without it. */
+	if (load_aliases(kms, key.id, &aliases, &alias_count, &err) != SLK_OK &&
+		err.status != SLK_DENIED)
+		return cli_fail(cli, &err);
+	print_key(cli, &key, aliases, alias_count);
+	free(aliases);
+	return CLI_EXIT_OK;
+}
+
+int
+cli_key(struct cli *cli, int argc, char **argv)
+{
+	static const struct cli_command verbs[] = {
+		{"create", "make a key inside the HSM", create},
+		{"list", "list the keys", list},
+		{"describe", "say what a key is and how it is", describe},
+		{0},
+	};
+
+	return cli_dispatch(cli, verbs, "Master keys (CMKs): made in the HSM, never outside of it.",
+		"Example:\n"
+		"  sealock key create --alias alias/web\n"
+		"  sealock key describe alias/web",
+		argc, argv);
+}

@@ -1,0 +1,230 @@
+/* Whole command lines: help, wrong usage, exit codes, and what is said when a service is away. */
+#include "slk_test.h"
+
+#include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "cli_run.h"
+
+static struct cli_run run;
+
+static const char *const commands[][3] = {
+	{NULL},
+	{"key"},
+	{"key", "create"},
+	{"key", "list"},
+	{"key", "describe"},
+	{"stream"},
+	{"stream", "create"},
+	{"stream", "list"},
+	{"stream", "describe"},
+	{"stream", "delete"},
+	{"put"},
+	{"tail"},
+	{"journal"},
+	{"journal", "ls"},
+	{"journal", "verify"},
+	{"status"},
+	{"hsm"},
+	{"hsm", "init"},
+};
+
+static void
+help_of_every_command_teaches_with_an_example(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		const char *args[4] = {NULL};
+		size_t n = 0;
+		for (; n < 2 && commands[i][n] != NULL; n++)
+			args[n] = commands[i][n];
+		args[n] = "--help";
+		cli_run(&run, NULL, args);
+		assert_int_equal(run.code, CLI_EXIT_OK);
+		assert_string_equal(run.err, "");
+		assert_non_null(strstr(run.out, "Example"));
+		assert_non_null(strstr(run.out, "\n  sealock "));
+		assert_non_null(strstr(run.out, "--json"));
+		assert_non_null(strstr(run.out, "Usage: sealock"));
+	}
+}
+
+static void
+a_noun_without_a_verb_is_wrong_usage(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (commands[i][0] != NULL && strcmp(commands[i][0], "status") == 0)
+			continue;
+		if (commands[i][1] != NULL &&
+			(strcmp(commands[i][1], "list") == 0 ||
+				strcmp(commands[i][0], "journal") == 0 ||
+				strcmp(commands[i][0], "hsm") == 0 || i == 2))
+			continue; /* these need no argument */
+		cli_run(&run, NULL, commands[i]);
+		assert_int_equal(run.code, CLI_EXIT_USAGE);
+		assert_string_equal(run.out, "");
+		assert_non_null(strstr(run.err, "--help"));
+	}
+}
+
+static void
+an_unknown_command_is_named(void **state)
+{
+	(void)state;
+	cli_run_args(&run, "steal");
+	assert_int_equal(run.code, CLI_EXIT_USAGE);
+	assert_non_null(strstr(run.err, "no command 'steal'"));
+	cli_run_args(&run, "key", "steal");
+	assert_int_equal(run.code, CLI_EXIT_USAGE);
+	assert_non_null(strstr(run.err, "sealock key: there is no command 'steal'"));
+}
+
+static void
+wrong_options_are_usage_errors(void **state)
+{
+	static const char *const lines[][6] = {
+		{"key", "create", "--alias", "web"},
+		{"key", "create", "surplus"},
+		{"key", "list", "surplus"},
+		{"key", "describe", "a", "b"},
+		{"stream", "create", "web", "--shards", "0"},
+		{"stream", "create", "web", "--shards", "1025"},
+		{"stream", "create", "web", "--shards", "two"},
+		{"stream", "delete", "a", "b"},
+		{"put", "web", "file", "more"},
+		{"put", "web", "--partition-key", ""},
+		{"tail", "web", "--format", "xml"},
+		{"tail", "web", "--count", "-1"},
+		{"tail", "web", "--shard", "x"},
+		{"tail", "web", "--from", "YESTERDAY"},
+		{"tail", "web", "--from", "@never"},
+		{"tail", "web", "more"},
+		{"tail", "web", "--nonsense"},
+		{"journal", "ls", "more"},
+		{"journal", "verify", "more"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		cli_run(&run, NULL, lines[i]);
+		assert_int_equal(run.code, CLI_EXIT_USAGE);
+		assert_string_equal(run.out, "");
+		assert_string_not_equal(run.err, "");
+	}
+}
+
+static void
+version_is_printed(void **state)
+{
+	(void)state;
+	cli_run_args(&run, "--version");
+	assert_int_equal(run.code, CLI_EXIT_OK);
+	assert_ptr_equal(strstr(run.out, "sealock "), run.out);
+}
+
+static void
+without_kmsd_a_sentence_names_the_socket(void **state)
+{
+	static const char *const lines[][4] = {{"key", "create"}, {"key", "list"},
+		{"key", "describe", "alias/x"}, {"stream", "create", "web"}, {"stream", "list"},
+		{"stream", "describe", "web"}, {"stream", "delete", "web"},
+		{"tail", "web", "--no-follow"}};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		const char *args[8] = {"--kms-socket", "/nonexistent/kms.sock"};
+		memcpy(args + 2, lines[i], sizeof(lines[i]));
+		cli_run(&run, NULL, args);
+		assert_int_equal(run.code, CLI_EXIT_FAILED);
+		assert_string_equal(run.out, "");
+		assert_ptr_equal(strstr(run.err, "sealock: "), run.err);
+		assert_non_null(strstr(run.err, "/nonexistent/kms.sock"));
+	}
+}
+
+static void
+with_json_a_failure_is_an_object_and_stdout_stays_empty(void **state)
+{
+	(void)state;
+	cli_run_args(&run, "key", "list", "--json", "--kms-socket", "/nonexistent/kms.sock");
+	assert_int_equal(run.code, CLI_EXIT_FAILED);
+	assert_string_equal(run.out, "");
+	assert_ptr_equal(strstr(run.err, "{\"error\":{\"code\":\""), run.err);
+	assert_non_null(strstr(run.err, "\"message\":\""));
+	assert_string_equal(run.err + strlen(run.err) - 3, "}}\n");
+}
+
+static void
+options_may_stand_before_the_command_and_behind_it(void **state)
+{
+	(void)state;
+	cli_run_args(&run, "--json", "--kms-socket=/nonexistent/a.sock", "key", "list",
+		"--kms-socket=/nonexistent/b.sock");
+	assert_int_equal(run.code, CLI_EXIT_FAILED);
+	assert_non_null(strstr(run.err, "/nonexistent/b.sock"));
+	assert_null(strstr(run.err, "/nonexistent/a.sock"));
+}
+
+static void
+the_environment_names_the_socket_and_an_option_wins(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("SEALOCK_KMS_SOCKET", "/nonexistent/env.sock", 1), 0);
+	cli_run_args(&run, "key", "list");
+	assert_non_null(strstr(run.err, "/nonexistent/env.sock"));
+	cli_run_args(&run, "key", "list", "--kms-socket", "/nonexistent/opt.sock");
+	assert_non_null(strstr(run.err, "/nonexistent/opt.sock"));
+	unsetenv("SEALOCK_KMS_SOCKET");
+}
+
+static void
+put_without_ingestd_says_so(void **state)
+{
+	(void)state;
+	const char *args[] = {"put", "web", "--ingest-socket", "/nonexistent/put.sock", NULL};
+	cli_run(&run, "secret record\n", args);
+	assert_int_equal(run.code, CLI_EXIT_FAILED);
+	assert_non_null(strstr(run.err, "/nonexistent/put.sock"));
+	assert_null(strstr(run.err, "secret record"));
+	cli_run_args(&run, "put", "web", "/nonexistent/file");
+	assert_int_equal(run.code, CLI_EXIT_FAILED);
+	assert_non_null(strstr(run.err, "/nonexistent/file"));
+}
+
+static void
+a_journal_that_is_not_there_is_named(void **state)
+{
+	(void)state;
+	cli_run_args(&run, "journal", "ls", "--journal", "/nonexistent/journal");
+	assert_int_equal(run.code, CLI_EXIT_FAILED);
+	assert_string_equal(run.out, "");
+	assert_non_null(strstr(run.err, "/nonexistent/journal"));
+	cli_run_args(&run, "journal", "verify", "--json", "--journal", "/nonexistent/journal");
+	assert_int_equal(run.code, CLI_EXIT_FAILED);
+	assert_string_equal(run.out, "");
+	assert_non_null(strstr(run.err, "\"error\""));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(help_of_every_command_teaches_with_an_example),
+		cmocka_unit_test(a_noun_without_a_verb_is_wrong_usage),
+		cmocka_unit_test(an_unknown_command_is_named),
+		cmocka_unit_test(wrong_options_are_usage_errors),
+		cmocka_unit_test(version_is_printed),
+		cmocka_unit_test(without_kmsd_a_sentence_names_the_socket),
+		cmocka_unit_test(with_json_a_failure_is_an_object_and_stdout_stays_empty),
+		cmocka_unit_test(options_may_stand_before_the_command_and_behind_it),
+		cmocka_unit_test(the_environment_names_the_socket_and_an_option_wins),
+		cmocka_unit_test(put_without_ingestd_says_so),
+		cmocka_unit_test(a_journal_that_is_not_there_is_named),
+	};
+
+	return cmocka_run_group_tests_name("cli_usage", tests, NULL, NULL);
+}
