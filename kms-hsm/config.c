@@ -42,6 +42,40 @@ static const cyaml_schema_field_t file_fields[] = {
 	CYAML_FIELD_END,
 };
 
+#define TEXTS_MAX 256
+#define ENTRIES_MAX 4096
+
+static const cyaml_schema_value_t text_entry = {
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512),
+};
+
+static const cyaml_schema_field_t principal_fields[] = {
+	STRING("user", struct kms_config_principal, user, 32),
+	STRING("arn", struct kms_config_principal, arn, 255),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t principal_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct kms_config_principal, principal_fields),
+};
+
+#define TEXTS(key, flags, type, member) \
+	CYAML_FIELD_SEQUENCE( \
+		key, CYAML_FLAG_POINTER | (flags), type, member, &text_entry, 1, TEXTS_MAX)
+
+static const cyaml_schema_field_t statement_fields[] = {
+	STRING_OPT("sid", struct kms_config_statement, sid, 64),
+	STRING("effect", struct kms_config_statement, effect, 5),
+	TEXTS("principals", 0, struct kms_config_statement, principals),
+	TEXTS("actions", 0, struct kms_config_statement, actions),
+	TEXTS("resources", 0, struct kms_config_statement, resources),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t statement_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct kms_config_statement, statement_fields),
+};
+
 static const cyaml_schema_field_t config_fields[] = {
 	STRING_OPT("account", struct kms_config, account, 12),
 	STRING_OPT("region", struct kms_config, region, 32),
@@ -50,6 +84,13 @@ static const cyaml_schema_field_t config_fields[] = {
 	CYAML_FIELD_MAPPING("catalog", CYAML_FLAG_DEFAULT, struct kms_config, catalog, file_fields),
 	CYAML_FIELD_MAPPING("audit", CYAML_FLAG_DEFAULT, struct kms_config, audit, file_fields),
 	CYAML_FIELD_MAPPING("hsm", CYAML_FLAG_DEFAULT, struct kms_config, hsm, hsm_fields),
+	STRING_OPT("ingest_user", struct kms_config, ingest_user, 32),
+	TEXTS("admins", CYAML_FLAG_OPTIONAL, struct kms_config, admins),
+	CYAML_FIELD_SEQUENCE("principals", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+		struct kms_config, principals, &principal_entry, 0, ENTRIES_MAX),
+	TEXTS("roles", CYAML_FLAG_OPTIONAL, struct kms_config, roles),
+	CYAML_FIELD_SEQUENCE("policy", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct kms_config,
+		policy, &statement_entry, 0, ENTRIES_MAX),
 	CYAML_FIELD_END,
 };
 

@@ -1,3 +1,4 @@
+/* clang-format off */
 /* kmsd.yaml: the one configuration file of sealock-kmsd, read by the monitor and by the front.
  *
  *     account: "000000000000"            # optional; twelve digits, quoted
@@ -17,18 +18,30 @@
  *       token_label: sealock
  *       token_serial: "..."              # optional, recommended: the token must have it, too
  *       pin_file: /var/lib/sealock/hsm/pin
- *       state_file: /var/lib/sealock/hsm/pin.state   # optional; default: pin_file + ".state"
+ *       state_file: /var/lib/sealock/hsm/pin.state         # optional; default: pin_file + ".state"
  *       softhsm_conf: /var/lib/sealock/hsm/softhsm2.conf   # optional; SOFTHSM2_CONF of the worker
- *       module_parameters: "..."         # optional; string for C_Initialize where the profile
- * takes one sessions: 2                      # optional; 1..16, default: the profile's deadline_ms:
- * 5000                # optional; a module call that takes longer costs the worker its life
- *       start_deadline_ms: 30000         # optional; the same for initialising, opening and logging
- * in worker_user: sealock-hsm         # optional; used when started as root worker_program:
- * /usr/sbin/sealock-hsm-worker      # optional; default: beside sealock-kmsd
+ *       module_parameters: "..."         # optional; string for C_Initialize where the profile takes one
+ *       sessions: 2                      # optional; 1..16, default: the profile's
+ *       deadline_ms: 5000                # optional; a module call that takes longer costs the worker its life
+ *       start_deadline_ms: 30000         # optional; the same for initialising, opening and logging in
+ *       worker_user: sealock-hsm         # optional; used when started as root
+ *       worker_program: /usr/sbin/sealock-hsm-worker       # optional; default: beside sealock-kmsd
+ *     ingest_user: sealock-ingest        # optional; ingestd's user, the only door at present
+ *     admins: [root]                     # optional; who may send administrative requests
+ *     principals:                        # optional; which uid is which principal; all others are denied
+ *       - user: alice                    # name or number
+ *         arn: user/alice                # short for arn:aws:iam::ACCOUNT:user/alice
+ *     roles: [role/syslog]               # optional; principals that ingestd may name for its listeners
+ *     policy:                            # optional; nothing is allowed without it
+ *       - sid: readers                   # optional
+ *         effect: Allow                  # or Deny, which wins
+ *         principals: [user/alice]       # short forms or ARNs; the wildcards * and ? match in all three
+ *         actions: ["kms:Decrypt"]
+ *         resources: ["*"]               # key/ID, alias/NAME, stream/NAME or ARNs
  *
- * An unknown key, a wrong type or a value out of range is refused with its line. Thread: start-up
- * only.
+ * An unknown key, a wrong type or a value out of range is refused with its line. Thread: start-up only.
  */
+/* clang-format on */
 #ifndef KMS_HSM_CONFIG_H
 #define KMS_HSM_CONFIG_H
 
@@ -63,6 +76,22 @@ struct kms_config_file {
 	char *path;
 };
 
+struct kms_config_principal {
+	char *user;
+	char *arn;
+};
+
+struct kms_config_statement {
+	char *sid; /* NULL: none */
+	char *effect;
+	char **principals;
+	char **actions;
+	char **resources;
+	uint32_t principals_count;
+	uint32_t actions_count;
+	uint32_t resources_count;
+};
+
 struct kms_config {
 	char *account;
 	char *region;
@@ -71,6 +100,15 @@ struct kms_config {
 	struct kms_config_file catalog;
 	struct kms_config_file audit;
 	struct kms_config_hsm hsm;
+	char *ingest_user; /* NULL: no door */
+	char **admins; /* NULL: root */
+	uint32_t admins_count;
+	struct kms_config_principal *principals;
+	uint32_t principals_count;
+	char **roles;
+	uint32_t roles_count;
+	struct kms_config_statement *policy;
+	uint32_t policy_count;
 };
 
 /* SLK_CONFIG, SLK_NOT_FOUND, SLK_DENIED, SLK_NO_MEMORY, each with a sentence. Absent fields are

@@ -22,7 +22,7 @@
 #include "format/context.h"
 
 #define KMSC_DEFAULT_SOCKET "/run/sealock/kms/kms.sock"
-#define KMSC_ARN_MAX 256u  /* with terminator */
+#define KMSC_ARN_MAX 320u  /* with terminator */
 #define KMSC_NAME_MAX 260u /* alias and stream names, with terminator */
 #define KMSC_BLOB_MAX 8192u
 

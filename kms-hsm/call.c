@@ -1,0 +1,388 @@
+/* Ends of a call, and the steps that handlers take. */
+#include "call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define ANSWER_MARGIN_NS (200 * SLK_NS_PER_MS) /* of the client's time, for the way back */
+
+/* --- ends of a call --- */
+
+static void
+count(struct kms_service *s, int status)
+{
+	s->requests++;
+	if (status == SLK_DENIED)
+		s->denied++;
+	else if (status != SLK_OK)
+		s->errors++;
+}
+
+/* Pack what the call answers into a frame of its own; none if memory ran out. */
+static void
+pack(struct kms_call *call, Kmsp__Reply *reply)
+{
+	size_t len = protobuf_c_message_get_packed_size(&reply->base) + 2; /* and the version */
+
+	slk_secret_free(call->frame);
+	call->frame = NULL;
+	if (len > KMSP_REPLY_MAX || slk_secret_new(len, &call->frame) != SLK_OK)
+		return;
+	size_t packed = 0;
+	if (kmsp_reply_pack(reply, slk_secret_bytes(call->frame), len, &packed) != SLK_OK ||
+		packed != len) {
+		slk_secret_free(call->frame);
+		call->frame = NULL;
+	}
+}
+
+static void
+pack_error(struct kms_call *call)
+{
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+
+	reply.id = call->id;
+	reply.status = call->status;
+	reply.exception = (char *)(uintptr_t)call->exception;
+	reply.message = call->message;
+	reply.request_id = call->request_id;
+	pack(call, &reply);
+}
+
+static int
+audit(struct kms_call *call)
+{
+	const struct kms_audit_entry entry = {
+		.request_id = call->request_id,
+		.principal = call->principal[0] != '\0' ? call->principal : NULL,
+		.uid = call->by_door ? call->caller_uid : call->peer.uid,
+		.pid = call->peer.pid,
+		.by_door = call->by_door,
+		.uid_known = call->uid_known,
+		.door_uid = call->peer.uid,
+		.door_pid = call->peer.pid,
+		.action = call->action,
+		.resource = call->resource[0] != '\0' ? call->resource : NULL,
+		.context = call->context,
+		.backing_id = call->has_backing ? call->backing_id : NULL,
+		.via_service = call->source_arn[0] != '\0' ? KMS_SERVICE_PRINCIPAL : NULL,
+		.source_arn = call->source_arn[0] != '\0' ? call->source_arn : NULL,
+		.status = call->status,
+		.exception = call->exception,
+		.message = call->message,
+	};
+
+	return kms_audit_add(call->service->parts.audit, &entry);
+}
+
+void
+kms_call_withdraw(struct kms_call *call)
+{
+	call->status = SLK_UNAVAILABLE;
+	call->exception = "KMSInternalException";
+	(void)snprintf(call->message, sizeof(call->message),
+		"the audit log cannot be written, so nothing is given out; see the log of "
+		"sealock-kmsd");
+	pack_error(call);
+}
+
+static void
+finish(struct kms_call *call)
+{
+	count(call->service, call->status);
+	/* A silent call that failed leaves a line, too. */
+	if ((call->status != SLK_OK || !call->row->silent) && audit(call) != SLK_OK)
+		kms_call_withdraw(call);
+	STAILQ_INSERT_TAIL(&call->service->finished, call, entry);
+}
+
+void
+kms_call_ok(struct kms_call *call, Kmsp__Reply *reply)
+{
+	reply->id = call->id;
+	reply->status = SLK_OK;
+	reply->request_id = call->request_id;
+	call->status = SLK_OK;
+	pack(call, reply);
+	if (call->frame == NULL) {
+		kms_call_fail(
+			call, SLK_NO_MEMORY, "KMSInternalException", "out of (locked) memory");
+		return;
+	}
+	finish(call);
+}
+
+void
+kms_call_fail(struct kms_call *call, int status, const char *exception, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(call->message, sizeof(call->message), fmt, args);
+	va_end(args);
+	call->status = status;
+	call->exception = exception;
+	pack_error(call);
+	finish(call);
+}
+
+void
+kms_call_deny(struct kms_call *call, const char *exception, const char *sentence)
+{
+	kms_call_fail(call, SLK_DENIED, exception, "%s", sentence);
+}
+
+void
+kms_call_fail_catalog(struct kms_call *call, int rc)
+{
+	slk_error_log("catalog error", slk_kv("status", slk_status_name(rc)),
+		slk_kv("error", kms_catalog_error(call->service->parts.catalog)),
+		slk_kv("request", (const char *)call->request_id));
+	kms_call_fail(call,
+		slk_status_class(rc) == SLK_CLASS_RETRY ? SLK_UNAVAILABLE : SLK_INTERNAL,
+		"KMSInternalException", "the catalog cannot be used: %s", slk_status_sentence(rc));
+}
+
+/* What a status of the HSM worker is to a caller. Absent and unusable tokens may come back: try
+ * later. */
+void
+kms_call_fail_hsm(struct kms_call *call, const struct hsm_reply *reply)
+{
+	switch (reply->status) {
+	case SLK_INVALID_CIPHERTEXT:
+		kms_call_fail(call, SLK_INVALID_CIPHERTEXT, "InvalidCiphertextException", "%s", "");
+		return;
+	case SLK_TIMEOUT:
+		kms_call_fail(call, SLK_TIMEOUT, "DependencyTimeoutException",
+			"the HSM did not answer in time: %s", reply->error);
+		return;
+	case SLK_NOT_FOUND:
+		kms_call_fail(call, SLK_UNAVAILABLE, "KeyUnavailableException",
+			"the token that is present does not hold this key: %s", reply->error);
+		return;
+	case SLK_UNSUPPORTED:
+		kms_call_fail(
+			call, SLK_UNSUPPORTED, "UnsupportedOperationException", "%s", reply->error);
+		return;
+	case SLK_CORRUPT:
+		slk_error_log("key refused", slk_kv_hex("backing", call->backing_id, KMS_ID_BYTES),
+			slk_kv("error", (const char *)reply->error));
+		kms_call_fail(call, SLK_HSM, "KMSInternalException",
+			"the object of this key on the token is not the one that was made for it: "
+			"%s",
+			reply->error);
+		return;
+	case SLK_INVALID:
+	case SLK_INTERNAL:
+		kms_call_fail(call, SLK_INTERNAL, "KMSInternalException", "%s", reply->error);
+		return;
+	default:
+		kms_call_fail(call, SLK_UNAVAILABLE, "KeyUnavailableException",
+			"the HSM is not available: %s",
+			reply->error[0] != '\0' ? reply->error
+						: slk_status_sentence(reply->status));
+		return;
+	}
+}
+
+uint64_t
+kms_call_hsm_deadline(const struct kms_call *call)
+{
+	uint64_t now = slk_mono_ns(call->service->parts.clock);
+	uint64_t latest = call->mono_deadline_ns - ANSWER_MARGIN_NS;
+
+	return latest > now ? latest : now + 1;
+}
+
+static void
+on_hsm(void *arg, const struct hsm_reply *reply)
+{
+	struct kms_call *call = arg;
+
+	if (reply->encryptions_count > call->wraps_taken)
+		kms_catalog_wrap_add(call->service->parts.catalog, call->backing_id,
+			reply->encryptions_count - call->wraps_taken);
+	if (reply->status == SLK_OK)
+		call->done(call, reply);
+	else
+		kms_call_fail_hsm(call, reply);
+}
+
+void
+kms_call_hsm(struct kms_call *call, const struct hsm_request *request, kms_call_done_fn done)
+{
+	call->done = done;
+	int rc = hsm_link_submit(call->service->parts.link, request, on_hsm, call);
+	if (rc == SLK_FULL)
+		kms_call_fail(call, SLK_THROTTLED, "ThrottlingException",
+			"too many requests wait for the HSM; try again");
+	else if (rc != SLK_OK)
+		kms_call_fail(call, rc == SLK_NO_MEMORY ? rc : SLK_INTERNAL, "KMSInternalException",
+			"the HSM cannot be asked: %s", slk_status_sentence(rc));
+}
+
+/* --- steps --- */
+
+static int
+decide(struct kms_call *call, struct kms_question *q, const char *shown, char *sentence)
+{
+	int rc = kms_policy_decide(call->service->parts.policy, q, sentence);
+
+	/* A refusal names what the caller named: it must not tell that an alias exists, and where
+	 * it leads. */
+	if (rc != SLK_OK && shown != NULL && strcmp(shown, q->resource) != 0)
+		(void)snprintf(sentence, KMS_SENTENCE_MAX,
+			"User: %s is not authorized to perform: %s on resource: %s because no "
+			"statement of the policy "
+			"allows the %s action",
+			q->principal, q->action, shown, q->action);
+	return rc;
+}
+
+int
+kms_call_authorize(
+	struct kms_call *call, const char *action, const char *resource, const char *shown)
+{
+	const char *user = kms_principals_arn(call->service->parts.principals, call->peer.uid);
+	struct kms_question q = {.principal = user, .action = action, .resource = resource};
+	char sentence[KMS_SENTENCE_MAX] = "";
+	int rc = SLK_DENIED;
+
+	(void)snprintf(call->resource, sizeof(call->resource), "%s", resource);
+	if (user != NULL)
+		rc = decide(call, &q, shown, sentence);
+	/* What the table lets a door ask about streams it may ask about all of them. */
+	if (rc != SLK_OK && (call->classes & call->row->classes & KMS_CLASS_DOOR) != 0) {
+		char first[KMS_SENTENCE_MAX];
+		q = (struct kms_question){KMS_SERVICE_PRINCIPAL, action, resource, true};
+		rc = decide(call, &q, shown, first);
+		if (rc == SLK_OK)
+			(void)snprintf(call->principal, sizeof(call->principal), "%s",
+				KMS_SERVICE_PRINCIPAL);
+		else if (user == NULL)
+			memcpy(sentence, first, sizeof(sentence));
+	}
+	if (rc != SLK_OK)
+		kms_call_deny(call, "AccessDeniedException", sentence);
+	return rc;
+}
+
+/* Nothing is named so, or nothing that the caller may know of. */
+static int
+key_missing(struct kms_call *call, const char *action, const struct kms_ref *ref)
+{
+	char any[KMS_ARN_MAX] = "";
+	const char *resource = ref->arn;
+
+	/* An alias leads nowhere: only who may do this with any key learns that. */
+	if (ref->kind == KMS_REF_ALIAS) {
+		if (kms_arn_resource(&call->service->parts.realm, "key/*", any) == SLK_OK)
+			resource = any;
+	}
+	int rc = kms_call_authorize(call, action, resource, ref->arn);
+	if (rc != SLK_OK)
+		return rc;
+	(void)snprintf(call->resource, sizeof(call->resource), "%s", ref->arn);
+	if (ref->kind == KMS_REF_ALIAS)
+		kms_call_fail(call, SLK_NOT_FOUND, "NotFoundException", "Alias %s is not found.",
+			ref->arn);
+	else
+		kms_call_fail(call, SLK_NOT_FOUND, "NotFoundException", "Key '%s' does not exist",
+			ref->arn);
+	return SLK_NOT_FOUND;
+}
+
+int
+kms_call_find_key(
+	struct kms_call *call, const char *action, const char *text, struct kms_key *out_key)
+{
+	struct kms_catalog *catalog = call->service->parts.catalog;
+	struct kms_ref ref;
+	struct kms_alias alias;
+	char arn[KMS_ARN_MAX];
+
+	int rc = kms_ref_parse(&call->service->parts.realm, text, &ref);
+	if (rc != SLK_OK) {
+		kms_call_fail(
+			call, SLK_NOT_FOUND, "NotFoundException", "Invalid keyId '%.200s'", text);
+		return rc;
+	}
+	if (ref.kind == KMS_REF_ALIAS) {
+		rc = kms_catalog_alias_get(catalog, ref.alias, &alias);
+		memcpy(ref.id, alias.key_id, rc == SLK_OK ? sizeof(ref.id) : 0);
+	}
+	if (rc == SLK_OK)
+		rc = kms_catalog_key_get(catalog, ref.id, out_key);
+	if (rc == SLK_NOT_FOUND)
+		return key_missing(call, action, &ref);
+	if (rc != SLK_OK) {
+		kms_call_fail_catalog(call, rc);
+		return rc;
+	}
+	kms_arn_key(&call->service->parts.realm, out_key->id, arn);
+	return kms_call_authorize(call, action, arn, ref.arn);
+}
+
+int
+kms_call_key_usable(struct kms_call *call, const struct kms_key *key)
+{
+	char arn[KMS_ARN_MAX];
+
+	kms_arn_key(&call->service->parts.realm, key->id, arn);
+	switch (key->state) {
+	case KMS_KEY_ENABLED:
+		return SLK_OK;
+	case KMS_KEY_DISABLED:
+		kms_call_fail(call, SLK_DISABLED, "DisabledException", "%s is disabled.", arn);
+		return SLK_DISABLED;
+	case KMS_KEY_CREATING:
+		kms_call_fail(call, SLK_INVALID_STATE, "KMSInvalidStateException",
+			"%s is creating.", arn);
+		return SLK_INVALID_STATE;
+	case KMS_KEY_PENDING_DELETION:
+		break;
+	}
+	kms_call_fail(call, SLK_INVALID_STATE, "KMSInvalidStateException",
+		"%s is pending deletion.", arn);
+	return SLK_INVALID_STATE;
+}
+
+int
+kms_call_key_direct(struct kms_call *call, const struct kms_key *key)
+{
+	char arn[KMS_ARN_MAX];
+
+	if (key->manager == KMS_MANAGER_CUSTOMER)
+		return SLK_OK;
+	kms_arn_key(&call->service->parts.realm, key->id, arn);
+	kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+		"User: %s is not authorized to perform: %s on resource: %s because the key belongs "
+		"to the appliance "
+		"and serves its streams only",
+		call->principal, call->action, arn);
+	return SLK_DENIED;
+}
+
+int
+kms_call_take_context(struct kms_call *call, Kmsp__Pair *const *pairs, size_t pairs_count)
+{
+	int rc = kmsp_context_build(pairs, pairs_count, &call->context);
+
+	if (rc == SLK_NO_MEMORY)
+		kms_call_fail(call, rc, "KMSInternalException", "out of memory");
+	else if (rc == SLK_EXISTS)
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"the encryption context has a key twice");
+	else if (rc == SLK_LIMIT)
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"the encryption context is larger than %u pairs or %u bytes",
+			FMT_CONTEXT_PAIRS_MAX, FMT_CONTEXT_MAX);
+	else if (rc != SLK_OK)
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"keys of the encryption context must be text of one character or more, "
+			"values text; both UTF-8");
+	return rc;
+}

@@ -1,0 +1,156 @@
+/* One request in progress. Internal to service.c and ops_*.c.
+ *
+ *     begun --(handler)--> [waiting for the HSM --(done)-->] finished --(kms_service_flush)-->
+ * answered, freed
+ *
+ * A handler ends in exactly one of kms_call_ok(), kms_call_fail*(), kms_call_hsm() (which goes on
+ * in done) or kms_call_wait_appliance() (which begins the handler anew).
+ */
+#ifndef KMS_HSM_CALL_H
+#define KMS_HSM_CALL_H
+
+#include <sys/queue.h>
+
+#include "format/blob.h"
+#include "service.h"
+
+struct kms_call;
+typedef void (*kms_call_fn)(struct kms_call *call);
+typedef void (*kms_call_done_fn)(struct kms_call *call, const struct hsm_reply *reply);
+
+/* Which class of peer may send which request; the policy decides after that. */
+struct kms_row {
+	unsigned classes;
+	const char *action; /* in the audit and the policy */
+	void (*handler)(struct kms_call *call, const Kmsp__Request *request);
+	bool silent; /* success is no use of a key or a stream, and leaves no audit line */
+};
+
+struct kms_call {
+	STAILQ_ENTRY(kms_call) entry;
+	struct kms_service *service;
+	const struct kms_row *row;
+	kms_answer_fn answer;
+	void *arg;
+	uint64_t id; /* the client's */
+	char request_id[FMT_UUID_TEXT];
+	struct slk_peer peer;
+	unsigned classes;
+	uint64_t mono_deadline_ns;
+
+	/* What the audit line will say. */
+	char principal[KMS_ARN_MAX]; /* "": unknown */
+	bool by_door, uid_known;
+	uid_t caller_uid;
+	const char *action;
+	char resource[KMS_ARN_MAX]; /* "": none */
+	char source_arn[KMS_ARN_MAX];
+	struct fmt_context *context;
+	bool has_backing;
+
+	/* State of the operation. */
+	struct kms_key key;
+	uint8_t backing_id[KMS_ID_BYTES];
+	uint32_t wraps_taken; /* counted before the HSM was asked */
+	struct kms_stream stream;
+	bool without_plaintext;
+	kms_call_done_fn done;
+	kms_call_fn resume; /* once the appliance's key is there */
+
+	/* The answer. */
+	int status;
+	const char *exception;
+	char message[KMS_SENTENCE_MAX];
+	struct slk_secret *frame;
+};
+STAILQ_HEAD(kms_calls, kms_call);
+
+struct kms_service {
+	struct kms_service_parts parts;
+	struct kms_calls finished;
+	struct kms_calls waiters; /* for the appliance's key */
+	struct hsm_health health;
+	bool health_asked;
+	uint64_t mono_start_ns;
+	bool reconcile_wanted; /* a pass over the keys that are Creating is due */
+	bool reconcile_in_flight;
+	bool reconcile_for_waiters; /* it was asked for out of turn */
+	struct kms_key reconcile_key; /* the one that the HSM was asked for */
+	uint8_t reconcile_after[KMS_ID_BYTES]; /* how far the pass came */
+	bool audit_ok;
+	uint32_t worker_pid;
+	uint64_t requests, denied, errors, worker_restarts, data_keys;
+};
+
+/* --- ends of a call --- */
+/* Pack reply (its id, status and request id are set here). */
+void kms_call_ok(struct kms_call *call, Kmsp__Reply *reply);
+void kms_call_fail(struct kms_call *call, int status, const char *exception, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Instead of the answer that is there: the audit log did not take its line. */
+void kms_call_withdraw(struct kms_call *call);
+/* The catalog said rc. */
+void kms_call_fail_catalog(struct kms_call *call, int rc);
+/* What ended badly at the HSM, for the key of the call. */
+void kms_call_fail_hsm(struct kms_call *call, const struct hsm_reply *reply);
+/* Ask the HSM; done is called only for SLK_OK, everything else ends the call. */
+void kms_call_hsm(struct kms_call *call, const struct hsm_request *request, kms_call_done_fn done);
+/* What is left of the call's time for the HSM. */
+uint64_t kms_call_hsm_deadline(const struct kms_call *call);
+
+/* --- steps that a handler takes; each ends the call if it does not return SLK_OK --- */
+/* May the caller do action on resource? shown: how a refusal names the resource (NULL: as it is).
+ */
+MUST_USE int kms_call_authorize(
+	struct kms_call *call, const char *action, const char *resource, const char *shown);
+/* Find the key that text names and authorise the call's action on it. */
+MUST_USE int kms_call_find_key(
+	struct kms_call *call, const char *action, const char *text, struct kms_key *out_key);
+/* Is the key Enabled? */
+MUST_USE int kms_call_key_usable(struct kms_call *call, const struct kms_key *key);
+/* May its caller use the key directly, or does it belong to the appliance? */
+MUST_USE int kms_call_key_direct(struct kms_call *call, const struct kms_key *key);
+/* Take the encryption context of a request. */
+MUST_USE int kms_call_take_context(struct kms_call *call, Kmsp__Pair *const *pairs, size_t count);
+
+/* An answer was refused by the policy in kms_call_authorize(), with this exception in place of
+ * AccessDeniedException. */
+void kms_call_deny(struct kms_call *call, const char *exception, const char *sentence);
+
+/* --- shared between operations --- */
+/* Ids for a new key, and its row in Creating. */
+MUST_USE int kms_key_begin(struct kms_service *service, enum kms_key_manager manager,
+	const char *description, struct kms_key *out_key);
+/* The token has made it: the row in Enabled. *key is brought up to date. */
+MUST_USE int kms_key_enable(
+	struct kms_service *service, const struct hsm_reply *reply, struct kms_key *key);
+/* Generate a data key under call->key with call->context and answer with it. */
+void kms_data_key_generate(struct kms_call *call);
+void kms_message_key(const struct kms_service *service, const struct kms_key *key, Kmsp__Key *out,
+	char arn[KMS_ARN_MAX], char id[FMT_UUID_TEXT]);
+
+/* Go on with the pass over keys that are Creating, one at a time; the end of the appliance's key
+ * ends the wait of its waiters. */
+void kms_reconcile(struct kms_service *service);
+/* The appliance's key is not there yet: resume once it is, or fail as its creation failed. */
+void kms_call_wait_appliance(struct kms_call *call, kms_call_fn resume);
+
+/* --- handlers, one per request --- */
+void kms_op_create_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_describe_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_keys(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_create_alias(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delete_alias(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_aliases(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_generate_data_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_encrypt(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_decrypt(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_create_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_describe_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_streams(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delete_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_authorize(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_status(struct kms_call *call, const Kmsp__Request *request);
+
+#endif

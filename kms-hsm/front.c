@@ -1,0 +1,254 @@
+/* The front's loop: RPC, HSM link, signals and one tick a second, in one thread.
+ *
+ * A turn: wait -> take requests -> take the HSM's answers -> write the audit lines of all of them
+ * at once -> answer.
+ */
+#include "front.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "rpc.h"
+#include "service.h"
+
+#define TICK_NS SLK_NS_PER_S
+
+enum { EXIT_CLEAN = 0, EXIT_LATER = 1, EXIT_USELESS = 2 };
+
+struct front {
+	const struct kms_config *config;
+	const struct slk_clock *clock;
+	struct kms_policy *policy;
+	struct kms_principals *principals;
+	struct kms_catalog *catalog;
+	struct kms_audit *audit;
+	struct hsm_link *link;
+	struct kms_service *service;
+	struct kms_rpc *rpc;
+	int signal_fd, epoll_fd;
+};
+
+static int
+on_request(void *arg, const struct slk_peer *peer, const Kmsp__Request *request, void *ticket)
+{
+	struct front *f = arg;
+
+	return kms_service_handle(f->service, peer, request, kms_rpc_answer, ticket);
+}
+
+static int
+listen_at(const struct kms_config_socket *socket, int *out_fd, struct slk_error *err)
+{
+	gid_t gid = (gid_t)-1;
+
+	if (socket->group != NULL) {
+		const struct group *group = getgrnam(socket->group);
+		if (group == NULL)
+			return slk_fail(err, SLK_CONFIG,
+				"socket.group: this machine has no group '%s'", socket->group);
+		gid = group->gr_gid;
+	}
+	int rc = slk_sock_listen(socket->path, socket->mode, out_fd, err);
+	if (rc != SLK_OK)
+		return rc;
+	if (gid != (gid_t)-1 && chown(socket->path, (uid_t)-1, gid) != 0) {
+		rc = slk_fail_errno(err,
+			"cannot give %s to group %s; the user of the front must be a member of it",
+			socket->path, socket->group);
+		close(*out_fd);
+		*out_fd = -1;
+	}
+	return rc;
+}
+
+static int
+watch(struct front *f, int fd, struct slk_error *err)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(f->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0
+		? SLK_OK
+		: slk_fail_errno(err, "cannot watch a descriptor");
+}
+
+static int
+catch_signals(struct front *f, struct slk_error *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+		return slk_fail_errno(err, "cannot block signals");
+	f->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (f->signal_fd < 0)
+		return slk_fail_errno(err, "cannot take signals");
+	f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	return f->epoll_fd >= 0 ? SLK_OK : slk_fail_errno(err, "cannot make an epoll descriptor");
+}
+
+static int
+open_stores(struct front *f, struct slk_error *err)
+{
+	int rc = kms_principals_new(f->config, &f->principals, err);
+
+	if (rc == SLK_OK)
+		rc = kms_policy_new(f->config, &f->policy, err);
+	if (rc == SLK_OK)
+		rc = kms_catalog_open(f->config->catalog.path, &f->catalog, err);
+	if (rc == SLK_OK)
+		rc = kms_audit_open(
+			f->config->audit.path, slk_fs_posix(), f->clock, &f->audit, err);
+	return rc;
+}
+
+static int
+open_doors(struct front *f, struct slk_error *err)
+{
+	const struct kms_service_parts parts = {
+		.realm = {f->config->account, f->config->region},
+		.catalog = f->catalog,
+		.audit = f->audit,
+		.link = f->link,
+		.policy = f->policy,
+		.principals = f->principals,
+		.clock = f->clock,
+		.module = f->config->hsm.module,
+	};
+	int fd = -1;
+
+	int rc = kms_service_new(&parts, &f->service);
+	if (rc != SLK_OK)
+		return slk_fail(err, rc, "out of memory");
+	rc = listen_at(&f->config->socket, &fd, err);
+	if (rc != SLK_OK)
+		return rc;
+	rc = kms_rpc_new(fd, slk_sock_accept, on_request, f, &f->rpc);
+	if (rc != SLK_OK)
+		return slk_fail(err, rc, "cannot serve %s: %s", f->config->socket.path,
+			slk_status_sentence(rc));
+	rc = watch(f, kms_rpc_fd(f->rpc), err);
+	if (rc == SLK_OK)
+		rc = watch(f, hsm_link_fd(f->link), err);
+	if (rc == SLK_OK)
+		rc = watch(f, f->signal_fd, err);
+	return rc;
+}
+
+/* monitor_fd is the link's from the first line on, whatever happens. */
+static int
+start(struct front *f, int monitor_fd, struct slk_error *err)
+{
+	int rc = hsm_link_new(monitor_fd, f->clock, &f->link);
+
+	if (rc != SLK_OK)
+		return slk_fail(err, rc, "cannot make the link to the HSM worker: %s",
+			slk_status_sentence(rc));
+	rc = slk_process_harden(err);
+	if (rc == SLK_OK)
+		rc = catch_signals(f, err);
+	if (rc == SLK_OK)
+		rc = open_stores(f, err);
+	if (rc == SLK_OK)
+		rc = open_doors(f, err);
+	return rc;
+}
+
+/* Calls that wait are answered, then everything is closed, in the order of who uses whom. */
+static void
+stop(struct front *f)
+{
+	hsm_link_free(f->link);
+	kms_service_free(f->service);
+	if (f->rpc != NULL)
+		(void)unlink(f->config->socket.path);
+	kms_rpc_free(f->rpc);
+	kms_audit_close(f->audit);
+	kms_catalog_close(f->catalog);
+	kms_policy_free(f->policy);
+	kms_principals_free(f->principals);
+	if (f->signal_fd >= 0)
+		close(f->signal_fd);
+	if (f->epoll_fd >= 0)
+		close(f->epoll_fd);
+}
+
+static int
+until(uint64_t now_ns, uint64_t then_ns)
+{
+	return then_ns <= now_ns ? 0
+				 : (int)((then_ns - now_ns + SLK_NS_PER_MS - 1) / SLK_NS_PER_MS);
+}
+
+static bool
+signalled(const struct front *f)
+{
+	struct signalfd_siginfo info;
+
+	return read(f->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info);
+}
+
+static int
+run(struct front *f)
+{
+	uint64_t tick_ns = 0;
+
+	for (;;) {
+		struct epoll_event events[4];
+		uint64_t now_ns = slk_mono_ns(f->clock);
+		if (now_ns >= tick_ns) {
+			kms_service_tick(f->service);
+			tick_ns = now_ns + TICK_NS;
+		}
+		int n = epoll_wait(f->epoll_fd, events, 4, until(now_ns, tick_ns));
+		if (n < 0 && errno != EINTR) {
+			slk_error_log("epoll_wait failed",
+				slk_kv("error", (const char *)strerror(errno)));
+			return EXIT_LATER;
+		}
+		if (signalled(f))
+			return EXIT_CLEAN;
+		kms_rpc_poll(f->rpc);
+		int rc = hsm_link_poll(f->link);
+		kms_service_flush(f->service);
+		if (rc == SLK_CLOSED) {
+			slk_warn("the monitor is gone");
+			return EXIT_LATER;
+		}
+	}
+}
+
+static int
+exit_status(int rc)
+{
+	return rc == SLK_CONFIG || rc == SLK_BAD_VERSION || rc == SLK_DENIED ? EXIT_USELESS
+									     : EXIT_LATER;
+}
+
+int
+kms_front_run(const struct kms_config *config, int monitor_fd)
+{
+	struct front f = {
+		.config = config, .clock = slk_clock_system(), .signal_fd = -1, .epoll_fd = -1};
+	struct slk_error err = {0};
+	int status;
+
+	int rc = start(&f, monitor_fd, &err);
+	if (rc != SLK_OK) {
+		slk_error_log("cannot start", slk_kv("error", (const char *)err.text));
+		status = exit_status(rc);
+	} else {
+		slk_info("serving", slk_kv("socket", (const char *)config->socket.path));
+		status = run(&f);
+		slk_info("stopped", slk_kv("status", status));
+	}
+	stop(&f);
+	return status;
+}

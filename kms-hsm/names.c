@@ -1,0 +1,160 @@
+#include "names.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ALIAS_PREFIX "alias/"
+#define ALIAS_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/_-"
+#define STREAM_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+
+void
+kms_arn_key(const struct kms_realm *realm, const uint8_t id[FMT_UUID_BYTES], char out[KMS_ARN_MAX])
+{
+	char uuid[FMT_UUID_TEXT];
+
+	fmt_uuid_print(id, uuid);
+	(void)snprintf(
+		out, KMS_ARN_MAX, "arn:aws:kms:%s:%s:key/%s", realm->region, realm->account, uuid);
+}
+
+void
+kms_arn_alias(const struct kms_realm *realm, const char *alias, char out[KMS_ARN_MAX])
+{
+	(void)snprintf(
+		out, KMS_ARN_MAX, "arn:aws:kms:%s:%s:%s", realm->region, realm->account, alias);
+}
+
+void
+kms_arn_stream(const struct kms_realm *realm, const char *stream, char out[KMS_ARN_MAX])
+{
+	(void)snprintf(out, KMS_ARN_MAX, "arn:aws:kinesis:%s:%s:stream/%s", realm->region,
+		realm->account, stream);
+}
+
+static bool
+starts_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* The part of an ARN of this realm and service that names the resource; text itself if it is no
+ * ARN; NULL if it is an ARN of somewhere else. */
+static const char *
+resource_of(const struct kms_realm *realm, const char *service, const char *text)
+{
+	char prefix[KMS_ARN_MAX];
+
+	if (!starts_with(text, "arn:"))
+		return text;
+	int len = snprintf(prefix, sizeof(prefix), "arn:aws:%s:%s:%s:", service, realm->region,
+		realm->account);
+	return starts_with(text, prefix) ? text + len : NULL;
+}
+
+/* Of these characters only, and not more than fit the column. */
+static bool
+made_of(const char *text, const char *chars, size_t max)
+{
+	size_t len = strspn(text, chars);
+
+	return len > 0 && len <= max && text[len] == '\0';
+}
+
+int
+kms_alias_check(const char *alias)
+{
+	if (!starts_with(alias, ALIAS_PREFIX) || starts_with(alias, ALIAS_PREFIX "aws/"))
+		return SLK_INVALID;
+	return made_of(alias + strlen(ALIAS_PREFIX), ALIAS_CHARS,
+		       KMS_ALIAS_MAX - 1 - strlen(ALIAS_PREFIX))
+		? SLK_OK
+		: SLK_INVALID;
+}
+
+int
+kms_stream_check(const char *name)
+{
+	return made_of(name, STREAM_CHARS, KMS_STREAM_MAX - 1) ? SLK_OK : SLK_INVALID;
+}
+
+int
+kms_ref_parse(const struct kms_realm *realm, const char *text, struct kms_ref *out_ref)
+{
+	struct kms_ref ref = {.kind = KMS_REF_KEY};
+	const char *name = resource_of(realm, "kms", text);
+
+	if (name == NULL)
+		return SLK_NOT_FOUND;
+	if (starts_with(name, ALIAS_PREFIX)) {
+		if (!made_of(name + strlen(ALIAS_PREFIX), ALIAS_CHARS,
+			    KMS_ALIAS_MAX - 1 - strlen(ALIAS_PREFIX)))
+			return SLK_NOT_FOUND;
+		ref.kind = KMS_REF_ALIAS;
+		strcpy(ref.alias, name);
+		kms_arn_alias(realm, name, ref.arn);
+	} else {
+		if (name != text && !starts_with(name, "key/"))
+			return SLK_NOT_FOUND;
+		if (fmt_uuid_parse(name != text ? name + strlen("key/") : name, ref.id) != SLK_OK)
+			return SLK_NOT_FOUND;
+		kms_arn_key(realm, ref.id, ref.arn);
+	}
+	*out_ref = ref;
+	return SLK_OK;
+}
+
+int
+kms_stream_parse(const struct kms_realm *realm, const char *text, char out_name[KMS_STREAM_MAX])
+{
+	const char *name = resource_of(realm, "kinesis", text);
+
+	if (name == NULL)
+		return SLK_INVALID;
+	if (name != text) {
+		if (!starts_with(name, "stream/"))
+			return SLK_INVALID;
+		name += strlen("stream/");
+	}
+	if (kms_stream_check(name) != SLK_OK)
+		return SLK_INVALID;
+	strcpy(out_name, name);
+	return SLK_OK;
+}
+
+static int __attribute__((format(printf, 2, 3))) put(char *out, const char *fmt, ...)
+{
+	char text[KMS_ARN_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	int len = vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (len < 0 || (size_t)len >= sizeof(text))
+		return SLK_INVALID;
+	memcpy(out, text, (size_t)len + 1);
+	return SLK_OK;
+}
+
+int
+kms_arn_principal(const struct kms_realm *realm, const char *text, char out[KMS_ARN_MAX])
+{
+	if (strcmp(text, "*") == 0 || starts_with(text, "arn:"))
+		return put(out, "%s", text);
+	if (strcmp(text, "root") == 0 || starts_with(text, "user/") || starts_with(text, "role/"))
+		return put(out, "arn:aws:iam::%s:%s", realm->account, text);
+	return SLK_INVALID;
+}
+
+int
+kms_arn_resource(const struct kms_realm *realm, const char *text, char out[KMS_ARN_MAX])
+{
+	if (strcmp(text, "*") == 0 || starts_with(text, "arn:"))
+		return put(out, "%s", text);
+	if (starts_with(text, "key/") || starts_with(text, ALIAS_PREFIX))
+		return put(out, "arn:aws:kms:%s:%s:%s", realm->region, realm->account, text);
+	if (starts_with(text, "stream/"))
+		return put(out, "arn:aws:kinesis:%s:%s:%s", realm->region, realm->account, text);
+	return SLK_INVALID;
+}

@@ -1,0 +1,427 @@
+/* Streams, the keys of their epochs, Authorize for doors, and Status. */
+#include <stdio.h>
+#include <string.h>
+
+#include "call.h"
+#include "format/utf8.h"
+
+#define SHARDS_MAX 1024u
+
+static void
+message_stream(const struct kms_service *s, const struct kms_stream *stream, Kmsp__Stream *out,
+	char arn[KMS_ARN_MAX], char key_arn[KMS_ARN_MAX])
+{
+	kms_arn_stream(&s->parts.realm, stream->name, arn);
+	kms_arn_key(&s->parts.realm, stream->key_id, key_arn);
+	kmsp__stream__init(out);
+	out->name = (char *)(uintptr_t)stream->name;
+	out->arn = arn;
+	out->id = stream->id;
+	out->shard_count = stream->shard_count;
+	out->encrypted_kms = stream->encrypted_kms;
+	out->key_arn = key_arn;
+	out->status = (char *)(uintptr_t) "ACTIVE";
+	out->created_ns = stream->created_ns;
+}
+
+static void
+answer_stream(struct kms_call *call)
+{
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	Kmsp__Stream stream;
+	char arn[KMS_ARN_MAX], key_arn[KMS_ARN_MAX];
+
+	message_stream(call->service, &call->stream, &stream, arn, key_arn);
+	reply.result_case = KMSP__REPLY__RESULT_STREAM;
+	reply.stream = &stream;
+	kms_call_ok(call, &reply);
+}
+
+static void
+fail_missing_stream(struct kms_call *call, const char *name)
+{
+	kms_call_fail(call, SLK_NOT_FOUND, "ResourceNotFoundException",
+		"Stream %s under account %s not found.", name, call->service->parts.realm.account);
+}
+
+/* The stream's name out of a name or an ARN. */
+static int
+parse_stream(
+	struct kms_call *call, const char *text, char name[KMS_STREAM_MAX], char arn[KMS_ARN_MAX])
+{
+	int rc = kms_stream_parse(&call->service->parts.realm, text, name);
+
+	if (rc != SLK_OK)
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"'%.200s' is neither the name of a stream (1 to 128 of a-z A-Z 0-9 _ . -) "
+			"nor an ARN of this "
+			"account and region",
+			fmt_utf8_is_text(slk_span_str(text)) ? text : "(not UTF-8)");
+	else
+		kms_arn_stream(&call->service->parts.realm, name, arn);
+	return rc;
+}
+
+/* --- CreateStream --- */
+
+static void
+insert_stream(struct kms_call *call)
+{
+	struct kms_service *s = call->service;
+	char arn[KMS_ARN_MAX];
+
+	kms_arn_stream(&s->parts.realm, call->stream.name, arn);
+	strcpy(call->resource, arn);
+	call->stream.created_ns = slk_wall_ns(s->parts.clock);
+	int rc = kms_catalog_stream_create(s->parts.catalog, &call->stream, &call->stream.id);
+	if (rc == SLK_EXISTS)
+		kms_call_fail(call, rc, "ResourceInUseException",
+			"Stream %s under account %s already exists.", call->stream.name,
+			s->parts.realm.account);
+	else if (rc != SLK_OK)
+		kms_call_fail_catalog(call, rc);
+	else
+		answer_stream(call);
+}
+
+/* EncryptionType NONE: under the appliance's own key, which is made when it is first needed. */
+static void
+use_appliance_key(struct kms_call *call)
+{
+	struct kms_service *s = call->service;
+	struct kms_key key;
+
+	int rc = kms_catalog_key_appliance(s->parts.catalog, &key);
+	if (rc == SLK_NOT_FOUND)
+		rc = kms_key_begin(s, KMS_MANAGER_APPLIANCE, "seals streams without SSE-KMS", &key);
+	if (rc != SLK_OK) {
+		kms_call_fail_catalog(call, rc);
+	} else if (key.state == KMS_KEY_CREATING) {
+		kms_call_wait_appliance(call, use_appliance_key);
+	} else if (kms_call_key_usable(call, &key) == SLK_OK) {
+		memcpy(call->stream.key_id, key.id, sizeof(call->stream.key_id));
+		insert_stream(call);
+	}
+}
+
+void
+kms_op_create_stream(struct kms_call *call, const Kmsp__Request *request)
+{
+	const Kmsp__CreateStream *in = request->create_stream;
+	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
+
+	if (kms_stream_check(in->name) != SLK_OK) {
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"the name of a stream is 1 to 128 of a-z A-Z 0-9 _ . -");
+		return;
+	}
+	if (in->shard_count == 0 || in->shard_count > SHARDS_MAX) {
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"a stream has 1 to %u shards, not %u", SHARDS_MAX, in->shard_count);
+		return;
+	}
+	if (parse_stream(call, in->name, name, arn) != SLK_OK ||
+		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
+		return;
+	strcpy(call->stream.name, name);
+	call->stream.shard_count = in->shard_count;
+	call->stream.encrypted_kms = in->key[0] != '\0';
+	if (!call->stream.encrypted_kms) {
+		use_appliance_key(call);
+		return;
+	}
+	/* Who binds a stream to a key must be allowed to see it; later puts need their own right to
+	 * use it. */
+	if (kms_call_find_key(call, "kms:DescribeKey", in->key, &call->key) != SLK_OK ||
+		kms_call_key_direct(call, &call->key) != SLK_OK ||
+		kms_call_key_usable(call, &call->key) != SLK_OK)
+		return;
+	memcpy(call->stream.key_id, call->key.id, sizeof(call->stream.key_id));
+	insert_stream(call);
+}
+
+/* --- describe, list, delete --- */
+
+void
+kms_op_describe_stream(struct kms_call *call, const Kmsp__Request *request)
+{
+	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
+
+	if (parse_stream(call, request->describe_stream->stream, name, arn) != SLK_OK ||
+		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
+		return;
+	int rc = kms_catalog_stream_get(call->service->parts.catalog, name, &call->stream);
+	if (rc == SLK_NOT_FOUND)
+		fail_missing_stream(call, name);
+	else if (rc != SLK_OK)
+		kms_call_fail_catalog(call, rc);
+	else
+		answer_stream(call);
+}
+
+void
+kms_op_delete_stream(struct kms_call *call, const Kmsp__Request *request)
+{
+	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+
+	if (parse_stream(call, request->delete_stream->stream, name, arn) != SLK_OK ||
+		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
+		return;
+	int rc = kms_catalog_stream_delete(call->service->parts.catalog, name);
+	if (rc == SLK_NOT_FOUND)
+		fail_missing_stream(call, name);
+	else if (rc != SLK_OK)
+		kms_call_fail_catalog(call, rc);
+	else
+		kms_call_ok(call, &reply);
+}
+
+void
+kms_op_list_streams(struct kms_call *call, const Kmsp__Request *request)
+{
+	static struct kms_stream streams[KMSP_PAGE_MAX + 1]; /* one thread */
+	static Kmsp__Stream storage[KMSP_PAGE_MAX];
+	static Kmsp__Stream *list[KMSP_PAGE_MAX];
+	static char arns[KMSP_PAGE_MAX][KMS_ARN_MAX], key_arns[KMSP_PAGE_MAX][KMS_ARN_MAX];
+	const Kmsp__List *in = request->list_streams;
+	size_t found = 0,
+	       limit = in->limit == 0 || in->limit > KMSP_PAGE_MAX ? KMSP_PAGE_MAX : in->limit;
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	Kmsp__Streams out = KMSP__STREAMS__INIT;
+
+	if (kms_call_authorize(call, call->action, "*", NULL) != SLK_OK)
+		return;
+	if (in->marker[0] != '\0' && kms_stream_check(in->marker) != SLK_OK) {
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"the marker is not the name of a stream");
+		return;
+	}
+	int rc = kms_catalog_stream_list(
+		call->service->parts.catalog, in->marker, streams, limit + 1, &found);
+	if (rc != SLK_OK) {
+		kms_call_fail_catalog(call, rc);
+		return;
+	}
+	out.n_streams = found < limit ? found : limit;
+	out.streams = list;
+	for (size_t i = 0; i < out.n_streams; i++) {
+		message_stream(call->service, &streams[i], &storage[i], arns[i], key_arns[i]);
+		list[i] = &storage[i];
+	}
+	if (found > limit)
+		out.next = streams[limit - 1].name;
+	reply.result_case = KMSP__REPLY__RESULT_STREAMS;
+	reply.streams = &out;
+	kms_call_ok(call, &reply);
+}
+
+/* --- for doors --- */
+
+/* Kinesis' names for what KMS refused. */
+static int
+stream_key_usable(struct kms_call *call, const struct kms_key *key)
+{
+	char arn[KMS_ARN_MAX];
+
+	kms_arn_key(&call->service->parts.realm, key->id, arn);
+	if (key->state == KMS_KEY_ENABLED)
+		return SLK_OK;
+	if (key->state == KMS_KEY_DISABLED) {
+		kms_call_fail(call, SLK_DISABLED, "KMSDisabledException", "%s is disabled.", arn);
+		return SLK_DISABLED;
+	}
+	kms_call_fail(call, SLK_INVALID_STATE, "KMSInvalidStateException", "%s is %s.", arn,
+		key->state == KMS_KEY_CREATING ? "creating" : "pending deletion");
+	return SLK_INVALID_STATE;
+}
+
+/* The stream and its key. The call's action and resource become those of the key's use. */
+static int
+stream_and_key(struct kms_call *call, const char *name)
+{
+	struct kms_catalog *catalog = call->service->parts.catalog;
+
+	int rc = kms_catalog_stream_get(catalog, name, &call->stream);
+	if (rc == SLK_NOT_FOUND) {
+		fail_missing_stream(call, name);
+		return rc;
+	}
+	if (rc == SLK_OK)
+		rc = kms_catalog_key_get(catalog, call->stream.key_id, &call->key);
+	if (rc != SLK_OK)
+		kms_call_fail_catalog(call, rc == SLK_NOT_FOUND ? SLK_CORRUPT : rc);
+	return rc;
+}
+
+void
+kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *request)
+{
+	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX], sentence[KMS_SENTENCE_MAX] = "";
+	struct kms_service *s = call->service;
+
+	strcpy(call->principal, KMS_SERVICE_PRINCIPAL);
+	if (parse_stream(call, request->generate_stream_key->stream, name, arn) != SLK_OK)
+		return;
+	strcpy(call->source_arn, arn);
+	if (stream_and_key(call, name) != SLK_OK)
+		return;
+	kms_arn_key(&s->parts.realm, call->key.id, call->resource);
+	/* Who created the stream bound it to this key: that stands for an Allow. */
+	const struct kms_question q = {KMS_SERVICE_PRINCIPAL, call->action, call->resource, true};
+	if (kms_policy_decide(s->parts.policy, &q, sentence) != SLK_OK) {
+		kms_call_deny(call, "KMSAccessDeniedException", sentence);
+		return;
+	}
+	if (stream_key_usable(call, &call->key) != SLK_OK)
+		return;
+	int rc = fmt_context_for_stream(arn, &call->context);
+	if (rc != SLK_OK)
+		kms_call_fail(call, rc, "KMSInternalException", "out of memory");
+	else
+		kms_data_key_generate(call);
+}
+
+/* Whom the door asks about. SLK_DENIED for a caller without a principal. */
+static int
+door_caller(struct kms_call *call, const Kmsp__Authorize *in)
+{
+	const struct kms_principals *principals = call->service->parts.principals;
+	const char *arn = NULL;
+
+	call->by_door = true;
+	call->principal[0] = '\0';
+	if (in->caller_case == KMSP__AUTHORIZE__CALLER_UID) {
+		call->uid_known = true;
+		call->caller_uid = in->uid;
+		arn = kms_principals_arn(principals, in->uid);
+	} else if (in->caller_case == KMSP__AUTHORIZE__CALLER_PRINCIPAL &&
+		kms_principals_has_role(principals, in->principal)) {
+		arn = in->principal;
+	}
+	if (arn != NULL) {
+		(void)snprintf(call->principal, sizeof(call->principal), "%s", arn);
+		return SLK_OK;
+	}
+	if (call->uid_known)
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"uid %u is no principal of this KMS and is not authorized to perform: %s "
+			"on resource: %.300s; an "
+			"administrator may list it under principals: in the configuration of "
+			"sealock-kmsd",
+			(unsigned)in->uid, call->action, in->resource);
+	else
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"'%.300s' is not among roles: in the configuration of sealock-kmsd and is "
+			"not authorized to "
+			"perform: %s on resource: %.300s",
+			in->principal, call->action, in->resource);
+	return SLK_DENIED;
+}
+
+/* The action as we know it, so that the audit and the policy see one spelling. */
+static const char *
+door_action(const char *text)
+{
+	static const char *const known[] = {
+		"kinesis:PutRecord", "kinesis:GetRecords", "kinesis:DescribeStream"};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i], text) == 0)
+			return known[i];
+	return NULL;
+}
+
+/* A put into a stream under SSE-KMS needs a second right. */
+static int
+authorize_put_key(struct kms_call *call)
+{
+	char sentence[KMS_SENTENCE_MAX] = "", arn[KMS_ARN_MAX];
+
+	kms_arn_key(&call->service->parts.realm, call->key.id, arn);
+	const struct kms_question q = {call->principal, "kms:GenerateDataKey", arn, false};
+	int rc = kms_policy_decide(call->service->parts.policy, &q, sentence);
+	if (rc != SLK_OK)
+		kms_call_deny(call, "KMSAccessDeniedException", sentence);
+	else
+		rc = stream_key_usable(call, &call->key);
+	return rc;
+}
+
+void
+kms_op_authorize(struct kms_call *call, const Kmsp__Request *request)
+{
+	const Kmsp__Authorize *in = request->authorize;
+	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX], sentence[KMS_SENTENCE_MAX] = "";
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	const char *action = door_action(in->action);
+
+	if (action == NULL) {
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"a door may ask about kinesis:PutRecord, kinesis:GetRecords and "
+			"kinesis:DescribeStream");
+		return;
+	}
+	call->action = action;
+	if (parse_stream(call, in->resource, name, arn) != SLK_OK)
+		return;
+	strcpy(call->resource, arn);
+	if (door_caller(call, in) != SLK_OK)
+		return;
+	const struct kms_question q = {call->principal, action, arn, false};
+	if (kms_policy_decide(call->service->parts.policy, &q, sentence) != SLK_OK) {
+		kms_call_deny(call, "AccessDeniedException", sentence);
+		return;
+	}
+	if (stream_and_key(call, name) != SLK_OK)
+		return;
+	if (call->stream.encrypted_kms && strcmp(action, "kinesis:PutRecord") == 0 &&
+		authorize_put_key(call) != SLK_OK)
+		return;
+	kms_call_ok(call, &reply);
+}
+
+/* --- status --- */
+
+static const char *
+hsm_state(const struct kms_service *s)
+{
+	switch (s->health.state) {
+	case HSM_READY:
+		return "ready";
+	case HSM_PIN_REFUSED:
+	case HSM_REFUSED:
+		return "failed";
+	default:
+		return "reconnecting";
+	}
+}
+
+void
+kms_op_status(struct kms_call *call, const Kmsp__Request *request)
+{
+	struct kms_service *s = call->service;
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	Kmsp__Status out = KMSP__STATUS__INIT;
+
+	(void)request;
+	out.hsm_ok = s->health.state == HSM_READY;
+	out.hsm_state = (char *)(uintptr_t)hsm_state(s);
+	out.hsm_error = s->health.text;
+	if (!out.hsm_ok && s->health.text[0] == '\0')
+		out.hsm_error = (char *)(uintptr_t) "no HSM worker is running";
+	out.token_label = s->health.token_label;
+	out.token_serial = s->health.token_serial;
+	out.module = (char *)(uintptr_t)(strlen(s->parts.module) < 256 ? s->parts.module : "");
+	out.uptime_s = (slk_mono_ns(s->parts.clock) - s->mono_start_ns) / SLK_NS_PER_S;
+	out.requests = s->requests;
+	out.denied = s->denied;
+	out.errors = s->errors;
+	out.hsm_calls = s->health.calls_count;
+	out.hsm_recoveries = s->health.recoveries_count;
+	out.hsm_worker_restarts = s->worker_restarts;
+	out.data_keys_issued = s->data_keys;
+	reply.result_case = KMSP__REPLY__RESULT_SERVICE;
+	reply.service = &out;
+	kms_call_ok(call, &reply);
+}

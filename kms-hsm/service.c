@@ -1,0 +1,229 @@
+#include "service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "call.h"
+
+#define TIMEOUT_DEFAULT_MS 5000u
+#define TIMEOUT_MAX_MS 30000u
+#define HEALTH_DEADLINE_NS (2 * SLK_NS_PER_S)
+
+#define PEOPLE (KMS_CLASS_USER | KMS_CLASS_ADMIN)
+#define ANYBODY (PEOPLE | KMS_CLASS_DOOR)
+
+/* Which class of peer may send which request; the policy decides after that. Everything else is
+ * refused. */
+#define ROW(CASE) [KMSP__REQUEST__CALL_##CASE]
+static const struct kms_row rows[] = {
+	/* request               who sends it      action in the audit and the policy */
+	ROW(CREATE_KEY) = {KMS_CLASS_ADMIN, "kms:CreateKey", kms_op_create_key, false},
+	ROW(DESCRIBE_KEY) = {PEOPLE, "kms:DescribeKey", kms_op_describe_key, false},
+	ROW(LIST_KEYS) = {PEOPLE, "kms:ListKeys", kms_op_list_keys, false},
+	ROW(CREATE_ALIAS) = {KMS_CLASS_ADMIN, "kms:CreateAlias", kms_op_create_alias, false},
+	ROW(DELETE_ALIAS) = {KMS_CLASS_ADMIN, "kms:DeleteAlias", kms_op_delete_alias, false},
+	ROW(LIST_ALIASES) = {PEOPLE, "kms:ListAliases", kms_op_list_aliases, false},
+	ROW(GENERATE_DATA_KEY) = {PEOPLE, "kms:GenerateDataKey", kms_op_generate_data_key, false},
+	ROW(ENCRYPT) = {PEOPLE, "kms:Encrypt", kms_op_encrypt, false},
+	ROW(DECRYPT) = {PEOPLE, "kms:Decrypt", kms_op_decrypt, false},
+	ROW(CREATE_STREAM) = {KMS_CLASS_ADMIN, "kinesis:CreateStream", kms_op_create_stream, false},
+	ROW(DESCRIBE_STREAM) = {ANYBODY, "kinesis:DescribeStream", kms_op_describe_stream, false},
+	ROW(LIST_STREAMS) = {ANYBODY, "kinesis:ListStreams", kms_op_list_streams, false},
+	ROW(DELETE_STREAM) = {KMS_CLASS_ADMIN, "kinesis:DeleteStream", kms_op_delete_stream, false},
+	ROW(GENERATE_STREAM_KEY) = {KMS_CLASS_DOOR, "kms:GenerateDataKey",
+		kms_op_generate_stream_key, false},
+	ROW(AUTHORIZE) = {KMS_CLASS_DOOR, "sealock:Authorize", kms_op_authorize, false},
+	ROW(STATUS) = {ANYBODY, "sealock:Status", kms_op_status, true},
+};
+
+static const struct kms_row no_row = {0, "(unknown)", NULL, false};
+
+int
+kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_service)
+{
+	struct kms_service *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return SLK_NO_MEMORY;
+	s->parts = *parts;
+	STAILQ_INIT(&s->finished);
+	STAILQ_INIT(&s->waiters);
+	s->mono_start_ns = slk_mono_ns(parts->clock);
+	s->health.state = HSM_NO_WORKER;
+	s->reconcile_wanted = true;
+	s->audit_ok = true;
+	*out_service = s;
+	return SLK_OK;
+}
+
+void
+kms_service_free(struct kms_service *service)
+{
+	if (service == NULL)
+		return;
+	while (!STAILQ_EMPTY(&service->waiters)) {
+		struct kms_call *call = STAILQ_FIRST(&service->waiters);
+		STAILQ_REMOVE_HEAD(&service->waiters, entry);
+		kms_call_fail(call, SLK_UNAVAILABLE, "KeyUnavailableException",
+			"sealock-kmsd is stopping");
+	}
+	kms_service_flush(service);
+	free(service);
+}
+
+/* --- beginning --- */
+
+static void
+call_free(struct kms_call *call)
+{
+	fmt_context_free(call->context);
+	slk_secret_free(call->frame);
+	free(call);
+}
+
+static void
+set_deadline(struct kms_call *call, uint32_t timeout_ms)
+{
+	if (timeout_ms == 0)
+		timeout_ms = TIMEOUT_DEFAULT_MS;
+	if (timeout_ms > TIMEOUT_MAX_MS)
+		timeout_ms = TIMEOUT_MAX_MS;
+	call->mono_deadline_ns =
+		slk_mono_ns(call->service->parts.clock) + timeout_ms * SLK_NS_PER_MS;
+}
+
+static void
+refuse_class(struct kms_call *call)
+{
+	if (call->classes == 0)
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"uid %u is no principal of this KMS and is not authorized to perform: %s; "
+			"an administrator "
+			"may list it under principals: in the configuration of sealock-kmsd",
+			(unsigned)call->peer.uid, call->action);
+	else if (call->row->classes == KMS_CLASS_DOOR)
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"User: %s is not authorized to perform: %s; this request is for ingestd "
+			"only",
+			call->principal, call->action);
+	else if (call->row->classes == KMS_CLASS_ADMIN)
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"User: %s is not authorized to perform: %s; this is an administrative "
+			"request and uid %u is "
+			"not among admins: in the configuration of sealock-kmsd",
+			call->principal, call->action, (unsigned)call->peer.uid);
+	else
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"User: %s is not authorized to perform: %s; ingestd holds the keys of what "
+			"it writes only",
+			call->principal, call->action);
+}
+
+static void
+identify(struct kms_call *call)
+{
+	const struct kms_principals *principals = call->service->parts.principals;
+	const char *arn = kms_principals_arn(principals, call->peer.uid);
+
+	call->classes = kms_principals_classes(principals, call->peer.uid);
+	if (arn == NULL && (call->classes & KMS_CLASS_DOOR) != 0)
+		arn = KMS_SERVICE_PRINCIPAL;
+	(void)snprintf(call->principal, sizeof(call->principal), "%s", arn != NULL ? arn : "");
+}
+
+int
+kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
+	const Kmsp__Request *request, kms_answer_fn answer, void *arg)
+{
+	struct kms_call *call = calloc(1, sizeof(*call));
+	uint8_t uuid[FMT_UUID_BYTES];
+
+	if (call == NULL || fmt_uuid_new(uuid) != SLK_OK) {
+		free(call);
+		return SLK_NO_MEMORY;
+	}
+	fmt_uuid_print(uuid, call->request_id);
+	call->service = service;
+	call->answer = answer;
+	call->arg = arg;
+	call->id = request->id;
+	call->peer = *peer;
+	set_deadline(call, request->timeout_ms);
+	size_t index = (size_t)request->call_case;
+	call->row = index < sizeof(rows) / sizeof(rows[0]) && rows[index].handler != NULL
+		? &rows[index]
+		: &no_row;
+	call->action = call->row->action;
+	identify(call);
+	if ((call->classes & call->row->classes) == 0)
+		refuse_class(call);
+	else
+		call->row->handler(call, request);
+	return SLK_OK;
+}
+
+/* --- turns --- */
+
+void
+kms_service_flush(struct kms_service *service)
+{
+	struct slk_error err = {0};
+
+	int rc = kms_audit_flush(service->parts.audit, &err);
+	if (rc != SLK_OK && service->audit_ok)
+		slk_error_log("audit log failed, requests are refused",
+			slk_kv("error", (const char *)err.text));
+	if (!STAILQ_EMPTY(&service->finished))
+		service->audit_ok = rc == SLK_OK;
+	while (!STAILQ_EMPTY(&service->finished)) {
+		struct kms_call *call = STAILQ_FIRST(&service->finished);
+		STAILQ_REMOVE_HEAD(&service->finished, entry);
+		if (rc != SLK_OK && (call->status != SLK_OK || !call->row->silent))
+			kms_call_withdraw(call);
+		struct slk_secret *frame = call->frame;
+		call->frame = NULL; /* the receiver's */
+		call->answer(call->arg, frame);
+		call_free(call);
+	}
+}
+
+static void
+on_health(void *arg, const struct hsm_reply *reply)
+{
+	struct kms_service *s = arg;
+	bool was_ready = s->health.state == HSM_READY;
+
+	s->health_asked = false;
+	if (reply->status == SLK_OK) {
+		s->health = reply->health;
+	} else {
+		s->health.state = HSM_LOST;
+		(void)snprintf(s->health.text, sizeof(s->health.text),
+			"the HSM worker does not answer: %.200s", reply->error);
+	}
+	if (reply->status == SLK_OK && s->health.worker_pid != 0 &&
+		s->health.worker_pid != s->worker_pid) {
+		s->worker_restarts += s->worker_pid != 0;
+		s->worker_pid = s->health.worker_pid;
+	}
+	if (s->health.state == HSM_READY && !was_ready)
+		slk_info("HSM is ready", slk_kv("token", (const char *)s->health.token_label));
+	else if (s->health.state != HSM_READY && was_ready)
+		slk_warn("HSM is not available", slk_kv("error", (const char *)s->health.text));
+	if (s->health.state == HSM_READY && !was_ready)
+		s->reconcile_wanted = true;
+	kms_reconcile(s);
+}
+
+void
+kms_service_tick(struct kms_service *service)
+{
+	const struct hsm_request request = {.op = HSM_STATUS,
+		.mono_deadline_ns = slk_mono_ns(service->parts.clock) + HEALTH_DEADLINE_NS};
+
+	if (!service->health_asked &&
+		hsm_link_submit(service->parts.link, &request, on_health, service) == SLK_OK)
+		service->health_asked = true;
+}

@@ -1,0 +1,62 @@
+/* kmsd's service without its sockets: takes a request of a peer, decides, does it, audits it, gives
+ * the answer.
+ *
+ * Every request gets exactly one answer, from within kms_service_flush(): the answers of a turn
+ * wait there until their audit lines are on disk. Some are ready at once, others when the HSM
+ * worker has answered.
+ *
+ * The order within a request: may this class of peer send it at all (the table in service.c) ->
+ * parameters -> what is named exists? -> does the policy allow it -> state of the key -> do it.
+ * Whoever lacks the right gets the same answer for a key that exists and one that does not.
+ *
+ * Thread: one, the front's loop.
+ */
+#ifndef KMS_HSM_SERVICE_H
+#define KMS_HSM_SERVICE_H
+
+#include "audit.h"
+#include "base/secret.h"
+#include "base/sock.h"
+#include "catalog.h"
+#include "hsm/link.h"
+#include "kmsclient/wire.h"
+#include "policy.h"
+#include "principals.h"
+
+struct kms_service;
+
+/* All borrowed, for the life of the service. */
+struct kms_service_parts {
+	struct kms_realm realm;
+	struct kms_catalog *catalog;
+	struct kms_audit *audit;
+	struct hsm_link *link;
+	const struct kms_policy *policy;
+	const struct kms_principals *principals;
+	const struct slk_clock *clock;
+	const char *module; /* path of the PKCS#11 module, for status */
+};
+
+/* frame: the packed Reply; the receiver frees it. NULL if memory ran out: hang up. */
+typedef void (*kms_answer_fn)(void *arg, struct slk_secret *frame);
+
+/* SLK_NO_MEMORY. */
+MUST_USE int kms_service_new(
+	const struct kms_service_parts *parts, struct kms_service **out_service);
+/* The link must have been freed before, so that every call has been answered. NULL allowed. */
+void kms_service_free(struct kms_service *service);
+
+/* Begin a request; it is not looked at after the return. SLK_OK: answer will be called once.
+ * SLK_NO_MEMORY: it will not. */
+MUST_USE int kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
+	const Kmsp__Request *request, kms_answer_fn answer, void *arg);
+
+/* Make the audit lines of this turn durable, then give its answers. To be called after every turn
+ * of the loop. */
+void kms_service_flush(struct kms_service *service);
+
+/* To be called about once a second: looks after the HSM's health, and finishes keys that a crash
+ * left in Creating. */
+void kms_service_tick(struct kms_service *service);
+
+#endif

@@ -1,0 +1,84 @@
+/* kmsd's service over a fake HSM, a real catalog and a real audit log in a directory of its own;
+ * turned by hand. */
+#ifndef SLK_TESTS_LIB_KMS_RIG_H
+#define SLK_TESTS_LIB_KMS_RIG_H
+
+#include "fake_hsm.h"
+#include "faultfs.h"
+#include "service.h"
+
+/* Peers of the rig. */
+enum { RIG_ROOT = 0, RIG_ALICE = 1000, RIG_BOB = 1001, RIG_INGEST = 2000, RIG_STRANGER = 9999 };
+
+#define RIG_ROOT_ARN "arn:aws:iam::000000000000:root"
+#define RIG_ALICE_ARN "arn:aws:iam::000000000000:user/alice"
+#define RIG_BOB_ARN "arn:aws:iam::000000000000:user/bob"
+
+struct kms_rig {
+	char dir[256], catalog_path[300], audit_path[300];
+	struct kms_config *config;
+	struct kms_policy *policy;
+	struct kms_principals *principals;
+	struct kms_catalog *catalog;
+	struct faultfs ff; /* beneath the audit log */
+	struct kms_audit *audit;
+	struct hsm_link *link;
+	struct kms_service *service;
+	uint64_t mono_ns, wall_ns;
+	struct slk_clock clock;
+	/* The last answer. */
+	struct slk_secret *frame;
+	struct kmsp_arena *arena;
+	unsigned answers;
+};
+
+/* policy: YAML of the statements, as in kmsd.yaml, or "" for none. root may do everything with kms
+ * and kinesis. */
+void rig_start(struct kms_rig *rig, const char *policy);
+void rig_stop(struct kms_rig *rig);
+/* As after a crash of the front: what is on disk stays, the rest begins anew. */
+void rig_restart(struct kms_rig *rig);
+
+/* Begin a request without turning. */
+void rig_begin(struct kms_rig *rig, uid_t uid, const Kmsp__Request *request);
+/* One turn of the loop: the HSM answers, the audit is flushed, answers come. */
+void rig_turn(struct kms_rig *rig);
+/* Begin, and turn until the answer is there. The reply lives until the next call. */
+const Kmsp__Reply *rig_call(struct kms_rig *rig, uid_t uid, const Kmsp__Request *request);
+/* The last answer that came. */
+const Kmsp__Reply *rig_last(struct kms_rig *rig);
+
+/* Requests. Text is borrowed. */
+const Kmsp__Reply *rig_create_key(struct kms_rig *rig, uid_t uid, const char *description);
+const Kmsp__Reply *rig_describe_key(struct kms_rig *rig, uid_t uid, const char *key);
+const Kmsp__Reply *rig_create_alias(
+	struct kms_rig *rig, uid_t uid, const char *alias, const char *key);
+const Kmsp__Reply *rig_create_stream(
+	struct kms_rig *rig, uid_t uid, const char *name, uint32_t shards, const char *key);
+const Kmsp__Reply *rig_describe_stream(struct kms_rig *rig, uid_t uid, const char *name);
+const Kmsp__Reply *rig_stream_key(struct kms_rig *rig, uid_t uid, const char *arn);
+const Kmsp__Reply *rig_authorize(
+	struct kms_rig *rig, uid_t door, uid_t uid, const char *action, const char *resource);
+const Kmsp__Reply *rig_status(struct kms_rig *rig, uid_t uid);
+
+/* Up to four pairs as "k=v,k=v"; "" for none. */
+const Kmsp__Reply *rig_generate(struct kms_rig *rig, uid_t uid, const char *key,
+	const char *context, bool without_plaintext);
+const Kmsp__Reply *rig_encrypt(struct kms_rig *rig, uid_t uid, const char *key, const char *context,
+	struct slk_span plaintext);
+const Kmsp__Reply *rig_decrypt(
+	struct kms_rig *rig, uid_t uid, const char *key, const char *context, struct slk_span blob);
+
+/* The ARN of a key that root makes. */
+void rig_new_key(struct kms_rig *rig, char out_arn[KMS_ARN_MAX]);
+
+/* The whole audit log, terminated; borrowed until the next call. */
+const char *rig_audit(struct kms_rig *rig);
+/* Its last line. */
+const char *rig_audit_last(struct kms_rig *rig);
+
+#define assert_answered(reply, expected) assert_int_equal((reply)->status, (expected))
+void assert_contains(const char *text, const char *part);
+void assert_lacks(const char *text, const char *part);
+
+#endif
