@@ -22,7 +22,9 @@ static const struct cli_command nouns[] = {
 	{"tail", "read a stream, and follow it", cli_tail},
 	{"journal", "the sealed files: ls, verify (no key needed)", cli_journal},
 	{"status", "rates, key ages, HSM health", cli_status},
+#ifdef CLI_HAVE_HSM
 	{"hsm", "set up the token: init", cli_hsm},
+#endif
 	{0},
 };
 

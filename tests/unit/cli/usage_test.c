@@ -28,8 +28,10 @@ static const char *const commands[][3] = {
 	{"journal", "ls"},
 	{"journal", "verify"},
 	{"status"},
+#ifdef CLI_HAVE_HSM
 	{"hsm"},
 	{"hsm", "init"},
+#endif
 };
 
 static void
