@@ -33,17 +33,18 @@ slurp(FILE *f, char *out)
 static void
 child(const char *const *args, FILE *in, FILE *out, FILE *err)
 {
-	char *argv[ARGS_MAX + 2] = {strdup("sealock")};
+	char *copies[ARGS_MAX + 1] = {strdup("sealock")};
+	char *argv[ARGS_MAX + 2] = {copies[0]};
 	int argc = 1;
 
 	for (; args[argc - 1] != NULL && argc <= ARGS_MAX; argc++)
-		argv[argc] = strdup(args[argc - 1]);
+		argv[argc] = copies[argc] = strdup(args[argc - 1]);
 	dup2(fileno(in), STDIN_FILENO);
 	dup2(fileno(out), STDOUT_FILENO);
 	dup2(fileno(err), STDERR_FILENO);
 	int code = cli_main(argc, argv);
 	for (int i = 0; i < argc; i++)
-		free(argv[i]);
+		free(copies[i]); /* argv's pointers are the program's to change */
 	fflush(NULL);
 	_exit(code);
 }
