@@ -1,0 +1,188 @@
+#include "golden.h"
+
+#include "format/block.h"
+
+#define SEED 0xa70f5a6bu /* of the salt 10 11 .. 1f */
+
+static struct fmt_block
+sample(void)
+{
+	return (struct fmt_block){
+		.type = FMT_BLOCK_DATA,
+		.total_bytes = 200,
+		.file_id = 42,
+		.position = 4336,
+		.durable = 4096,
+		.epoch_id = 42u << 24 | 7,
+		.stream_id = 9,
+		.shard = 1,
+		.record_count = 2,
+		.block_number = 5,
+		.first_sequence = 100,
+		.body_bytes = 56,
+		.first_arrival_ns = 1700000000000000001ull,
+		.last_arrival_ns = 1700000000000000002ull,
+	};
+}
+
+static void
+build_sample(uint8_t out[200])
+{
+	struct fmt_block b = sample();
+
+	memset(out, 0xaa, 200);
+	fmt_block_encode(&b, out);
+	for (unsigned i = 0; i < 56; i++)
+		out[FMT_BLOCK_HEADER_BYTES + i] = (uint8_t)(i * 7);
+	for (unsigned i = 0; i < FMT_BLOCK_TAG_BYTES; i++)
+		out[FMT_BLOCK_HEADER_BYTES + 56 + i] = (uint8_t)(0xe0 + i);
+	fmt_block_finish(out, b.total_bytes, SEED);
+}
+
+static void
+golden_bytes_and_round_trip(void **state)
+{
+	(void)state;
+	uint8_t golden[200], out[200];
+	struct fmt_block back, want = sample();
+
+	assert_int_equal(golden_read("block/data", golden, sizeof(golden)), sizeof(golden));
+	build_sample(out);
+	assert_memory_equal(out, golden, sizeof(golden));
+	assert_ok(fmt_block_check(slk_span(golden, sizeof(golden)), SEED, 42, 4336, &back));
+	assert_memory_equal(&back, &want, sizeof(want));
+	assert_int_equal(fmt_block_body(golden, &back).ptr[1], 7);
+	assert_int_equal(fmt_block_tag(golden, &back).ptr[0], 0xe0);
+}
+
+static void
+golden_blocks_of_every_type_pass(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		uint64_t position;
+		enum fmt_block_type type;
+	} golden[] = {
+		{"block/key", 4096, FMT_BLOCK_KEY},
+		{"block/pad", 8192 - 200, FMT_BLOCK_PAD},
+		{"block/shards", 4096, FMT_BLOCK_SHARDS},
+		{"block/footer", 8192, FMT_BLOCK_FOOTER},
+		{"block/trailer", (1 << 20) - 4096, FMT_BLOCK_TRAILER},
+	};
+	uint8_t in[1024];
+	struct fmt_block b;
+
+	for (size_t i = 0; i < sizeof(golden) / sizeof(golden[0]); i++) {
+		size_t len = golden_read(golden[i].name, in, sizeof(in));
+		assert_ok(fmt_block_check(slk_span(in, len), SEED, 42, golden[i].position, &b));
+		assert_int_equal(b.type, golden[i].type);
+		assert_int_equal(b.total_bytes, len);
+	}
+}
+
+static void
+every_flipped_bit_is_refused(void **state)
+{
+	(void)state;
+	uint8_t out[200];
+	struct fmt_block b;
+
+	build_sample(out);
+	for (size_t bit = 0; bit < 8 * sizeof(out); bit++) {
+		out[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+		assert_int_not_equal(
+			fmt_block_check(slk_span(out, sizeof(out)), SEED, 42, 4336, &b), SLK_OK);
+		out[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+	}
+}
+
+static void
+a_block_of_another_file_position_or_salt_is_refused(void **state)
+{
+	(void)state;
+	uint8_t out[200];
+	struct fmt_block b;
+
+	build_sample(out);
+	assert_int_equal(fmt_block_check(slk_span(out, 200), SEED, 43, 4336, &b), SLK_BAD_CRC);
+	assert_int_equal(fmt_block_check(slk_span(out, 200), SEED, 42, 4344, &b), SLK_BAD_CRC);
+	assert_int_equal(fmt_block_check(slk_span(out, 200), SEED ^ 1, 42, 4336, &b), SLK_BAD_CRC);
+	for (size_t n = 0; n < 200; n++)
+		assert_int_equal(
+			fmt_block_check(slk_span(out, n), SEED, 42, 4336, &b), SLK_TRUNCATED);
+}
+
+/* Each with a right CRC: a writer that went wrong, not a disk. */
+static void
+fields_that_a_type_does_not_have_are_refused(void **state)
+{
+	(void)state;
+	struct fmt_block bad[10], b;
+	uint8_t out[256];
+
+	for (unsigned i = 0; i < 10; i++)
+		bad[i] = sample();
+	bad[0].record_count = 0;
+	bad[1].record_count = 3; /* table does not fit */
+	bad[2].first_sequence = UINT64_MAX - 1; /* runs over */
+	bad[3].first_arrival_ns = bad[3].last_arrival_ns + 1;
+	bad[4].total_bytes = 208;
+	bad[5].durable = 4344; /* behind itself */
+	bad[6] = (struct fmt_block){
+		.type = FMT_BLOCK_PAD, .total_bytes = 128, .file_id = 42, .stream_id = 1};
+	bad[7] = (struct fmt_block){
+		.type = FMT_BLOCK_KEY, .total_bytes = 128, .file_id = 42, .shard = 1};
+	bad[8] = (struct fmt_block){
+		.type = (enum fmt_block_type)7, .total_bytes = 128, .file_id = 42};
+	bad[9] = (struct fmt_block){
+		.type = (enum fmt_block_type)0, .total_bytes = 128, .file_id = 42};
+	for (unsigned i = 0; i < 10; i++) {
+		memset(out, 0, sizeof(out));
+		fmt_block_encode(&bad[i], out);
+		fmt_block_finish(out, bad[i].total_bytes, SEED);
+		assert_int_equal(
+			fmt_block_check(slk_span(out, sizeof(out)), SEED, 42, bad[i].position, &b),
+			SLK_MALFORMED);
+	}
+}
+
+static void
+aad_is_the_header_with_a_zero_crc(void **state)
+{
+	(void)state;
+	uint8_t out[200], want[FMT_BLOCK_HEADER_BYTES], aad[FMT_BLOCK_HEADER_BYTES];
+	struct fmt_block b = sample();
+
+	build_sample(out);
+	fmt_block_encode(&b, want);
+	assert_memory_not_equal(out, want, sizeof(want));
+	fmt_block_aad(out, aad);
+	assert_memory_equal(aad, want, sizeof(want));
+}
+
+static void
+totals_are_rounded_to_eight(void **state)
+{
+	(void)state;
+	assert_int_equal(fmt_block_total(FMT_BLOCK_PAD, 0), 128);
+	assert_int_equal(fmt_block_total(FMT_BLOCK_KEY, 1), 136);
+	assert_int_equal(fmt_block_total(FMT_BLOCK_DATA, 24), 168);
+	assert_int_equal(fmt_block_total(FMT_BLOCK_DATA, 25), 176);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(golden_bytes_and_round_trip),
+		cmocka_unit_test(golden_blocks_of_every_type_pass),
+		cmocka_unit_test(every_flipped_bit_is_refused),
+		cmocka_unit_test(a_block_of_another_file_position_or_salt_is_refused),
+		cmocka_unit_test(fields_that_a_type_does_not_have_are_refused),
+		cmocka_unit_test(aad_is_the_header_with_a_zero_crc),
+		cmocka_unit_test(totals_are_rounded_to_eight),
+	};
+
+	return cmocka_run_group_tests_name("format_block", tests, NULL, NULL);
+}
