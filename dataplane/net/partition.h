@@ -35,7 +35,7 @@ typedef unsigned __int128 dp_hash_key;
 dp_hash_key dp_hash_key_from_md5(const uint8_t digest[16]);
 void dp_hash_key_range(
 	uint32_t index, uint32_t shard_count, dp_hash_key *out_start, dp_hash_key *out_end);
-/* The shard whose range holds key. No division: 2 multiplications and at most 2 corrections. */
+/* The shard whose range holds key. */
 uint32_t dp_hash_key_shard(dp_hash_key key, uint32_t shard_count);
 
 enum dp_partition_rule {
