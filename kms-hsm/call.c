@@ -55,6 +55,10 @@ pack_error(struct kms_call *call)
 static int
 audit(struct kms_call *call)
 {
+	char via[64];
+
+	(void)snprintf(
+		via, sizeof(via), "kinesis.%s.amazonaws.com", call->service->parts.realm.region);
 	const struct kms_audit_entry entry = {
 		.request_id = call->request_id,
 		.principal = call->principal[0] != '\0' ? call->principal : NULL,
@@ -68,7 +72,7 @@ audit(struct kms_call *call)
 		.resource = call->resource[0] != '\0' ? call->resource : NULL,
 		.context = call->context,
 		.backing_id = call->has_backing ? call->backing_id : NULL,
-		.via_service = call->source_arn[0] != '\0' ? KMS_SERVICE_PRINCIPAL : NULL,
+		.via_service = call->source_arn[0] != '\0' ? via : NULL,
 		.source_arn = call->source_arn[0] != '\0' ? call->source_arn : NULL,
 		.status = call->status,
 		.exception = call->exception,

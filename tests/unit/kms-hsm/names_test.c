@@ -1,0 +1,133 @@
+#include "slk_test.h"
+
+#include <string.h>
+
+#include "names.h"
+
+#define UUID "12345678-9abc-4def-8001-020304050607"
+
+static const struct kms_realm realm = {"000000000000", "local"};
+
+static void
+key_is_named_by_id_and_arn(void **state)
+{
+	(void)state;
+	static const char *const good[] = {UUID, "arn:aws:kms:local:000000000000:key/" UUID};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct kms_ref ref;
+		assert_ok(kms_ref_parse(&realm, good[i], &ref));
+		assert_int_equal(ref.kind, KMS_REF_KEY);
+		assert_int_equal(ref.id[0], 0x12);
+		assert_string_equal(ref.arn, "arn:aws:kms:local:000000000000:key/" UUID);
+	}
+}
+
+static void
+alias_is_named_by_name_and_arn(void **state)
+{
+	(void)state;
+	static const char *const good[] = {"alias/a/b", "arn:aws:kms:local:000000000000:alias/a/b"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct kms_ref ref;
+		assert_ok(kms_ref_parse(&realm, good[i], &ref));
+		assert_int_equal(ref.kind, KMS_REF_ALIAS);
+		assert_string_equal(ref.alias, "alias/a/b");
+		assert_string_equal(ref.arn, "arn:aws:kms:local:000000000000:alias/a/b");
+	}
+}
+
+static void
+anything_else_names_no_key(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"", "key", "key/" UUID, "alias/", "alias/a b",
+		"alias/\xc3\xa4", "arn:aws:kms:other:000000000000:key/" UUID,
+		"arn:aws:kms:local:000000000001:key/" UUID,
+		"arn:aws:kinesis:local:000000000000:key/" UUID,
+		"arn:aws:kms:local:000000000000:" UUID,
+		"arn:aws:kms:local:000000000000:key/" UUID "x", UUID "x", "arn:"};
+	struct kms_ref ref = {.kind = KMS_REF_ALIAS};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(kms_ref_parse(&realm, bad[i], &ref), SLK_NOT_FOUND);
+	assert_int_equal(ref.kind, KMS_REF_ALIAS);
+}
+
+static void
+aliases_of_aws_and_long_ones_are_refused(void **state)
+{
+	(void)state;
+	char longest[300] = "alias/";
+
+	memset(longest + 6, 'a', 250);
+	assert_ok(kms_alias_check(longest));
+	longest[256] = 'a';
+	assert_int_equal(kms_alias_check(longest), SLK_INVALID);
+	assert_int_equal(kms_alias_check("alias/aws/kinesis"), SLK_INVALID);
+	assert_int_equal(kms_alias_check("alias/"), SLK_INVALID);
+	assert_int_equal(kms_alias_check("x"), SLK_INVALID);
+	assert_ok(kms_alias_check("alias/awsome"));
+}
+
+static void
+stream_is_named_by_name_and_arn(void **state)
+{
+	(void)state;
+	char name[KMS_STREAM_MAX] = "before", longest[131] = "";
+
+	assert_ok(kms_stream_parse(&realm, "web.logs_1-x", name));
+	assert_string_equal(name, "web.logs_1-x");
+	assert_ok(kms_stream_parse(&realm, "arn:aws:kinesis:local:000000000000:stream/web", name));
+	assert_string_equal(name, "web");
+	memset(longest, 's', 128);
+	assert_ok(kms_stream_check(longest));
+	longest[128] = 's';
+	static const char *const bad[] = {"", "a/b", "a b", "stream/web",
+		"arn:aws:kinesis:local:000000000000:web",
+		"arn:aws:kinesis:other:000000000000:stream/web",
+		"arn:aws:kinesis:local:000000000000:stream/"};
+	assert_int_equal(kms_stream_check(longest), SLK_INVALID);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(kms_stream_parse(&realm, bad[i], name), SLK_INVALID);
+	assert_string_equal(name, "web");
+}
+
+static void
+short_forms_are_written_in_full(void **state)
+{
+	(void)state;
+	char out[KMS_ARN_MAX], big[400];
+
+	assert_ok(kms_arn_principal(&realm, "user/alice", out));
+	assert_string_equal(out, "arn:aws:iam::000000000000:user/alice");
+	assert_ok(kms_arn_principal(&realm, "root", out));
+	assert_string_equal(out, "arn:aws:iam::000000000000:root");
+	assert_ok(kms_arn_resource(&realm, "key/*", out));
+	assert_string_equal(out, "arn:aws:kms:local:000000000000:key/*");
+	assert_ok(kms_arn_resource(&realm, "stream/web", out));
+	assert_string_equal(out, "arn:aws:kinesis:local:000000000000:stream/web");
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	memcpy(big, "arn:", 4);
+	assert_int_equal(kms_arn_resource(&realm, big, out), SLK_INVALID);
+	assert_int_equal(kms_arn_principal(&realm, "alice", out), SLK_INVALID);
+	assert_int_equal(kms_arn_resource(&realm, "web", out), SLK_INVALID);
+	assert_string_equal(out, "arn:aws:kinesis:local:000000000000:stream/web");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(key_is_named_by_id_and_arn),
+		cmocka_unit_test(alias_is_named_by_name_and_arn),
+		cmocka_unit_test(anything_else_names_no_key),
+		cmocka_unit_test(aliases_of_aws_and_long_ones_are_refused),
+		cmocka_unit_test(stream_is_named_by_name_and_arn),
+		cmocka_unit_test(short_forms_are_written_in_full),
+	};
+
+	return cmocka_run_group_tests_name("kms_names", tests, NULL, NULL);
+}
