@@ -161,9 +161,10 @@ key_new(void *state, const uint8_t *key, size_t key_len, struct seal_key **out_k
 }
 
 static void
-pieces(const struct gcm_calls *calls, enum seal_dir dir, const struct gcm_key_data *schedule,
+run_pieces(const struct gcm_calls *calls, enum seal_dir dir, const struct gcm_key_data *schedule,
 	struct gcm_context_data *work, const struct seal_item *item, uint8_t *tag)
 {
+	aes_gcm_enc_dec_update_t update = calls->update[dir];
 	uint8_t *out = item->out;
 
 	calls->init(schedule, work, item->nonce, item->aad, item->aad_len);
@@ -171,68 +172,71 @@ pieces(const struct gcm_calls *calls, enum seal_dir dir, const struct gcm_key_da
 		const struct iovec *in = &item->in[i];
 		if (in->iov_len == 0)
 			continue;
-		calls->update[dir](schedule, work, out, in->iov_base, in->iov_len);
+		update(schedule, work, out, in->iov_base, in->iov_len);
 		out += in->iov_len;
 	}
 	calls->finalize[dir](schedule, work, tag, SEAL_TAG_BYTES);
-}
-
-static inline void
-run(const struct gcm_calls *calls, enum seal_dir dir, const struct gcm_key_data *schedule,
-	struct gcm_context_data *work, const struct seal_item *item, uint8_t *tag)
-{
-	if (item->in_count == 1)
-		calls->whole[dir](schedule, work, item->out, item->in[0].iov_base,
-			item->in[0].iov_len, item->nonce, item->aad, item->aad_len, tag,
-			SEAL_TAG_BYTES);
-	else
-		pieces(calls, dir, schedule, work, item, tag);
 }
 
 static uint32_t
 seal(struct ipsecmb_state *s, const struct ipsecmb_key *k, struct seal_item *items, uint32_t count)
 {
 	const struct gcm_calls *calls = &s->calls[k->calls_index];
-	uint32_t good = 0;
+	const struct gcm_key_data *schedule = k->schedule;
+	struct gcm_context_data *work = s->work;
+	aes_gcm_enc_dec_t whole = calls->whole[SEAL_DIR_SEAL];
+	uint32_t bad = 0;
 	size_t len;
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct seal_item *item = &items[i];
+	for (struct seal_item *item = items; item != items + count; item++) {
 		if (!seal_item_ok(item, &len)) {
 			item->status = SLK_INVALID;
+			bad++;
 			continue;
 		}
-		run(calls, SEAL_DIR_SEAL, k->schedule, s->work, item, item->tag);
 		item->status = SLK_OK;
-		good++;
+		if (item->in_count == 1)
+			whole(schedule, work, item->out, item->in[0].iov_base, item->in[0].iov_len,
+				item->nonce, item->aad, item->aad_len, item->tag, SEAL_TAG_BYTES);
+		else
+			run_pieces(calls, SEAL_DIR_SEAL, schedule, work, item, item->tag);
 	}
-	return good;
+	return count - bad;
+}
+
+/* Returns the status; tag is scratch. */
+static int
+open_one(const struct gcm_calls *calls, const struct gcm_key_data *schedule,
+	struct gcm_context_data *work, const struct seal_item *item, uint8_t *tag)
+{
+	size_t len = 0;
+
+	if (!seal_item_ok(item, &len))
+		return SLK_INVALID;
+	if (item->in_count == 1)
+		calls->whole[SEAL_DIR_OPEN](schedule, work, item->out, item->in[0].iov_base,
+			item->in[0].iov_len, item->nonce, item->aad, item->aad_len, tag,
+			SEAL_TAG_BYTES);
+	else
+		run_pieces(calls, SEAL_DIR_OPEN, schedule, work, item, tag);
+	if (seal_tag_equal(tag, item->tag))
+		return SLK_OK;
+	if (len > 0)
+		memset(item->out, 0, len);
+	return SLK_BAD_TAG;
 }
 
 static uint32_t
-open_verify(struct ipsecmb_state *s, const struct ipsecmb_key *k, struct seal_item *items,
+open_all(struct ipsecmb_state *s, const struct ipsecmb_key *k, struct seal_item *items,
 	uint32_t count)
 {
-	const struct gcm_calls *calls = &s->calls[k->calls_index];
 	uint8_t tag[SEAL_TAG_BYTES];
 	uint32_t good = 0;
-	size_t len = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct seal_item *item = &items[i];
-		if (!seal_item_ok(item, &len)) {
-			item->status = SLK_INVALID;
-			continue;
-		}
-		run(calls, SEAL_DIR_OPEN, k->schedule, s->work, item, tag);
-		if (!seal_tag_equal(tag, item->tag)) {
-			if (len > 0)
-				memset(item->out, 0, len);
-			item->status = SLK_BAD_TAG;
-			continue;
-		}
-		item->status = SLK_OK;
-		good++;
+		items[i].status =
+			open_one(&s->calls[k->calls_index], k->schedule, s->work, &items[i], tag);
+		good += items[i].status == SLK_OK;
 	}
 	slk_wipe(tag, sizeof(tag)); /* the right tag of a forged item is nobody's to see */
 	return good;
@@ -245,7 +249,7 @@ burst(void *state, const struct seal_key *key, enum seal_dir dir, struct seal_it
 	const struct ipsecmb_key *k = (const struct ipsecmb_key *)key;
 
 	return dir == SEAL_DIR_SEAL ? seal(state, k, items, count)
-				    : open_verify(state, k, items, count);
+				    : open_all(state, k, items, count);
 }
 
 #define IPSECMB_ENGINE(engine_name, engine_path) \

@@ -144,12 +144,24 @@ seal_key_free(struct seal_key *key)
 		key->engine->key_free(key);
 }
 
+/* Whether in and the output may be given together: apart, or the whole input in place. */
+static bool
+apart(const struct seal_item *item, const struct iovec *in, size_t total)
+{
+	uintptr_t ahead = (uintptr_t)in->iov_base - (uintptr_t)item->out;
+
+	if (in->iov_len == 0 || (item->in_count == 1 && ahead == 0))
+		return true;
+	return ahead >= total && -ahead >= in->iov_len;
+}
+
 bool
-seal_pieces_ok(const struct seal_item *item, size_t *out_len)
+seal_item_check(const struct seal_item *item, size_t *out_len)
 {
 	size_t len = 0;
 
-	if (item->in == NULL && item->in_count > 0)
+	if (item->aad == NULL || item->aad_len == 0 || item->aad_len > SEAL_LEN_MAX ||
+		item->tag == NULL || (item->in == NULL && item->in_count > 0))
 		return false;
 	for (uint32_t i = 0; i < item->in_count; i++) {
 		const struct iovec *in = &item->in[i];
@@ -157,17 +169,13 @@ seal_pieces_ok(const struct seal_item *item, size_t *out_len)
 			return false;
 		len += in->iov_len;
 	}
-	*out_len = len;
-	if (len == 0)
-		return true;
-	if (item->out == NULL)
+	if (len > 0 && item->out == NULL)
 		return false;
 	for (uint32_t i = 0; i < item->in_count; i++) {
-		const struct iovec *in = &item->in[i];
-		uintptr_t ahead = (uintptr_t)in->iov_base - (uintptr_t)item->out;
-		if (in->iov_len > 0 && (ahead < len || -ahead < in->iov_len))
+		if (!apart(item, &item->in[i], len))
 			return false;
 	}
+	*out_len = len;
 	return true;
 }
 
