@@ -1,0 +1,24 @@
+/* AES-GCM on the token: 12-byte IV, 128-bit tag, AAD never empty; nothing else reaches the module.
+ *
+ * The IV always comes out of an encryption: drawn from the token's generator or filled in by the
+ * HSM, as the profile says. Thread: the session's; inside the gate.
+ */
+#ifndef KMS_HSM_HSM_GCM_H
+#define KMS_HSM_HSM_GCM_H
+
+#include "base/bytes.h"
+#include "hsm/token.h"
+
+/* Encrypt data under the key; out gets data.len + HSM_TAG_BYTES bytes and must have HSM_GCM_SLACK
+ * more room. CKR_GENERAL_ERROR for a result of another length. A zero or repeated IV is the
+ * caller's to notice. */
+#define HSM_GCM_SLACK 32u
+CK_RV hsm_gcm_encrypt(struct hsm_session *session, CK_OBJECT_HANDLE key, struct slk_span aad,
+	struct slk_span data, uint8_t out_iv[HSM_IV_BYTES], uint8_t *out, size_t *out_len);
+
+/* Decrypt ciphertext || tag; out must have ciphertext.len bytes of room. On an error out is wiped.
+ */
+CK_RV hsm_gcm_decrypt(struct hsm_session *session, CK_OBJECT_HANDLE key, struct slk_span aad,
+	const uint8_t iv[HSM_IV_BYTES], struct slk_span ciphertext, uint8_t *out, size_t *out_len);
+
+#endif

@@ -1,0 +1,62 @@
+/* Master keys on the token: found, checked, tried, cached, watched.
+ *
+ * A key is looked up once by CKA_ID, class and type; no match and two matches are both refused.
+ * Before its first use, and again in every new world (after a login or a bring-up), its attributes
+ * are read back, its check value is computed and one known block is wrapped and unwrapped; that
+ * wrap becomes the key's canary. An entry lives as long as the process, so that the last IVs and a
+ * quarantine outlive the loss of the token.
+ *
+ * The check value is the usual first three bytes of AES-ECB(0^16). For a GCM key that block is the
+ * hash subkey: 24 of its 128 bits become known, which helps a forger by nothing that matters; the
+ * rest is wiped.
+ *
+ * Thread: any session thread inside the gate; entries have locks of their own.
+ */
+#ifndef KMS_HSM_HSM_KEY_H
+#define KMS_HSM_HSM_KEY_H
+
+#include "base/bytes.h"
+#include "hsm/token.h"
+
+struct hsm_key;
+
+MUST_USE int hsm_keys_new(struct hsm_keys **out_keys);
+void hsm_keys_free(struct hsm_keys *keys); /* NULL allowed */
+void hsm_keys_count(struct hsm_keys *keys, uint32_t *out_served, uint32_t *out_refused);
+
+/* What a lookup found. status: SLK_OK, SLK_NOT_FOUND, SLK_CORRUPT with a sentence, SLK_LIMIT. */
+struct hsm_lookup {
+	struct hsm_key *key; /* valid with SLK_OK */
+	CK_OBJECT_HANDLE handle;
+	int status;
+	char error[HSM_ERROR_MAX];
+	uint8_t kcv[HSM_KCV_BYTES];
+	uint8_t kcv_cmac[5];
+	uint32_t encryptions_count; /* made for the check */
+};
+
+/* CKR_OK with out->status set, or the token's error. login: of the world that the caller entered.
+ * kcv: what the key must have; NULL: any (a key just made). */
+CK_RV hsm_key_find(struct hsm_session *session, uint64_t login, const uint8_t id[HSM_KEY_ID_BYTES],
+	const uint8_t *kcv, struct hsm_lookup *out);
+
+/* Make a key under the id unless there is one; then as hsm_key_find(). *out_existed tells. */
+CK_RV hsm_key_create(struct hsm_session *session, uint64_t login,
+	const uint8_t id[HSM_KEY_ID_BYTES], struct hsm_lookup *out, bool *out_existed);
+
+/* Has this IV, just used for a wrap, been used under this key before, or is it zero? Then the key
+ * is quarantined: SLK_CORRUPT, now and for every later wrap. Unwrapping goes on. */
+int hsm_key_note_iv(struct hsm_token *token, struct hsm_key *key, const uint8_t iv[HSM_IV_BYTES]);
+bool hsm_key_is_quarantined(struct hsm_key *key);
+
+/* Look the handle up anew at its next use (class C). */
+void hsm_key_forget_handle(struct hsm_key *key);
+
+/* Unwrap the key's canary: CKR_OK if the token is well, whatever the caller's ciphertext was.
+ * CKR_FUNCTION_FAILED-like errors and a wrong result (CKR_DEVICE_ERROR) mean that it is not. */
+CK_RV hsm_key_canary(struct hsm_session *session, struct hsm_key *key);
+
+/* Ask the canary of any served key, and repair the token if it is silent. For the keeper. */
+void hsm_keys_beat(struct hsm_session *session);
+
+#endif

@@ -1,0 +1,180 @@
+#include "hsm/pin.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define LINE_BYTES 256u
+#define VERDICT_AT 14u /* behind "sealock-pin 1 " */
+#define VERDICT_BYTES 8u
+#define SETTLE_NS SLK_NS_PER_S
+
+struct hsm_pin_file {
+	const char *pin_path;
+	const char *state_path;
+	int state_fd;
+};
+
+int
+hsm_pin_open(const char *pin_path, const char *state_path, struct hsm_pin_file **out_file,
+	struct slk_error *err)
+{
+	int fd = open(state_path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return slk_fail_errno(err, "cannot open the HSM's state file %s", state_path);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		int rc = errno == EWOULDBLOCK
+			? slk_fail(err, SLK_UNAVAILABLE,
+				  "another HSM worker holds %s; only one may use this token",
+				  state_path)
+			: slk_fail_errno(err, "cannot lock the HSM's state file %s", state_path);
+		close(fd);
+		return rc;
+	}
+	struct hsm_pin_file *file = calloc(1, sizeof(*file));
+	if (file == NULL) {
+		close(fd);
+		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
+	}
+	*file = (struct hsm_pin_file){pin_path, state_path, fd};
+	*out_file = file;
+	return SLK_OK;
+}
+
+void
+hsm_pin_close(struct hsm_pin_file *file)
+{
+	if (file == NULL)
+		return;
+	close(file->state_fd);
+	free(file);
+}
+
+static long long
+ns_of(const struct timespec *t)
+{
+	return (long long)t->tv_sec * (long long)SLK_NS_PER_S + t->tv_nsec;
+}
+
+static void
+format_line(const struct stat *st, const char *serial, char out[LINE_BYTES])
+{
+	char line[LINE_BYTES];
+
+	memset(out, ' ', LINE_BYTES);
+	int n = snprintf(line, sizeof(line),
+		"sealock-pin 1 %-*s dev=%llu ino=%llu size=%lld mtime=%lld ctime=%lld serial=%.32s",
+		(int)VERDICT_BYTES, "trying", (unsigned long long)st->st_dev,
+		(unsigned long long)st->st_ino, (long long)st->st_size, ns_of(&st->st_mtim),
+		ns_of(&st->st_ctim), serial);
+	memcpy(out, line, n < (int)LINE_BYTES ? (size_t)n : LINE_BYTES - 1);
+	out[LINE_BYTES - 1] = '\n';
+}
+
+static int
+check_pin_file(const struct hsm_pin_file *file, int fd, struct stat *out_st, struct slk_error *err)
+{
+	if (fstat(fd, out_st) != 0)
+		return slk_fail_errno(err, "cannot stat the PIN file %s", file->pin_path);
+	if (!S_ISREG(out_st->st_mode))
+		return slk_fail(
+			err, SLK_DENIED, "the PIN file %s is not a regular file", file->pin_path);
+	if (out_st->st_uid != geteuid() && out_st->st_uid != 0)
+		return slk_fail(err, SLK_DENIED,
+			"the PIN file %s belongs to uid %u, not to the HSM worker's %u",
+			file->pin_path, out_st->st_uid, geteuid());
+	if ((out_st->st_mode & 077) != 0)
+		return slk_fail(err, SLK_DENIED,
+			"the PIN file %s can be read by others than its owner; run: chmod 400 %s",
+			file->pin_path, file->pin_path);
+	return SLK_OK;
+}
+
+/* Compare with the last attempt. SLK_PIN if it was this one and was refused, SLK_AGAIN if the
+ * operator is just writing. */
+static int
+consult(const struct hsm_pin_file *file, const struct stat *st, const char line[LINE_BYTES],
+	struct slk_error *err)
+{
+	char last[LINE_BYTES];
+
+	if (pread(file->state_fd, last, sizeof(last), 0) != (ssize_t)sizeof(last))
+		return SLK_OK;
+	if (memcmp(last, line, VERDICT_AT) != 0 ||
+		memcmp(last + VERDICT_AT, "refused ", VERDICT_BYTES) != 0)
+		return SLK_OK;
+	const size_t rest = VERDICT_AT + VERDICT_BYTES;
+	if (memcmp(last + rest, line + rest, LINE_BYTES - rest) == 0)
+		return slk_fail(err, SLK_PIN,
+			"the token refused the PIN in %s; it is not tried again, for tokens lock. "
+			"Write the right PIN to "
+			"this file",
+			file->pin_path);
+	long long age = (long long)slk_wall_ns(slk_clock_system()) - ns_of(&st->st_mtim);
+	if (age >= 0 && age < (long long)SETTLE_NS)
+		return slk_fail(
+			err, SLK_AGAIN, "the PIN file %s was written a moment ago", file->pin_path);
+	return SLK_OK;
+}
+
+static int
+remember(const struct hsm_pin_file *file, const char *bytes, size_t len, off_t at)
+{
+	if (pwrite(file->state_fd, bytes, len, at) != (ssize_t)len ||
+		fdatasync(file->state_fd) != 0)
+		return SLK_IO;
+	return SLK_OK;
+}
+
+int
+hsm_pin_begin(struct hsm_pin_file *file, const char *serial, struct slk_secret **out_pin,
+	struct slk_error *err)
+{
+	struct slk_secret *pin = NULL;
+	char line[LINE_BYTES];
+	struct stat st;
+
+	int fd = open(file->pin_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return slk_fail_errno(err, "cannot open the PIN file %s", file->pin_path);
+	int rc = check_pin_file(file, fd, &st, err);
+	if (rc != SLK_OK)
+		goto out;
+	format_line(&st, serial, line);
+	rc = consult(file, &st, line, err);
+	if (rc != SLK_OK)
+		goto out;
+	rc = slk_secret_from_fd(fd, HSM_PIN_MAX, &pin);
+	if (rc != SLK_OK) {
+		(void)slk_fail(err, rc,
+			"the PIN file %s is empty, longer than %u bytes or unreadable",
+			file->pin_path, HSM_PIN_MAX);
+		goto out;
+	}
+	/* Before the attempt, so that a full disk cannot make us forget a refusal. */
+	rc = remember(file, line, sizeof(line), 0);
+	if (rc != SLK_OK) {
+		(void)slk_fail(err, rc, "cannot write the HSM's state file %s; no login without it",
+			file->state_path);
+		goto out;
+	}
+	*out_pin = pin;
+	pin = NULL;
+out:
+	slk_secret_free(pin);
+	close(fd);
+	return rc;
+}
+
+int
+hsm_pin_end(struct hsm_pin_file *file, bool refused)
+{
+	return remember(file, refused ? "refused " : "good    ", VERDICT_BYTES, VERDICT_AT);
+}

@@ -1,0 +1,739 @@
+/* The worker on a token that fails in every way that the classes of hsm/rv.h know. */
+#include "slk_test.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <p11-kit/pkcs11.h>
+
+#include "hsm/worker.h"
+#include "hsm_rig.h"
+
+static struct hsm_rig rig;
+static uint8_t kcv[3];
+static struct hsm_reply wrapped;
+static uint8_t wrapped_bytes[48], plain[32];
+
+/* A worker with one key in use and one data key wrapped under it. */
+static void
+start_with_key(void)
+{
+	hsm_rig_start(&rig);
+	assert_ok(hsm_rig_create(&rig, 7, kcv));
+	assert_ok(hsm_rig_generate(&rig, 7, kcv, &wrapped));
+	memcpy(wrapped_bytes, wrapped.ciphertext.ptr, 48);
+	memcpy(plain, wrapped.plaintext.ptr, 32);
+	wrapped.ciphertext.ptr = wrapped_bytes;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	hsm_rig_init(&rig, NULL);
+	start_with_key();
+	return 0;
+}
+
+static int
+setup_one_session(void **state)
+{
+	(void)state;
+	hsm_rig_init(&rig, NULL);
+	rig.sessions = 1;
+	start_with_key();
+	return 0;
+}
+
+static int
+setup_idle(void **state)
+{
+	(void)state;
+	hsm_rig_init(&rig, NULL);
+	return 0;
+}
+
+static int
+setup_hsm_iv(void **state)
+{
+	(void)state;
+	hsm_rig_init(&rig, "generic-hsm-iv");
+	atomic_store(&rig.shim->hsm_iv, 1);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	hsm_rig_fini(&rig);
+	return 0;
+}
+
+static int
+unwrap(struct hsm_reply *out)
+{
+	return hsm_rig_unwrap(&rig, 7, kcv, &wrapped, out);
+}
+
+static void
+expect_unwraps(void)
+{
+	struct hsm_reply back;
+
+	int rc = unwrap(&back);
+	if (rc != SLK_OK)
+		fail_msg("%s: %s", slk_status_name(rc), back.error);
+	assert_int_equal(back.plaintext.len, 32);
+	assert_memory_equal(back.plaintext.ptr, plain, 32);
+}
+
+static uint64_t
+calls(enum p11shim_function f)
+{
+	return p11shim_calls(rig.shim, f);
+}
+
+/* One failure of that kind is healed within the call; nothing of the class above is touched. */
+static void
+healed_once(enum p11shim_function f, CK_RV rv, uint64_t logins, uint64_t initialises)
+{
+	uint64_t logins_before = calls(P11SHIM_C_Login),
+		 initialises_before = calls(P11SHIM_C_Initialize);
+
+	p11shim_fail(rig.shim, f, 1, rv);
+	expect_unwraps();
+	assert_int_equal(calls(P11SHIM_C_Login) - logins_before, logins);
+	assert_int_equal(calls(P11SHIM_C_Initialize) - initialises_before, initialises);
+	p11shim_heal(rig.shim, f);
+	assert_int_equal(hsm_rig_health(&rig).state, HSM_READY);
+}
+
+static void
+class_a_a_lost_session_is_replaced(void **state)
+{
+	(void)state;
+	static const CK_RV codes[] = {CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED,
+		CKR_OPERATION_ACTIVE, CKR_OPERATION_NOT_INITIALIZED};
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		uint64_t opened = calls(P11SHIM_C_OpenSession);
+		healed_once(P11SHIM_C_DecryptInit, codes[i], 0, 0);
+		assert_int_equal(calls(P11SHIM_C_OpenSession), opened + 1);
+	}
+}
+
+static void
+class_a_twice_starts_the_token_anew(void **state)
+{
+	(void)state;
+	uint64_t initialised = calls(P11SHIM_C_Initialize);
+
+	p11shim_fail(rig.shim, P11SHIM_C_DecryptInit, 2, CKR_SESSION_HANDLE_INVALID);
+	expect_unwraps();
+	assert_int_equal(calls(P11SHIM_C_Initialize), initialised + 1);
+}
+
+static void
+class_b_a_lost_login_is_renewed_with_one_attempt(void **state)
+{
+	(void)state;
+	healed_once(P11SHIM_C_DecryptInit, CKR_USER_NOT_LOGGED_IN, 1, 0);
+}
+
+static void
+class_c_a_stale_handle_is_found_again_and_checked_again(void **state)
+{
+	(void)state;
+	uint64_t searches = calls(P11SHIM_C_FindObjectsInit),
+		 reads = calls(P11SHIM_C_GetAttributeValue);
+
+	healed_once(P11SHIM_C_DecryptInit, CKR_OBJECT_HANDLE_INVALID, 0, 0);
+	assert_int_equal(calls(P11SHIM_C_FindObjectsInit), searches + 1);
+	assert_int_equal(calls(P11SHIM_C_GetAttributeValue), reads + 1);
+	healed_once(P11SHIM_C_DecryptInit, CKR_KEY_HANDLE_INVALID, 0, 0);
+}
+
+static void
+class_d_a_lost_token_is_started_anew(void **state)
+{
+	(void)state;
+	static const CK_RV codes[] = {CKR_DEVICE_REMOVED, CKR_DEVICE_ERROR, CKR_TOKEN_NOT_PRESENT,
+		CKR_TOKEN_NOT_RECOGNIZED, CKR_CRYPTOKI_NOT_INITIALIZED, 0x80000384};
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		healed_once(P11SHIM_C_Decrypt, codes[i], 1, 1);
+	assert_int_equal(hsm_rig_health(&rig).recoveries_count, sizeof(codes) / sizeof(codes[0]));
+}
+
+static void
+class_d_that_lasts_opens_the_breaker_and_heals_by_itself(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+
+	atomic_store(&rig.shim->gone, 1);
+	assert_int_equal(unwrap(&reply), SLK_UNAVAILABLE);
+	assert_int_equal(reply.plaintext.len, 0);
+	struct hsm_health h = hsm_rig_health(&rig);
+	assert_int_equal(h.state, HSM_LOST);
+	assert_true(strlen(h.text) > 0);
+	/* The breaker answers without asking the token. */
+	uint64_t asked = calls(P11SHIM_C_DecryptInit);
+	assert_int_equal(unwrap(&reply), SLK_UNAVAILABLE);
+	assert_int_equal(calls(P11SHIM_C_DecryptInit), asked);
+	atomic_store(&rig.shim->gone, 0);
+	hsm_rig_wait_state(&rig, HSM_READY);
+	expect_unwraps();
+}
+
+static void
+class_e_a_busy_token_is_asked_again_after_a_while(void **state)
+{
+	(void)state;
+	static const CK_RV codes[] = {
+		CKR_FUNCTION_FAILED, CKR_DEVICE_MEMORY, CKR_HOST_MEMORY, CKR_SESSION_COUNT};
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		healed_once(P11SHIM_C_DecryptInit, codes[i], 0, 0);
+}
+
+static void
+class_e_that_lasts_is_unavailable_while_the_canary_sings(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+
+	/* Four tries of ours fail; the canary that follows is well. */
+	p11shim_fail(rig.shim, P11SHIM_C_DecryptInit, 4, CKR_FUNCTION_FAILED);
+	assert_int_equal(unwrap(&reply), SLK_UNAVAILABLE);
+	assert_int_equal(hsm_rig_health(&rig).recoveries_count, 0);
+	expect_unwraps();
+}
+
+static void
+class_f_bad_data_is_told_from_a_broken_token_by_the_canary(void **state)
+{
+	(void)state;
+	static const CK_RV codes[] = {
+		CKR_ENCRYPTED_DATA_INVALID, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_GENERAL_ERROR};
+	struct hsm_reply reply;
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		p11shim_fail(rig.shim, P11SHIM_C_Decrypt, 1, codes[i]);
+		assert_int_equal(unwrap(&reply), SLK_INVALID_CIPHERTEXT);
+		assert_int_equal(reply.plaintext.len, 0);
+	}
+	assert_int_equal(hsm_rig_health(&rig).recoveries_count, 0);
+	expect_unwraps();
+}
+
+static void
+a_general_error_with_a_dead_canary_is_a_lost_token(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+	uint64_t initialised = calls(P11SHIM_C_Initialize);
+
+	p11shim_fail(rig.shim, P11SHIM_C_Decrypt, UINT64_MAX, CKR_GENERAL_ERROR);
+	int rc = unwrap(&reply);
+	assert_int_not_equal(
+		rc, SLK_INVALID_CIPHERTEXT); /* a sound blob must never be called bad */
+	assert_int_not_equal(rc, SLK_OK);
+	assert_true(calls(P11SHIM_C_Initialize) > initialised);
+	p11shim_heal(rig.shim, P11SHIM_C_Decrypt);
+	hsm_rig_wait_state(&rig, HSM_READY);
+	expect_unwraps();
+}
+
+static void
+class_g_what_the_token_cannot_do_is_not_tried_again(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+	uint64_t asked = calls(P11SHIM_C_DecryptInit);
+
+	p11shim_fail(rig.shim, P11SHIM_C_DecryptInit, 1, CKR_MECHANISM_INVALID);
+	assert_int_equal(unwrap(&reply), SLK_UNSUPPORTED);
+	assert_int_equal(calls(P11SHIM_C_DecryptInit), asked + 1);
+	p11shim_fail(rig.shim, P11SHIM_C_DecryptInit, 1, CKR_KEY_FUNCTION_NOT_PERMITTED);
+	assert_int_equal(unwrap(&reply), SLK_HSM);
+	expect_unwraps();
+}
+
+static void
+every_function_may_fail_once_with_every_class(void **state)
+{
+	(void)state;
+	static const CK_RV codes[] = {CKR_SESSION_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN,
+		CKR_OBJECT_HANDLE_INVALID, CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED,
+		CKR_GENERAL_ERROR, CKR_MECHANISM_INVALID};
+	struct hsm_reply reply;
+
+	for (int f = 0; f < P11SHIM_COUNT; f++) {
+		for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+			p11shim_fail(rig.shim, (enum p11shim_function)f, 1, codes[i]);
+			if (hsm_rig_generate(&rig, 7, kcv, &reply) != SLK_OK)
+				assert_int_equal(reply.plaintext.len + reply.ciphertext.len, 0);
+			p11shim_heal(rig.shim, (enum p11shim_function)f);
+			hsm_rig_wait_state(&rig, HSM_READY);
+			expect_unwraps();
+		}
+	}
+}
+
+struct burst {
+	int answered, good;
+	char error[HSM_ERROR_MAX]; /* of the last that failed */
+};
+
+static void
+count(void *arg, const struct hsm_reply *reply)
+{
+	struct burst *b = arg;
+
+	b->answered++;
+	if (reply->status != SLK_OK)
+		snprintf(b->error, sizeof(b->error), "%s", reply->error);
+	b->good += reply->status == SLK_OK ? 1 : 0;
+}
+
+static void
+submit_generate(struct burst *b)
+{
+	struct hsm_request q = {
+		.op = HSM_GENERATE_DATA_KEY, .length = 32, .aad = slk_span_str("additional data")};
+
+	memset(q.key_id, 7, 16);
+	memcpy(q.kcv, kcv, 3);
+	assert_ok(hsm_link_submit(rig.link, &q, count, b));
+}
+
+static void
+turn(int timeout_ms)
+{
+	struct pollfd p = {.fd = hsm_link_fd(rig.link), .events = POLLIN};
+
+	(void)poll(&p, 1, timeout_ms);
+	assert_ok(hsm_link_poll(rig.link));
+}
+
+static void
+finish(struct burst *b, int count_wanted)
+{
+	for (int i = 0; i < 20000 && b->answered < count_wanted; i++)
+		turn(1000);
+	assert_int_equal(b->answered, count_wanted);
+	if (b->good != b->answered)
+		print_message("%d of %d: %s\n", b->answered - b->good, b->answered, b->error);
+}
+
+static void
+a_login_lost_on_all_sessions_at_once_costs_one_login(void **state)
+{
+	(void)state;
+	struct burst b = {0};
+	uint64_t logins = calls(P11SHIM_C_Login), initialised = calls(P11SHIM_C_Initialize);
+
+	hsm_rig_stop(&rig);
+	rig.sessions = 8;
+	hsm_rig_start(&rig);
+	expect_unwraps();
+	logins = calls(P11SHIM_C_Login);
+	initialised = calls(P11SHIM_C_Initialize);
+	atomic_store(&rig.shim->lose_login, 1);
+	for (int i = 0; i < 64; i++)
+		submit_generate(&b);
+	finish(&b, 64);
+	assert_int_equal(b.good, 64);
+	assert_int_equal(calls(P11SHIM_C_Login), logins + 1);
+	assert_int_equal(calls(P11SHIM_C_Initialize), initialised);
+}
+
+static void
+all_sessions_lost_at_once_are_survived(void **state)
+{
+	(void)state;
+	struct burst b = {0};
+
+	for (int round = 0; round < 5; round++) {
+		atomic_store(&rig.shim->lose_sessions, 1);
+		for (int i = 0; i < 32; i++)
+			submit_generate(&b);
+		finish(&b, 32 * (round + 1));
+	}
+	assert_int_equal(b.good, 5 * 32);
+	expect_unwraps();
+}
+
+static void
+a_call_that_hangs_costs_the_worker_and_no_answer(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+
+	hsm_rig_stop(&rig);
+	rig.deadline_ms = 300;
+	hsm_rig_start(&rig);
+	expect_unwraps();
+	p11shim_delay(rig.shim, P11SHIM_C_Decrypt, 1, 60000);
+	struct hsm_request q = {.op = HSM_UNWRAP,
+		.aad = slk_span_str("additional data"),
+		.data = wrapped.ciphertext};
+	memset(q.key_id, 7, 16);
+	memcpy(q.kcv, kcv, 3);
+	memcpy(q.iv, wrapped.iv, 12);
+	q.mono_deadline_ns = slk_mono_ns(slk_clock_system()) + 200 * SLK_NS_PER_MS;
+	hsm_rig_call(&rig, &q, &reply);
+	assert_int_equal(reply.status, SLK_TIMEOUT);
+	hsm_rig_wait_end(&rig);
+	assert_int_equal(rig.exit_code, HSM_EXIT_HUNG);
+	assert_true(hsm_rig_logged(&rig, "C_Decrypt"));
+	p11shim_heal(rig.shim, P11SHIM_C_Decrypt);
+	hsm_rig_start(&rig);
+	expect_unwraps();
+}
+
+static void
+a_call_in_flight_when_the_worker_is_killed_is_answered_by_the_next(void **state)
+{
+	(void)state;
+	struct burst b = {0};
+
+	p11shim_delay(rig.shim, P11SHIM_C_Encrypt, 1, 60000);
+	submit_generate(&b);
+	usleep(20000);
+	kill(rig.worker, SIGKILL);
+	hsm_rig_wait_end(&rig);
+	turn(1000);
+	assert_int_equal(b.answered, 0);
+	p11shim_heal(rig.shim, P11SHIM_C_Encrypt);
+	hsm_rig_start(&rig);
+	finish(&b, 1);
+	assert_int_equal(b.good, 1);
+}
+
+static void
+two_objects_with_one_id_are_refused_and_others_served(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+	uint8_t other[3];
+
+	assert_ok(hsm_rig_create(&rig, 8, other));
+	hsm_rig_stop(&rig);
+	memset(rig.shim->victim_id, 7, 16);
+	atomic_store(&rig.shim->victim, 1);
+	atomic_store(&rig.shim->doubled, 1);
+	hsm_rig_start(&rig);
+	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_CORRUPT);
+	assert_non_null(strstr(reply.error, "more than one"));
+	assert_ok(hsm_rig_generate(&rig, 8, other, &reply));
+	assert_int_equal(hsm_rig_health(&rig).keys_refused_count, 1);
+	assert_true(hsm_rig_logged(&rig, "key refused"));
+}
+
+static void
+an_extractable_key_is_refused_and_others_served(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+	uint8_t other[3];
+
+	assert_ok(hsm_rig_create(&rig, 8, other));
+	hsm_rig_stop(&rig);
+	memset(rig.shim->victim_id, 7, 16);
+	atomic_store(&rig.shim->victim, 1);
+	atomic_store(&rig.shim->extractable, 1);
+	hsm_rig_start(&rig);
+	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_CORRUPT);
+	assert_non_null(strstr(reply.error, "CKA_EXTRACTABLE"));
+	assert_int_equal(unwrap(&reply), SLK_CORRUPT);
+	assert_ok(hsm_rig_generate(&rig, 8, other, &reply));
+}
+
+static void
+a_key_with_another_check_value_is_refused_and_others_served(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+	uint8_t other[3];
+
+	assert_ok(hsm_rig_create(&rig, 8, other));
+	hsm_rig_stop(&rig);
+	memset(rig.shim->victim_id, 7, 16);
+	atomic_store(&rig.shim->victim, 1);
+	atomic_store(&rig.shim->other_kcv, 1);
+	hsm_rig_start(&rig);
+	uint64_t encryptions = calls(P11SHIM_C_Encrypt);
+	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_CORRUPT);
+	assert_non_null(strstr(reply.error, "check value"));
+	assert_true(calls(P11SHIM_C_Encrypt) >= encryptions);
+	assert_ok(hsm_rig_generate(&rig, 8, other, &reply));
+}
+
+/* --- the token directory is swapped for an empty one, and back --- */
+
+static void
+swap_out(char *aside, size_t cap)
+{
+	snprintf(aside, cap, "%s.aside", rig.tokens);
+	assert_int_equal(rename(rig.tokens, aside), 0);
+	assert_int_equal(mkdir(rig.tokens, 0700), 0);
+	if (rig.user != NULL)
+		assert_int_equal(chown(rig.tokens, 65534, 65534), 0);
+}
+
+static int
+remove_tree(const char *path)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", path);
+	return system(command);
+}
+
+static void
+swap_in(const char *aside)
+{
+	assert_int_equal(remove_tree(rig.tokens), 0);
+	assert_int_equal(rename(aside, rig.tokens), 0);
+}
+
+static void
+a_token_swapped_for_an_empty_one_and_back_is_survived_under_load(void **state)
+{
+	(void)state;
+	char aside[128];
+	struct burst b = {0};
+	int sent = 0;
+
+	for (int round = 0; round < 3; round++) {
+		swap_out(aside, sizeof(aside));
+		uint64_t made = calls(P11SHIM_C_GenerateKey);
+		for (int i = 0; i < 50; i++, sent++) {
+			submit_generate(&b);
+			turn(2);
+		}
+		finish(&b, sent);
+		assert_int_equal(hsm_rig_health(&rig).state, HSM_LOST);
+		assert_true(calls(P11SHIM_C_GenerateKey) - made <=
+			1); /* no key is made in place of the lost one */
+		swap_in(aside);
+		hsm_rig_wait_state(&rig, HSM_READY);
+		expect_unwraps();
+	}
+	struct hsm_reply reply;
+	assert_ok(hsm_rig_generate(&rig, 7, kcv, &reply));
+	assert_int_equal(hsm_rig_health(&rig).keys_refused_count, 0);
+}
+
+static void
+a_worker_started_on_an_empty_token_directory_waits_for_the_token(void **state)
+{
+	(void)state;
+	char aside[128];
+	struct hsm_reply reply;
+
+	hsm_rig_stop(&rig);
+	swap_out(aside, sizeof(aside));
+	hsm_rig_start(&rig);
+	hsm_rig_wait_state(&rig, HSM_LOST);
+	assert_int_equal(unwrap(&reply), SLK_UNAVAILABLE);
+	assert_non_null(strstr(hsm_rig_health(&rig).text, "no token labelled 'rig'"));
+	assert_int_equal(hsm_rig_health(&rig).logins_count, 0);
+	swap_in(aside);
+	hsm_rig_wait_state(&rig, HSM_READY);
+	expect_unwraps();
+}
+
+static void
+another_token_with_the_same_label_is_not_taken(void **state)
+{
+	(void)state;
+	char aside[128], pin[128], so[128];
+	struct hsm_reply reply;
+	struct hsm_init_request q = {.profile = hsm_profile_find("softhsm"),
+		.module = HSM_RIG_SOFTHSM,
+		.token_label = "rig",
+		.pin_file = pin,
+		.state_file = so,
+		.softhsm_conf = rig.conf,
+		.user = rig.user,
+		.pin_fd = -1};
+	struct hsm_init_result made;
+	struct slk_error err;
+
+	swap_out(aside, sizeof(aside));
+	snprintf(pin, sizeof(pin), "%s/other.pin", rig.dir);
+	snprintf(so, sizeof(so), "%s/other.state", rig.dir);
+	assert_ok(hsm_init_token(&q, &made, &err));
+	uint64_t logins = calls(P11SHIM_C_Login);
+	assert_int_equal(unwrap(&reply), SLK_UNAVAILABLE);
+	assert_int_equal(hsm_rig_health(&rig).state, HSM_LOST);
+	/* Its PIN is another: had ours been tried, a try would be gone. */
+	assert_int_equal(calls(P11SHIM_C_Login), logins);
+	swap_in(aside);
+	hsm_rig_wait_state(&rig, HSM_READY);
+	expect_unwraps();
+}
+
+/* --- who makes the IV --- */
+
+static void
+the_zero_iv_trap_is_refused_at_start(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+
+	/* A profile that leaves the IV to the HSM, on SoftHSM, which takes the zero buffer for an
+	 * IV. */
+	rig.profile = "generic-hsm-iv";
+	hsm_rig_start(&rig);
+	hsm_rig_wait_state(&rig, HSM_REFUSED);
+	assert_non_null(strstr(hsm_rig_health(&rig).text, "IV all zero"));
+	assert_int_equal(hsm_rig_create(&rig, 7, kcv), SLK_SELF_TEST);
+	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_SELF_TEST);
+	assert_int_equal(reply.ciphertext.len, 0);
+}
+
+static void
+a_token_that_repeats_ivs_is_refused_at_start(void **state)
+{
+	(void)state;
+	atomic_store(&rig.shim->same_iv, 1);
+	hsm_rig_start(&rig);
+	hsm_rig_wait_state(&rig, HSM_REFUSED);
+	assert_non_null(strstr(hsm_rig_health(&rig).text, "same IV twice"));
+}
+
+static void
+a_generator_that_repeats_itself_is_refused_at_start(void **state)
+{
+	(void)state;
+	atomic_store(&rig.shim->same_random, 1);
+	hsm_rig_start(&rig);
+	hsm_rig_wait_state(&rig, HSM_REFUSED);
+}
+
+static void
+a_token_that_takes_a_bad_tag_is_refused_at_start(void **state)
+{
+	(void)state;
+	atomic_store(&rig.shim->accept_tags, 1);
+	hsm_rig_start(&rig);
+	hsm_rig_wait_state(&rig, HSM_REFUSED);
+	assert_non_null(strstr(hsm_rig_health(&rig).text, "changed ciphertext"));
+}
+
+static void
+a_token_without_gcm_is_refused_by_name(void **state)
+{
+	(void)state;
+	atomic_store(&rig.shim->no_gcm, 1);
+	hsm_rig_start(&rig);
+	hsm_rig_wait_state(&rig, HSM_REFUSED);
+	assert_non_null(strstr(hsm_rig_health(&rig).text, "CKM_AES_GCM"));
+	assert_int_equal(hsm_rig_create(&rig, 7, kcv), SLK_UNSUPPORTED);
+}
+
+static void
+a_token_of_the_other_parameter_layout_is_refused(void **state)
+{
+	(void)state;
+	atomic_store(&rig.shim->no_bits, 1);
+	hsm_rig_start(&rig);
+	hsm_rig_wait_state(&rig, HSM_REFUSED);
+	assert_non_null(strstr(hsm_rig_health(&rig).text, "CKR_MECHANISM_PARAM_INVALID"));
+}
+
+static void
+an_hsm_that_makes_ivs_and_wants_rw_sessions_serves(void **state)
+{
+	(void)state;
+	struct burst b = {0};
+
+	atomic_store(&rig.shim->need_rw, 1);
+	start_with_key();
+	for (int i = 0; i < 64; i++)
+		submit_generate(&b);
+	finish(&b, 64);
+	assert_int_equal(b.good, 64);
+	expect_unwraps();
+	assert_true(hsm_rig_health(&rig).iv_from_hsm);
+	assert_int_equal(hsm_rig_health(&rig).recoveries_count, 0);
+}
+
+static void
+a_key_whose_iv_repeats_is_quarantined_and_still_unwraps(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+	uint8_t other[3];
+
+	start_with_key();
+	assert_ok(hsm_rig_create(&rig, 8, other));
+	atomic_store(&rig.shim->same_iv, 1);
+	assert_ok(hsm_rig_generate(&rig, 7, kcv, &reply));
+	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_CORRUPT);
+	assert_int_equal(reply.ciphertext.len + reply.plaintext.len, 0);
+	atomic_store(&rig.shim->same_iv, 0);
+	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_CORRUPT);
+	expect_unwraps();
+	assert_ok(hsm_rig_generate(&rig, 8, other, &reply));
+	assert_true(hsm_rig_logged(&rig, "key quarantined"));
+	/* The loss of the token does not end it. */
+	p11shim_fail(rig.shim, P11SHIM_C_Decrypt, 1, CKR_DEVICE_REMOVED);
+	expect_unwraps();
+	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_CORRUPT);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T1(fn) cmocka_unit_test_setup_teardown(fn, setup_one_session, teardown)
+#define TI(fn) cmocka_unit_test_setup_teardown(fn, setup_idle, teardown)
+#define TH(fn) cmocka_unit_test_setup_teardown(fn, setup_hsm_iv, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T1(class_a_a_lost_session_is_replaced),
+		T1(class_a_twice_starts_the_token_anew),
+		T1(class_b_a_lost_login_is_renewed_with_one_attempt),
+		T1(class_c_a_stale_handle_is_found_again_and_checked_again),
+		T1(class_d_a_lost_token_is_started_anew),
+		T1(class_d_that_lasts_opens_the_breaker_and_heals_by_itself),
+		T1(class_e_a_busy_token_is_asked_again_after_a_while),
+		T1(class_e_that_lasts_is_unavailable_while_the_canary_sings),
+		T1(class_f_bad_data_is_told_from_a_broken_token_by_the_canary),
+		T1(a_general_error_with_a_dead_canary_is_a_lost_token),
+		T1(class_g_what_the_token_cannot_do_is_not_tried_again),
+		T1(every_function_may_fail_once_with_every_class),
+		T(a_login_lost_on_all_sessions_at_once_costs_one_login),
+		T(all_sessions_lost_at_once_are_survived),
+		T(a_call_that_hangs_costs_the_worker_and_no_answer),
+		T1(a_call_in_flight_when_the_worker_is_killed_is_answered_by_the_next),
+		T(two_objects_with_one_id_are_refused_and_others_served),
+		T(an_extractable_key_is_refused_and_others_served),
+		T(a_key_with_another_check_value_is_refused_and_others_served),
+		T(a_token_swapped_for_an_empty_one_and_back_is_survived_under_load),
+		T(a_worker_started_on_an_empty_token_directory_waits_for_the_token),
+		T(another_token_with_the_same_label_is_not_taken),
+		TI(the_zero_iv_trap_is_refused_at_start),
+		TH(a_token_that_repeats_ivs_is_refused_at_start),
+		TI(a_generator_that_repeats_itself_is_refused_at_start),
+		TI(a_token_that_takes_a_bad_tag_is_refused_at_start),
+		TI(a_token_without_gcm_is_refused_by_name),
+		TI(a_token_of_the_other_parameter_layout_is_refused),
+		TH(an_hsm_that_makes_ivs_and_wants_rw_sessions_serves),
+		TH(a_key_whose_iv_repeats_is_quarantined_and_still_unwraps),
+	};
+	if (!hsm_rig_possible())
+		return 77;
+	return cmocka_run_group_tests_name("hsm_fault", tests, NULL, NULL);
+}

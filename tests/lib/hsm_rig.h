@@ -1,0 +1,66 @@
+/* A SoftHSM token in a directory of its own, a worker on it through the fault shim, and a link to
+ * the worker.
+ *
+ * As root, token and worker belong to uid 65534; otherwise to the caller. Functions fail the
+ * running cmocka test.
+ */
+#ifndef SLK_TESTS_LIB_HSM_RIG_H
+#define SLK_TESTS_LIB_HSM_RIG_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "hsm/init.h"
+#include "hsm/link.h"
+#include "p11shim.h"
+
+#define HSM_RIG_SOFTHSM "/usr/lib/softhsm/libsofthsm2.so"
+
+struct hsm_rig {
+	char dir[64];
+	char module[96]; /* a copy of the shim that the worker's user can read */
+	char conf[96], tokens[96], pin_file[96], state_file[96], control[96], log[96];
+	const char *user; /* NULL: the caller */
+	const char *profile;
+	const char *label;
+	const char *serial; /* NULL: not compared */
+	unsigned sessions; /* 0: the profile's */
+	unsigned deadline_ms; /* of a module call */
+	struct p11shim *shim;
+	struct hsm_link *link;
+	pid_t worker; /* 0: none */
+	int exit_code; /* of the last worker that ended */
+};
+
+/* False, with the reason printed, if SoftHSM or the programs are not there: skip then. */
+bool hsm_rig_possible(void);
+
+/* Directory, token (label "rig"), control block. profile "softhsm" if NULL. */
+void hsm_rig_init(struct hsm_rig *rig, const char *profile);
+void hsm_rig_fini(struct hsm_rig *rig);
+
+void hsm_rig_start(struct hsm_rig *rig);
+/* A worker without a link; the test speaks to it by itself. */
+int hsm_rig_start_raw(struct hsm_rig *rig);
+/* Close the socket, wait for the end; the exit code is kept. */
+void hsm_rig_stop(struct hsm_rig *rig);
+/* Wait for a worker that ends by itself. */
+void hsm_rig_wait_end(struct hsm_rig *rig);
+
+/* One call, turned until it is answered. Plaintext and ciphertext are copied into the two buffers
+ * (of this rig's last call) and *out points at them. */
+void hsm_rig_call(struct hsm_rig *rig, const struct hsm_request *request, struct hsm_reply *out);
+
+/* Shorthands, on `length`-byte data keys. */
+int hsm_rig_create(struct hsm_rig *rig, uint8_t fill, uint8_t out_kcv[3]);
+int hsm_rig_generate(
+	struct hsm_rig *rig, uint8_t fill, const uint8_t kcv[3], struct hsm_reply *out);
+int hsm_rig_unwrap(struct hsm_rig *rig, uint8_t fill, const uint8_t kcv[3],
+	const struct hsm_reply *wrapped, struct hsm_reply *out);
+struct hsm_health hsm_rig_health(struct hsm_rig *rig);
+/* Poll health until the state is reached; fails after 10 s. */
+void hsm_rig_wait_state(struct hsm_rig *rig, enum hsm_state state);
+/* Does the worker's log hold this text? */
+bool hsm_rig_logged(struct hsm_rig *rig, const char *text);
+
+#endif
