@@ -201,8 +201,8 @@ static bool
 may_use(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE handle)
 {
 	pthread_mutex_lock(&lock);
-	bool mine =
-		owners[handle % HANDLES].handle == handle && owners[handle % HANDLES].owner == s;
+	size_t i = slot_of(s, handle);
+	bool mine = owners[i].handle == handle && owners[i].owner == s;
 	pthread_mutex_unlock(&lock);
 	return mine || atomic_load(&ctl->session_handles) == 0;
 }
