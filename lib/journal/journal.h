@@ -71,12 +71,6 @@ MUST_USE int jnl_open(const struct jnl_config *config, struct jnl **out_journal,
  * a crash would leave it, for recovery to close. */
 void jnl_close(struct jnl *journal);
 
-/* Take a closed lane file out of service and keep it as a spare: its place is used again for a later file, and what it
- * held is overwritten then. For retention, once every stream in it has expired. SLK_NOT_FOUND; SLK_INVALID_STATE while it
- * is open or while a later shard table of its lane is not yet durable (sequence numbers would be forgotten); SLK_IO.
- * Thread: any. */
-MUST_USE int jnl_retire(struct jnl *journal, uint64_t file_id, struct slk_error *err);
-
 struct jnl_lane *jnl_lane(struct jnl *journal, unsigned index);
 
 /* --- worker's side; thread: the lane's worker --- */

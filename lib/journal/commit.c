@@ -1,0 +1,298 @@
+/* The lane thread: write, flush, publish, prepare.
+ *
+ * A group goes IDLE -> WRITING -> WRITTEN -> done; one that closes a file goes through a second write, WRITTEN ->
+ * TRAILER_WRITING -> TRAILER_WRITTEN -> done, whose trailer is submitted only after everything before it was flushed: a
+ * file that looks closed is whole. One flush is in flight at a time and covers a prefix of groups of one file whose writes
+ * were reaped before it was submitted; later groups are written meanwhile.
+ *
+ * Any failed write or flush ends the lane for good. A flush is never repeated. */
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "journal/internal.h"
+
+enum { TAG_WRITE, TAG_TRAILER, TAG_SYNC };
+
+static struct jnl_group *
+group(struct jnl_lane *l, uint64_t number)
+{
+	return &l->groups[number % l->journal->config.group_count];
+}
+
+static int
+fail(struct jnl_lane *l)
+{
+	atomic_store(&l->status, SLK_DISK_FAILED);
+	return SLK_DISK_FAILED;
+}
+
+static int
+publish(struct jnl_lane *l, const struct jnl_group *g)
+{
+	struct fmt_watermark m = l->mark.now;
+
+	m.file_id = g->file_id;
+	m.position = g->pos + g->len;
+	m.records = g->records_end;
+	m.plain_bytes = g->plain_end;
+	atomic_store_explicit(&l->durable_pos, m.position, memory_order_relaxed);
+	atomic_store_explicit(&l->durable_file, m.file_id, memory_order_release);
+	int rc = jnl_mark_set(&l->mark, &m);
+	if (rc != SLK_OK)
+		return fail(l);
+	atomic_store_explicit(&l->durable_lsn, g->lsn_end, memory_order_release);
+	return SLK_OK;
+}
+
+/* A flush came back: everything up to sync_to is durable. */
+static int
+flushed(struct jnl_lane *l)
+{
+	uint64_t took = slk_mono_ns(l->journal->clock) - l->sync_started_ns;
+	uint64_t done = atomic_load_explicit(&l->done, memory_order_relaxed);
+
+	l->sync_busy = false;
+	atomic_fetch_add_explicit(&l->stat_flushes, 1, memory_order_relaxed);
+	atomic_store_explicit(&l->stat_flush_last_ns, took, memory_order_relaxed);
+	if (took > atomic_load_explicit(&l->stat_flush_max_ns, memory_order_relaxed))
+		atomic_store_explicit(&l->stat_flush_max_ns, took, memory_order_relaxed);
+	while (done < l->sync_to) {
+		struct jnl_group *g = group(l, done);
+		if (g->closes_file && g->state == JNL_G_WRITTEN) {
+			g->state = JNL_G_TRAILER_WRITING;
+			if (l->io.write(l->io_instance, g->fd, g->trailer, FMT_JFILE_PAGE_BYTES,
+				    g->trailer_pos, done << 2 | TAG_TRAILER) != SLK_OK)
+				return fail(l);
+			break;
+		}
+		int rc = publish(l, g);
+		if (rc != SLK_OK)
+			return rc;
+		if (g->closes_file)
+			(void)l->journal->fs->close(l->journal->fs->ctx, g->fd);
+		g->state = JNL_G_IDLE;
+		done++;
+		atomic_fetch_add_explicit(&l->stat_groups, 1, memory_order_relaxed);
+		atomic_store_explicit(&l->done, done, memory_order_release);
+	}
+	return SLK_OK;
+}
+
+static int
+reap(struct jnl_lane *l, int *work)
+{
+	struct jnl_io_done done[JNL_IO_DEPTH];
+	unsigned n = l->io.reap(l->io_instance, done, JNL_IO_DEPTH);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct jnl_group *g = group(l, done[i].tag >> 2);
+		(*work)++;
+		if (done[i].status != SLK_OK)
+			return fail(l);
+		switch (done[i].tag & 3) {
+		case TAG_WRITE:
+			g->state = JNL_G_WRITTEN;
+			break;
+		case TAG_TRAILER:
+			g->state = JNL_G_TRAILER_WRITTEN;
+			break;
+		default: {
+			int rc = flushed(l);
+			if (rc != SLK_OK)
+				return rc;
+			break;
+		}
+		}
+	}
+	return SLK_OK;
+}
+
+static int
+start_flush(struct jnl_lane *l, int *work)
+{
+	uint64_t first = atomic_load_explicit(&l->done, memory_order_relaxed);
+	uint64_t to = first;
+
+	if (l->sync_busy)
+		return SLK_OK;
+	while (to < l->next_write) {
+		const struct jnl_group *g = group(l, to);
+		if ((g->state != JNL_G_WRITTEN && g->state != JNL_G_TRAILER_WRITTEN) ||
+			g->fd != group(l, first)->fd)
+			break;
+		to++;
+		if (g->closes_file)
+			break;
+	}
+	if (to == first)
+		return SLK_OK;
+	l->sync_busy = true;
+	l->sync_to = to;
+	l->sync_started_ns = slk_mono_ns(l->journal->clock);
+	atomic_store_explicit(&l->flushing, to, memory_order_release);
+	(*work)++;
+	return l->io.sync(l->io_instance, group(l, first)->fd, TAG_SYNC) == SLK_OK ? SLK_OK
+										   : fail(l);
+}
+
+static int
+start_writes(struct jnl_lane *l, int *work)
+{
+	uint64_t submitted = atomic_load(&l->submitted);
+
+	for (; l->next_write < submitted; l->next_write++) {
+		struct jnl_group *g = group(l, l->next_write);
+		g->state = JNL_G_WRITING;
+		(*work)++;
+		if (l->io.write(l->io_instance, g->fd, g->buf, g->len, g->pos,
+			    l->next_write << 2 | TAG_WRITE) != SLK_OK)
+			return fail(l);
+	}
+	return SLK_OK;
+}
+
+/* Have the next file ready. Without room the lane says SLK_DISK_FULL until there is some. */
+static int
+prepare(struct jnl_lane *l)
+{
+	struct jnl_file *f = NULL;
+	int ok = SLK_OK, full = SLK_DISK_FULL;
+
+	int rc = jnl_file_prepare(l, &f, NULL);
+	if (rc == SLK_DISK_FULL) {
+		atomic_compare_exchange_strong(&l->status, &ok, SLK_DISK_FULL);
+		return rc;
+	}
+	if (rc != SLK_OK)
+		return fail(l);
+	atomic_store(&l->next, f);
+	atomic_compare_exchange_strong(&l->status, &full, SLK_OK);
+	return SLK_OK;
+}
+
+int
+jnl_lane_turn(struct jnl_lane *l)
+{
+	int work = 0;
+
+	if (l->ended)
+		return SLK_END;
+	if (atomic_load(&l->status) == SLK_DISK_FAILED)
+		return SLK_DISK_FAILED;
+	int rc = reap(l, &work);
+	if (rc == SLK_OK)
+		rc = start_flush(l, &work);
+	if (rc == SLK_OK)
+		rc = start_writes(l, &work);
+	if (rc != SLK_OK)
+		return rc;
+	bool closed = atomic_load(&l->closed);
+	if (closed && atomic_load(&l->done) == atomic_load(&l->submitted)) {
+		l->ended = true;
+		return SLK_END;
+	}
+	if (!closed && !l->preparer_runs && atomic_load(&l->next) == NULL) {
+		rc = prepare(l);
+		if (rc == SLK_DISK_FAILED)
+			return rc;
+		work++;
+	}
+	return work;
+}
+
+/* Filling a file takes as long as writing it: a thread of its own, so that no flush waits for it. */
+static void *
+preparer_main(void *arg)
+{
+	struct jnl_lane *l = arg;
+
+	pthread_mutex_lock(&l->prepare_lock);
+	while (!atomic_load(&l->preparer_stop) && atomic_load(&l->status) != SLK_DISK_FAILED) {
+		if (atomic_load(&l->next) == NULL) {
+			pthread_mutex_unlock(&l->prepare_lock);
+			int rc = prepare(l);
+			pthread_mutex_lock(&l->prepare_lock);
+			if (rc == SLK_OK)
+				continue;
+		}
+		/* The time-out looks for room again when the disk was full. */
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 200 * 1000 * 1000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&l->prepare_cond, &l->prepare_lock, &until);
+	}
+	pthread_mutex_unlock(&l->prepare_lock);
+	return NULL;
+}
+
+static void
+wait_for_work(struct jnl_lane *l)
+{
+	struct pollfd p = {.fd = l->event_fd, .events = POLLIN};
+	uint64_t count;
+
+	atomic_store(&l->sleeping, true);
+	if (atomic_load(&l->submitted) == l->next_write)
+		(void)poll(&p, 1, 100); /* the time-out is a safety net only */
+	atomic_store(&l->sleeping, false);
+	ssize_t n = read(l->event_fd, &count, sizeof(count));
+	(void)n;
+}
+
+int
+jnl_lane_run(struct jnl_lane *l)
+{
+	int rc;
+
+	if (pthread_create(&l->preparer, NULL, preparer_main, l) != 0)
+		return SLK_NO_MEMORY;
+	l->preparer_runs = true;
+	do {
+		rc = jnl_lane_turn(l);
+		if (rc == 0)
+			wait_for_work(l);
+	} while (rc >= 0);
+	pthread_mutex_lock(&l->prepare_lock);
+	atomic_store(&l->preparer_stop, true);
+	pthread_cond_signal(&l->prepare_cond);
+	pthread_mutex_unlock(&l->prepare_lock);
+	pthread_join(l->preparer, NULL);
+	return rc == SLK_END ? SLK_OK : rc;
+}
+
+uint64_t
+jnl_lane_durable(const struct jnl_lane *l)
+{
+	return atomic_load_explicit(&l->durable_lsn, memory_order_acquire);
+}
+
+int
+jnl_lane_status(const struct jnl_lane *l)
+{
+	return atomic_load_explicit(&l->status, memory_order_acquire);
+}
+
+void
+jnl_lane_stats(const struct jnl_lane *l, struct jnl_lane_stats *out)
+{
+#define READ(counter) atomic_load_explicit(&l->counter, memory_order_relaxed)
+	*out = (struct jnl_lane_stats){
+		.blocks = READ(stat_blocks),
+		.records = READ(stat_records),
+		.plain_bytes = READ(stat_plain),
+		.written_bytes = READ(stat_written),
+		.groups = READ(stat_groups),
+		.flushes = READ(stat_flushes),
+		.rolls = READ(stat_rolls),
+		.epochs = READ(stat_epochs),
+		.flush_ns_last = READ(stat_flush_last_ns),
+		.flush_ns_max = READ(stat_flush_max_ns),
+		.durable_lsn = READ(durable_lsn),
+		.appended_lsn = READ(stat_written),
+	};
+#undef READ
+}

@@ -1,0 +1,437 @@
+#include "journal/inspect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/keyblock.h"
+#include "journal/internal.h"
+#include "journal/scan.h"
+
+/* --- what both need: one file, up to what is durable --- */
+
+static int
+open_durable(struct jnl_scan *s, const struct slk_fs *fs, const char *dir, const char *name)
+{
+	struct fmt_watermark mark;
+	int rc = jnl_scan_open(s, fs, dir, name);
+
+	if (rc != SLK_OK || s->closed)
+		return rc;
+	rc = jnl_mark_load(fs, dir, s->header.lane, &mark);
+	if (rc == SLK_OK && mark.file_id == s->header.file_id)
+		s->limit = mark.position;
+	else if (rc == SLK_OK && mark.file_id < s->header.file_id)
+		s->limit = FMT_JFILE_PAGE_BYTES; /* prepared, nothing in it is durable */
+	return SLK_OK;
+}
+
+/* --- list --- */
+
+struct file_view {
+	struct jnl_shards shards;
+	struct jnl_shard_info *infos;
+	struct jnl_epoch_info *epochs;
+	uint8_t **memories;
+	uint32_t epoch_count;
+	struct jnl_file_info info;
+};
+
+static int
+view_epoch(struct file_view *v, const uint8_t *raw, const struct fmt_block *b)
+{
+	struct fmt_keyblock k;
+	uint8_t *copy = NULL;
+
+	if (v->epoch_count == JNL_KEYS_MAX)
+		return SLK_OK;
+	copy = malloc(b->body_bytes + 2u);
+	if (copy == NULL)
+		return SLK_NO_MEMORY;
+	if (fmt_keyblock_decode(fmt_block_body(raw, b), &k) != SLK_OK) {
+		free(copy);
+		return SLK_OK;
+	}
+	char *arn = (char *)copy;
+	memcpy(arn, k.stream_arn.ptr, k.stream_arn.len);
+	arn[k.stream_arn.len] = '\0';
+	char *key_arn = arn + k.stream_arn.len + 1;
+	memcpy(key_arn, k.key_arn.ptr, k.key_arn.len);
+	key_arn[k.key_arn.len] = '\0';
+	uint8_t *p = (uint8_t *)key_arn + k.key_arn.len + 1;
+	struct slk_span *parts[] = {&k.context, &k.wrapped, &k.commitment};
+	for (int i = 0; i < 3; i++) {
+		memcpy(p, parts[i]->ptr, parts[i]->len);
+		parts[i]->ptr = p;
+		p += parts[i]->len;
+	}
+	v->memories[v->epoch_count] = copy;
+	v->epochs[v->epoch_count++] = (struct jnl_epoch_info){.epoch_id = k.epoch_id,
+		.stream_id = k.stream_id,
+		.stream_arn = arn,
+		.key_arn = key_arn,
+		.context = k.context,
+		.wrapped = k.wrapped,
+		.commitment = k.commitment};
+	return SLK_OK;
+}
+
+static int
+view_blocks(struct file_view *v, struct jnl_scan *s)
+{
+	struct fmt_block b;
+	const uint8_t *raw;
+	uint64_t gap_end;
+
+	for (;;) {
+		int rc = jnl_scan_next(s, &b, &raw, &gap_end);
+		if (rc == SLK_END)
+			return SLK_OK;
+		if (rc == SLK_CORRUPT)
+			continue;
+		if (rc == SLK_OK && b.type == FMT_BLOCK_KEY)
+			rc = view_epoch(v, raw, &b);
+		if (rc != SLK_OK)
+			return rc;
+		v->info.used_bytes = b.position + b.total_bytes;
+		if (b.type != FMT_BLOCK_DATA)
+			continue;
+		v->info.blocks++;
+		v->info.records += b.record_count;
+		v->info.plain_bytes += b.body_bytes;
+		struct fmt_footer_shard *row = jnl_shards_get(&v->shards, b.stream_id, b.shard);
+		if (row == NULL)
+			return SLK_LIMIT;
+		jnl_shards_add(row, b.position, b.first_sequence, b.record_count,
+			b.first_arrival_ns, b.last_arrival_ns);
+	}
+}
+
+static int
+view_file(struct file_view *v, struct jnl_scan *s, const char *name)
+{
+	v->info = (struct jnl_file_info){.name = name,
+		.file_id = s->header.file_id,
+		.lane = s->header.lane,
+		.run = s->header.run,
+		.created_ns = s->header.created_ns,
+		.capacity_bytes = s->header.capacity_bytes,
+		.used_bytes = FMT_JFILE_PAGE_BYTES,
+		.closed = s->closed,
+		.closed_by_recovery = s->closed && (s->footer.flags & FMT_FOOTER_BY_RECOVERY) != 0};
+	int rc = jnl_shards_init(&v->shards, 32768);
+	v->epochs = calloc(JNL_KEYS_MAX, sizeof(*v->epochs));
+	v->memories = calloc(JNL_KEYS_MAX, sizeof(*v->memories));
+	if (rc != SLK_OK || v->epochs == NULL || v->memories == NULL)
+		return SLK_NO_MEMORY;
+	rc = view_blocks(v, s);
+	if (rc != SLK_OK)
+		return rc;
+	v->infos = calloc(v->shards.count + 1u, sizeof(*v->infos));
+	if (v->infos == NULL)
+		return SLK_NO_MEMORY;
+	for (uint32_t i = 0; i < v->shards.count; i++) {
+		const struct fmt_footer_shard *row = &v->shards.rows[i];
+		v->infos[i] = (struct jnl_shard_info){row->stream_id, row->shard, row->blocks,
+			row->first_sequence, row->next_sequence, row->first_arrival_ns,
+			row->last_arrival_ns};
+	}
+	v->info.shards = v->infos;
+	v->info.shard_count = v->shards.count;
+	v->info.epochs = v->epochs;
+	v->info.epoch_count = v->epoch_count;
+	return SLK_OK;
+}
+
+static void
+view_fini(struct file_view *v)
+{
+	for (uint32_t i = 0; i < v->epoch_count; i++)
+		free(v->memories[i]);
+	free(v->memories);
+	free(v->epochs);
+	free(v->infos);
+	jnl_shards_fini(&v->shards);
+}
+
+int
+jnl_list(const char *dir, const struct slk_fs *fs,
+	int (*each)(void *arg, const struct jnl_file_info *info),
+	void (*damaged)(void *arg, const char *name, const struct slk_error *why), void *arg,
+	struct slk_error *err)
+{
+	uint64_t *ids = NULL;
+	size_t count = 0;
+
+	fs = fs != NULL ? fs : slk_fs_posix();
+	int rc = jnl_scan_list(fs, dir, FMT_JFILE_LANE, &ids, &count);
+	if (rc != SLK_OK)
+		return slk_fail(
+			err, rc, "cannot list the journal in %s: %s", dir, slk_status_sentence(rc));
+	for (size_t i = 0; i < count && rc == SLK_OK; i++) {
+		char name[FMT_JFILE_NAME_MAX];
+		struct jnl_scan s;
+		struct file_view v = {0};
+		struct slk_error why = {0};
+
+		fmt_jfile_name(FMT_JFILE_LANE, ids[i], name);
+		int opened = open_durable(&s, fs, dir, name);
+		if (opened == SLK_NOT_FOUND) /* retired meanwhile */
+			continue;
+		if (opened != SLK_OK) {
+			(void)slk_fail(&why, opened, "%s", slk_status_sentence(opened));
+			if (damaged != NULL)
+				damaged(arg, name, &why);
+			continue;
+		}
+		rc = view_file(&v, &s, name);
+		if (rc != SLK_OK)
+			rc = slk_fail(err, rc, "cannot read %s/%s: %s", dir, name,
+				slk_status_sentence(rc));
+		else
+			rc = each(arg, &v.info);
+		view_fini(&v);
+		jnl_scan_close(&s);
+	}
+	free(ids);
+	return rc;
+}
+
+/* --- verify --- */
+
+struct known_key {
+	uint64_t epoch_id;
+	struct jnl_epoch_key *key; /* NULL: not given */
+};
+
+struct verifier {
+	const struct jnl_verify_config *c;
+	struct jnl_verify_report *report;
+	struct jnl_shards shards; /* next_sequence of each; blocks counts */
+	struct jnl_shards
+		epochs; /* keyed by (epoch id, 0); next_sequence is the next block number */
+	struct known_key *
+		keys; /* of every epoch that a key was given for; several epochs interleave in a file */
+	uint32_t key_count;
+	uint8_t *plain;
+	const char *name;
+	uint64_t file_id;
+};
+
+static void
+found(struct verifier *v, int status, uint64_t offset, uint64_t bytes, const char *sentence)
+{
+	struct jnl_finding f = {status, v->name, v->file_id, offset, bytes, sentence};
+
+	v->report->findings++;
+	if (v->c->finding != NULL)
+		v->c->finding(v->c->arg, &f);
+}
+
+static struct known_key *
+known(const struct verifier *v, uint64_t epoch_id)
+{
+	for (uint32_t i = v->key_count; i > 0; i--) { /* the newest are asked for most */
+		if (v->keys[i - 1].epoch_id == epoch_id)
+			return &v->keys[i - 1];
+	}
+	return NULL;
+}
+
+static int
+remember(struct verifier *v, uint64_t epoch_id, struct jnl_epoch_key *key)
+{
+	struct known_key *bigger = realloc(v->keys, (v->key_count + 1) * sizeof(*bigger));
+
+	if (bigger == NULL) {
+		jnl_epoch_key_free(key);
+		return SLK_NO_MEMORY;
+	}
+	v->keys = bigger;
+	v->keys[v->key_count++] = (struct known_key){epoch_id, key};
+	return SLK_OK;
+}
+
+/* Ask for the data key at the first key block of an epoch. */
+static int
+take_key(struct verifier *v, const uint8_t *raw, const struct fmt_block *b)
+{
+	struct fmt_keyblock k;
+	struct slk_secret *data_key = NULL;
+	char stream_arn[FMT_KEYBLOCK_ARN_MAX + 1], key_arn[FMT_KEYBLOCK_ARN_MAX + 1];
+
+	if (fmt_keyblock_decode(fmt_block_body(raw, b), &k) != SLK_OK) {
+		found(v, SLK_MALFORMED, b->position, b->total_bytes,
+			"a key block is not well formed");
+		return SLK_OK;
+	}
+	if (v->c->seal == NULL || v->c->data_key == NULL || known(v, k.epoch_id) != NULL)
+		return SLK_OK;
+	struct jnl_epoch_key *key = NULL;
+	snprintf(stream_arn, sizeof(stream_arn), "%.*s", (int)k.stream_arn.len,
+		(const char *)k.stream_arn.ptr);
+	snprintf(key_arn, sizeof(key_arn), "%.*s", (int)k.key_arn.len, (const char *)k.key_arn.ptr);
+	struct jnl_epoch_info info = {
+		k.epoch_id, k.stream_id, stream_arn, key_arn, k.context, k.wrapped, k.commitment};
+	if (v->c->data_key(v->c->arg, &info, &data_key) != SLK_OK)
+		return SLK_OK;
+	int rc = jnl_epoch_key_new(v->c->seal, &info, data_key, &key);
+	slk_secret_free(data_key);
+	if (rc == SLK_BAD_COMMITMENT) {
+		found(v, rc, b->position, 0, "the data key is not the one that sealed this epoch");
+		rc = SLK_OK;
+	}
+	return rc == SLK_OK ? remember(v, k.epoch_id, key) : rc;
+}
+
+static void
+check_tag(struct verifier *v, const uint8_t *raw, const struct fmt_block *b)
+{
+	struct jnl_block block = {.epoch_id = b->epoch_id,
+		.block_number = b->block_number,
+		.plain_bytes = b->body_bytes,
+		.header = slk_span(raw, FMT_BLOCK_HEADER_BYTES),
+		.ciphertext = fmt_block_body(raw, b),
+		.tag = fmt_block_tag(raw, b)};
+
+	const struct known_key *k = known(v, b->epoch_id);
+	if (k == NULL || k->key == NULL) {
+		v->report->tags_unchecked++;
+		return;
+	}
+	if (jnl_block_open(v->c->seal, k->key, &block, v->plain, JNL_BLOCK_PLAIN_MAX) == SLK_OK)
+		v->report->tags_checked++;
+	else
+		found(v, SLK_BAD_TAG, b->position, b->total_bytes,
+			"a block is not authentic: it was changed by someone who could mend its "
+			"checksum");
+	slk_wipe(v->plain, b->body_bytes);
+}
+
+static int
+check_numbers(struct verifier *v, const struct fmt_block *b)
+{
+	struct fmt_footer_shard *shard = jnl_shards_get(&v->shards, b->stream_id, b->shard);
+	struct fmt_footer_shard *epoch = jnl_shards_get(&v->epochs, b->epoch_id, 0);
+
+	if (shard == NULL || epoch == NULL)
+		return SLK_LIMIT;
+	if (b->block_number != epoch->next_sequence)
+		found(v, SLK_CORRUPT, b->position, 0,
+			b->block_number > epoch->next_sequence
+				? "blocks of an epoch are missing before this one"
+				: "a block number of an epoch comes twice");
+	epoch->next_sequence = b->block_number + 1;
+	if (shard->blocks > 0 && b->first_sequence != shard->next_sequence)
+		found(v, SLK_CORRUPT, b->position, 0,
+			b->first_sequence > shard->next_sequence
+				? "records of a shard are missing before this block"
+				: "sequence numbers of a shard come twice");
+	shard->next_sequence = b->first_sequence + b->record_count;
+	shard->blocks++;
+	return SLK_OK;
+}
+
+static int
+verify_blocks(struct verifier *v, struct jnl_scan *s)
+{
+	struct jnl_verify_report *r = v->report;
+	uint64_t blocks = 0, records = 0;
+	struct fmt_block b;
+	const uint8_t *raw;
+	uint64_t gap_end;
+
+	for (;;) {
+		uint64_t at = s->pos;
+		int rc = jnl_scan_next(s, &b, &raw, &gap_end);
+		if (rc == SLK_END)
+			break;
+		if (rc == SLK_CORRUPT) {
+			found(v, SLK_BAD_CRC, at, gap_end - at, "damaged: no block verifies here");
+			continue;
+		}
+		if (rc != SLK_OK)
+			return rc;
+		r->blocks++;
+		r->bytes += b.total_bytes;
+		if (b.type == FMT_BLOCK_KEY)
+			rc = take_key(v, raw, &b);
+		if (rc == SLK_OK && b.type == FMT_BLOCK_DATA) {
+			blocks++;
+			records += b.record_count;
+			r->data_blocks++;
+			r->records += b.record_count;
+			r->plain_bytes += b.body_bytes;
+			rc = check_numbers(v, &b);
+			check_tag(v, raw, &b);
+		}
+		if (rc != SLK_OK)
+			return rc;
+	}
+	if (s->closed && (s->footer.blocks != blocks || s->footer.records != records))
+		found(v, SLK_CORRUPT, s->footer_pos, 0,
+			"the footer counts other blocks or records than there are");
+	return SLK_OK;
+}
+
+static int
+verify_file(struct verifier *v, const struct slk_fs *fs, uint64_t id)
+{
+	char name[FMT_JFILE_NAME_MAX];
+	struct jnl_scan s;
+
+	fmt_jfile_name(FMT_JFILE_LANE, id, name);
+	v->name = name;
+	v->file_id = id;
+	int rc = open_durable(&s, fs, v->c->dir, name);
+	if (rc == SLK_NOT_FOUND)
+		return SLK_OK;
+	v->report->files++;
+	if (slk_status_class(rc) == SLK_CLASS_CORRUPT) {
+		found(v, rc, 0, 0, "the header of the file is damaged");
+		return SLK_OK;
+	}
+	if (rc != SLK_OK)
+		return rc;
+	v->report->files_unclosed += !s.closed;
+	v->report->files_by_recovery += s.closed && (s.footer.flags & FMT_FOOTER_BY_RECOVERY) != 0;
+	rc = verify_blocks(v, &s);
+	jnl_scan_close(&s);
+	return rc;
+}
+
+int
+jnl_verify(const struct jnl_verify_config *config, struct jnl_verify_report *out_report,
+	struct slk_error *err)
+{
+	const struct slk_fs *fs = config->fs != NULL ? config->fs : slk_fs_posix();
+	struct jnl_verify_report report = {0};
+	struct verifier v = {.c = config, .report = &report};
+	uint64_t *ids = NULL;
+	size_t count = 0;
+
+	int rc = jnl_scan_list(fs, config->dir, FMT_JFILE_LANE, &ids, &count);
+	if (rc == SLK_OK)
+		rc = jnl_shards_init(&v.shards, 65536);
+	if (rc == SLK_OK)
+		rc = jnl_shards_init(&v.epochs, 1u << 20);
+	v.plain = malloc(JNL_BLOCK_PLAIN_MAX);
+	if (rc == SLK_OK && v.plain == NULL)
+		rc = SLK_NO_MEMORY;
+	for (size_t i = 0; i < count && rc == SLK_OK; i++)
+		rc = verify_file(&v, fs, ids[i]);
+	report.shards = v.shards.count;
+	report.epochs = v.epochs.count;
+	for (uint32_t i = 0; i < v.key_count; i++)
+		jnl_epoch_key_free(v.keys[i].key);
+	free(v.keys);
+	jnl_shards_fini(&v.shards);
+	jnl_shards_fini(&v.epochs);
+	free(v.plain);
+	free(ids);
+	if (rc != SLK_OK)
+		return slk_fail(err, rc, "cannot verify the journal in %s: %s", config->dir,
+			slk_status_sentence(rc));
+	*out_report = report;
+	return SLK_OK;
+}

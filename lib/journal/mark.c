@@ -1,0 +1,119 @@
+#include "journal/mark.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "format/jfile.h"
+
+#define PATH_MAX_BYTES 4096u
+#define TRIES 1000
+
+static int
+mark_path(const char *dir, char out[PATH_MAX_BYTES])
+{
+	return snprintf(out, PATH_MAX_BYTES, "%s/watermark", dir) < (int)PATH_MAX_BYTES
+		? SLK_OK
+		: SLK_TOO_LARGE;
+}
+
+int
+jnl_mark_load(
+	const struct slk_fs *fs, const char *dir, unsigned lane, struct fmt_watermark *out_mark)
+{
+	char path[PATH_MAX_BYTES];
+	uint8_t raw[FMT_WATERMARK_BYTES];
+	size_t len = 0;
+	int fd = -1;
+	int rc = mark_path(dir, path);
+
+	if (rc == SLK_OK)
+		rc = fs->open(fs->ctx, path, SLK_OPEN_READ, 0, &fd);
+	if (rc != SLK_OK)
+		return rc;
+	for (int i = 0; i < TRIES; i++) {
+		rc = fs->pread(fs->ctx, fd, raw, sizeof(raw),
+			(uint64_t)lane * FMT_WATERMARK_PAGE_BYTES, &len);
+		if (rc == SLK_OK)
+			rc = len < sizeof(raw) ? SLK_NOT_FOUND
+					       : fmt_watermark_decode(slk_span(raw, len), out_mark);
+		if (rc != SLK_AGAIN)
+			break;
+	}
+	(void)fs->close(fs->ctx, fd);
+	return rc == SLK_AGAIN ? SLK_CORRUPT : rc;
+}
+
+int
+jnl_mark_open(struct jnl_mark *m, const struct slk_fs *fs, bool may_map, const char *dir,
+	unsigned lane, struct slk_error *err)
+{
+	char path[PATH_MAX_BYTES];
+	const uint64_t file_bytes = (uint64_t)FMT_JFILE_LANES_MAX * FMT_WATERMARK_PAGE_BYTES;
+	uint64_t size = 0;
+
+	memset(m, 0, sizeof(*m));
+	m->fs = fs;
+	m->fd = -1;
+	m->offset = (uint64_t)lane * FMT_WATERMARK_PAGE_BYTES;
+	int rc = mark_path(dir, path);
+	if (rc == SLK_OK)
+		rc = fs->open(fs->ctx, path, SLK_OPEN_WRITE, 0, &m->fd);
+	if (rc == SLK_NOT_FOUND)
+		rc = fs->open(fs->ctx, path, SLK_OPEN_WRITE | SLK_OPEN_CREATE, 0640, &m->fd);
+	if (rc == SLK_OK)
+		rc = fs->size(fs->ctx, m->fd, &size);
+	if (rc == SLK_OK && size < file_bytes)
+		rc = fs->truncate(fs->ctx, m->fd, file_bytes);
+	if (rc == SLK_OK)
+		rc = fs->sync(fs->ctx, m->fd);
+	if (rc != SLK_OK) {
+		jnl_mark_close(m);
+		return slk_fail(
+			err, rc, "cannot open %s/watermark: %s", dir, slk_status_sentence(rc));
+	}
+	if (!may_map)
+		return SLK_OK;
+	void *map = mmap(NULL, FMT_WATERMARK_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd,
+		(off_t)m->offset);
+	if (map == MAP_FAILED) {
+		rc = slk_fail_errno(err, "cannot map %s", path);
+		jnl_mark_close(m);
+		return rc;
+	}
+	m->map = map;
+	return SLK_OK;
+}
+
+void
+jnl_mark_close(struct jnl_mark *m)
+{
+	if (m->map != NULL)
+		munmap(m->map, FMT_WATERMARK_PAGE_BYTES);
+	if (m->fd >= 0 && m->fs != NULL)
+		(void)m->fs->close(m->fs->ctx, m->fd);
+	memset(m, 0, sizeof(*m));
+	m->fd = -1;
+}
+
+int
+jnl_mark_set(struct jnl_mark *m, const struct fmt_watermark *next)
+{
+	uint8_t raw[FMT_WATERMARK_BYTES];
+
+	m->now = *next;
+	m->now.change_count = (next->change_count + 2) / 2 * 2;
+	fmt_watermark_encode(&m->now, raw);
+	if (m->map == NULL)
+		return m->fs->pwrite(m->fs->ctx, m->fd, raw, sizeof(raw), m->offset);
+	/* Odd while in between; the CRC catches what slips through. */
+	slk_put_le64(m->map + 8, m->now.change_count - 1);
+	atomic_thread_fence(memory_order_release);
+	memcpy(m->map + 16, raw + 16, sizeof(raw) - 16);
+	memcpy(m->map, raw, 8);
+	atomic_thread_fence(memory_order_release);
+	slk_put_le64(m->map + 8, m->now.change_count);
+	return SLK_OK;
+}

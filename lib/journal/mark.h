@@ -1,0 +1,32 @@
+/* The writer's pages of DIR/watermark. Internal to lib/journal; format/watermark.h has the layout. */
+#ifndef SLK_JOURNAL_MARK_H
+#define SLK_JOURNAL_MARK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "format/watermark.h"
+
+struct jnl_mark {
+	const struct slk_fs *fs;
+	int fd;
+	uint8_t *map; /* NULL: written through fs (a simulator's descriptors cannot be mapped) */
+	struct fmt_watermark now;
+	uint64_t offset;
+};
+
+/* Read lane's page. SLK_NOT_FOUND if the lane (or the file) never was, SLK_CORRUPT if it stays unreadable. */
+MUST_USE int jnl_mark_load(
+	const struct slk_fs *fs, const char *dir, unsigned lane, struct fmt_watermark *out_mark);
+
+/* Open (and create) DIR/watermark for lane's writer. */
+MUST_USE int jnl_mark_open(struct jnl_mark *mark, const struct slk_fs *fs, bool may_map,
+	const char *dir, unsigned lane, struct slk_error *err);
+void jnl_mark_close(struct jnl_mark *mark);
+
+/* Publish: one writer, many readers. The position never goes back within a file. */
+MUST_USE int jnl_mark_set(struct jnl_mark *mark, const struct fmt_watermark *next);
+
+#endif

@@ -1,0 +1,505 @@
+#include "journal/reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/keyblock.h"
+#include "journal/mark.h"
+#include "journal/scan.h"
+#include "seal/epoch.h"
+
+/* One lane as the reader follows it. */
+struct tail {
+	bool used;
+	uint32_t lane;
+	uint64_t file_id; /* being read, or the last one read */
+	bool open;
+	struct jnl_scan scan;
+	bool have; /* block holds the next one of this lane */
+	struct jnl_block block;
+	uint8_t *raw; /* own copy of it */
+	size_t raw_cap;
+	uint64_t
+		skip_below; /* JNL_FROM_LATEST: data blocks of first_file before this position are passed over */
+	uint64_t first_file;
+};
+
+struct epoch_row {
+	struct jnl_epoch_info info;
+	uint8_t *memory; /* what the spans and strings of info point to */
+};
+
+struct jnl_reader {
+	struct jnl_reader_config config;
+	char *dir;
+	const struct slk_fs *fs;
+	struct tail tails[FMT_JFILE_LANES_MAX];
+	struct epoch_row *epochs; /* sorted by epoch id */
+	size_t epoch_count, epoch_cap;
+	int taken; /* lane whose block was handed out, -1 none */
+};
+
+/* --- epochs --- */
+
+static size_t
+epoch_slot(const struct jnl_reader *r, uint64_t epoch_id)
+{
+	size_t low = 0, high = r->epoch_count;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (r->epochs[mid].info.epoch_id < epoch_id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static char *
+copy_string(uint8_t **at, struct slk_span s)
+{
+	char *start = (char *)*at;
+
+	memcpy(start, s.ptr, s.len);
+	start[s.len] = '\0';
+	*at += s.len + 1;
+	return start;
+}
+
+static struct slk_span
+copy_span(uint8_t **at, struct slk_span s)
+{
+	uint8_t *start = *at;
+
+	memcpy(start, s.ptr, s.len);
+	*at += s.len;
+	return slk_span(start, s.len);
+}
+
+static int
+learn_epoch(struct jnl_reader *r, struct slk_span body)
+{
+	struct fmt_keyblock k;
+
+	if (fmt_keyblock_decode(body, &k) != SLK_OK)
+		return SLK_CORRUPT;
+	size_t at = epoch_slot(r, k.epoch_id);
+	if (at < r->epoch_count && r->epochs[at].info.epoch_id == k.epoch_id)
+		return SLK_OK; /* repeated at the beginning of each file */
+	if (r->epoch_count == r->epoch_cap) {
+		size_t cap = r->epoch_cap == 0 ? 16 : 2 * r->epoch_cap;
+		struct epoch_row *bigger = realloc(r->epochs, cap * sizeof(*bigger));
+		if (bigger == NULL)
+			return SLK_NO_MEMORY;
+		r->epochs = bigger;
+		r->epoch_cap = cap;
+	}
+	uint8_t *memory = malloc(body.len + 2);
+	if (memory == NULL)
+		return SLK_NO_MEMORY;
+	uint8_t *p = memory;
+	struct epoch_row row = {
+		.memory = memory, .info = {.epoch_id = k.epoch_id, .stream_id = k.stream_id}};
+	row.info.stream_arn = copy_string(&p, k.stream_arn);
+	row.info.key_arn = copy_string(&p, k.key_arn);
+	row.info.context = copy_span(&p, k.context);
+	row.info.wrapped = copy_span(&p, k.wrapped);
+	row.info.commitment = copy_span(&p, k.commitment);
+	memmove(&r->epochs[at + 1], &r->epochs[at], (r->epoch_count - at) * sizeof(*r->epochs));
+	r->epochs[at] = row;
+	r->epoch_count++;
+	return SLK_OK;
+}
+
+int
+jnl_reader_epoch(struct jnl_reader *r, uint64_t epoch_id, struct jnl_epoch_info *out_info)
+{
+	size_t at = epoch_slot(r, epoch_id);
+
+	if (at == r->epoch_count || r->epochs[at].info.epoch_id != epoch_id)
+		return SLK_NOT_FOUND;
+	*out_info = r->epochs[at].info;
+	return SLK_OK;
+}
+
+/* --- files --- */
+
+/* How far the open file may be read. SLK_AGAIN if nothing of it is durable yet. */
+static int
+set_limit(struct jnl_reader *r, struct tail *t)
+{
+	struct fmt_watermark mark;
+
+	if (t->scan.closed)
+		return SLK_OK;
+	int rc = jnl_mark_load(r->fs, r->dir, t->lane, &mark);
+	if (rc != SLK_OK)
+		return rc == SLK_NOT_FOUND ? SLK_AGAIN : rc;
+	if (mark.file_id != t->file_id) {
+		t->scan.limit = t->scan.pos;
+		return SLK_AGAIN;
+	}
+	if (mark.position > t->scan.limit || t->scan.limit > mark.position)
+		jnl_scan_refresh(&t->scan);
+	t->scan.limit = mark.position;
+	return SLK_OK;
+}
+
+static int
+open_file(struct jnl_reader *r, struct tail *t, uint64_t id)
+{
+	char name[FMT_JFILE_NAME_MAX];
+
+	fmt_jfile_name(FMT_JFILE_LANE, id, name);
+	int rc = jnl_scan_open(&t->scan, r->fs, r->dir, name);
+	if (rc != SLK_OK)
+		return rc;
+	t->file_id = id;
+	t->open = true;
+	return SLK_OK;
+}
+
+static void
+close_file(struct tail *t)
+{
+	if (t->open)
+		jnl_scan_close(&t->scan);
+	t->open = false;
+}
+
+/* The lane's next file after the present one. SLK_AGAIN if there is none yet. */
+static int
+next_file(struct jnl_reader *r, struct tail *t)
+{
+	uint64_t *ids = NULL;
+	size_t count = 0;
+	int rc = jnl_scan_list(r->fs, r->dir, FMT_JFILE_LANE, &ids, &count);
+
+	if (rc != SLK_OK)
+		return rc;
+	rc = SLK_AGAIN;
+	for (size_t i = 0; i < count && rc == SLK_AGAIN; i++) {
+		if (ids[i] <= t->file_id)
+			continue;
+		struct tail probe = {.lane = t->lane};
+		int opened = open_file(r, &probe, ids[i]);
+		if (opened != SLK_OK) /* retired meanwhile, or a header that cannot be read */
+			continue;
+		if (probe.scan.header.lane != t->lane) {
+			close_file(&probe);
+			continue;
+		}
+		close_file(t);
+		t->scan = probe.scan;
+		t->file_id = ids[i];
+		t->open = true;
+		rc = SLK_OK;
+	}
+	free(ids);
+	return rc;
+}
+
+/* The open file may have been closed by its writer since it was opened: look again. */
+static int
+reopen_if_closed(struct jnl_reader *r, struct tail *t)
+{
+	struct fmt_watermark mark;
+	uint64_t pos = t->scan.pos;
+
+	if (jnl_mark_load(r->fs, r->dir, t->lane, &mark) != SLK_OK || mark.file_id == t->file_id)
+		return SLK_AGAIN;
+	uint64_t id = t->file_id;
+	close_file(t);
+	int rc = open_file(r, t, id);
+	if (rc != SLK_OK)
+		return rc;
+	t->scan.pos = pos;
+	return t->scan.closed ? SLK_OK : SLK_AGAIN;
+}
+
+/* --- blocks --- */
+
+static bool
+wanted(const struct jnl_reader *r, const struct tail *t, const struct fmt_block *b)
+{
+	const struct jnl_reader_config *c = &r->config;
+
+	if (b->type != FMT_BLOCK_DATA)
+		return false;
+	if (!c->any_stream && b->stream_id != c->stream_id)
+		return false;
+	if (!c->any_shard && b->shard != c->shard)
+		return false;
+	if (t->file_id < t->first_file ||
+		(t->file_id == t->first_file && b->position < t->skip_below))
+		return false;
+	if (c->from == JNL_FROM_SEQUENCE && b->first_sequence + b->record_count <= c->from_value)
+		return false;
+	return c->from != JNL_FROM_TIME || b->last_arrival_ns >= c->from_value;
+}
+
+static int
+keep_block(struct tail *t, const struct fmt_block *b, const uint8_t *raw)
+{
+	if (b->total_bytes > t->raw_cap) {
+		uint8_t *bigger = realloc(t->raw, b->total_bytes);
+		if (bigger == NULL)
+			return SLK_NO_MEMORY;
+		t->raw = bigger;
+		t->raw_cap = b->total_bytes;
+	}
+	memcpy(t->raw, raw, b->total_bytes);
+	t->block = (struct jnl_block){
+		.file_id = t->file_id,
+		.position = b->position,
+		.lane = t->lane,
+		.epoch_id = b->epoch_id,
+		.stream_id = b->stream_id,
+		.shard = b->shard,
+		.block_number = b->block_number,
+		.first_sequence = b->first_sequence,
+		.record_count = b->record_count,
+		.plain_bytes = b->body_bytes,
+		.first_arrival_ns = b->first_arrival_ns,
+		.last_arrival_ns = b->last_arrival_ns,
+		.header = slk_span(t->raw, FMT_BLOCK_HEADER_BYTES),
+		.ciphertext = fmt_block_body(t->raw, b),
+		.tag = fmt_block_tag(t->raw, b),
+	};
+	t->have = true;
+	return SLK_OK;
+}
+
+/* Read on in one lane until a wanted block is at hand. SLK_OK, SLK_AGAIN, SLK_CORRUPT, ... */
+static int
+advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
+{
+	struct fmt_block b;
+	const uint8_t *raw;
+	uint64_t gap_end;
+
+	while (!t->have) {
+		int rc = t->open ? set_limit(r, t) : SLK_END;
+		if (rc == SLK_OK) {
+			uint64_t at = t->scan.pos;
+			rc = jnl_scan_next(&t->scan, &b, &raw, &gap_end);
+			if (rc == SLK_CORRUPT)
+				return slk_fail(err, SLK_CORRUPT,
+					"%s/%020llu.slj: damaged from offset %llu to %llu", r->dir,
+					(unsigned long long)t->file_id, (unsigned long long)at,
+					(unsigned long long)gap_end);
+		}
+		if (rc == SLK_OK && b.type == FMT_BLOCK_KEY)
+			rc = learn_epoch(r, fmt_block_body(raw, &b));
+		else if (rc == SLK_OK && wanted(r, t, &b))
+			rc = keep_block(t, &b, raw);
+		if ((rc == SLK_END || rc == SLK_AGAIN) && t->open && !t->scan.closed) {
+			rc = reopen_if_closed(r, t);
+			if (rc == SLK_OK)
+				continue;
+		} else if (rc == SLK_END) {
+			rc = next_file(r, t);
+		}
+		if (rc != SLK_OK)
+			return rc == SLK_AGAIN
+				? rc
+				: slk_fail(err, rc, "cannot read the journal in %s: %s", r->dir,
+					  slk_status_sentence(rc));
+	}
+	return SLK_OK;
+}
+
+/* Lanes that have come since. */
+static int
+find_lanes(struct jnl_reader *r)
+{
+	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
+		struct fmt_watermark mark;
+		if (r->tails[lane].used)
+			continue;
+		int rc = jnl_mark_load(r->fs, r->dir, lane, &mark);
+		if (rc == SLK_NOT_FOUND)
+			continue;
+		if (rc != SLK_OK && rc != SLK_CORRUPT)
+			return rc;
+		r->tails[lane].used = true;
+		r->tails[lane].lane = lane;
+	}
+	return SLK_OK;
+}
+
+int
+jnl_reader_next(struct jnl_reader *r, struct jnl_block *out_block, struct slk_error *err)
+{
+	struct tail *best = NULL;
+
+	if (r->taken >= 0)
+		r->tails[r->taken].have = false;
+	r->taken = -1;
+	int rc = find_lanes(r);
+	if (rc != SLK_OK)
+		return slk_fail(
+			err, rc, "cannot read %s/watermark: %s", r->dir, slk_status_sentence(rc));
+	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
+		struct tail *t = &r->tails[lane];
+		if (!t->used)
+			continue;
+		rc = advance(r, t, err);
+		if (rc == SLK_AGAIN)
+			continue;
+		if (rc != SLK_OK)
+			return rc;
+		if (best == NULL || t->block.first_arrival_ns < best->block.first_arrival_ns)
+			best = t;
+	}
+	if (best == NULL)
+		return SLK_AGAIN;
+	*out_block = best->block;
+	r->taken = (int)best->lane;
+	return SLK_OK;
+}
+
+int
+jnl_reader_new(const struct jnl_reader_config *config, struct jnl_reader **out_reader,
+	struct slk_error *err)
+{
+	struct jnl_reader *r = calloc(1, sizeof(*r));
+	uint64_t *ids = NULL;
+	size_t count = 0;
+
+	if (r == NULL)
+		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
+	r->config = *config;
+	r->fs = config->fs != NULL ? config->fs : slk_fs_posix();
+	r->taken = -1;
+	r->dir = strdup(config->dir);
+	int rc = r->dir != NULL ? jnl_scan_list(r->fs, config->dir, FMT_JFILE_LANE, &ids, &count)
+				: SLK_NO_MEMORY;
+	free(ids);
+	if (rc == SLK_OK)
+		rc = find_lanes(r);
+	if (rc != SLK_OK) {
+		jnl_reader_free(r);
+		if (rc == SLK_DENIED)
+			return slk_fail(err, rc,
+				"not allowed to read the journal in %s; its directory's group "
+				"decides who is",
+				config->dir);
+		return slk_fail(err, rc, "cannot read the journal in %s: %s", config->dir,
+			slk_status_sentence(rc));
+	}
+	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX && config->from == JNL_FROM_LATEST;
+		lane++) {
+		struct fmt_watermark mark;
+		if (!r->tails[lane].used || jnl_mark_load(r->fs, r->dir, lane, &mark) != SLK_OK)
+			continue;
+		/* Read that file from its beginning, for its key blocks, but give out only what comes after. */
+		r->tails[lane].file_id = mark.file_id - 1;
+		r->tails[lane].first_file = mark.file_id;
+		r->tails[lane].skip_below = mark.position;
+	}
+	*out_reader = r;
+	return SLK_OK;
+}
+
+void
+jnl_reader_free(struct jnl_reader *r)
+{
+	if (r == NULL)
+		return;
+	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
+		close_file(&r->tails[lane]);
+		free(r->tails[lane].raw);
+	}
+	for (size_t i = 0; i < r->epoch_count; i++)
+		free(r->epochs[i].memory);
+	free(r->epochs);
+	free(r->dir);
+	free(r);
+}
+
+/* --- opening --- */
+
+struct jnl_epoch_key {
+	struct seal_key *key;
+	uint64_t epoch_id;
+};
+
+int
+jnl_epoch_key_new(struct seal_thread *thread, const struct jnl_epoch_info *info,
+	const struct slk_secret *data_key, struct jnl_epoch_key **out_key)
+{
+	uint8_t commitment[SEAL_COMMITMENT_BYTES];
+	struct slk_secret *derived = NULL;
+	struct jnl_epoch_key *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return SLK_NO_MEMORY;
+	k->epoch_id = info->epoch_id;
+	int rc = seal_epoch_derive(data_key, info->epoch_id, info->stream_id, &derived, commitment);
+	if (rc == SLK_OK &&
+		(info->commitment.len != sizeof(commitment) ||
+			!slk_equal_ct(commitment, info->commitment.ptr, sizeof(commitment))))
+		rc = SLK_BAD_COMMITMENT;
+	if (rc == SLK_OK)
+		rc = seal_key_new(
+			thread, slk_secret_peek(derived), slk_secret_len(derived), &k->key);
+	slk_secret_free(derived);
+	if (rc != SLK_OK) {
+		free(k);
+		return rc;
+	}
+	*out_key = k;
+	return SLK_OK;
+}
+
+void
+jnl_epoch_key_free(struct jnl_epoch_key *key)
+{
+	if (key == NULL)
+		return;
+	seal_key_free(key->key);
+	free(key);
+}
+
+int
+jnl_block_open(struct seal_thread *thread, const struct jnl_epoch_key *key,
+	const struct jnl_block *block, uint8_t *out, size_t cap)
+{
+	uint8_t aad[FMT_BLOCK_HEADER_BYTES];
+	struct iovec in = {(void *)(uintptr_t)block->ciphertext.ptr, block->ciphertext.len};
+	uint8_t tag[SEAL_TAG_BYTES];
+	struct seal_item item = {.in = &in,
+		.in_count = 1,
+		.out = out,
+		.aad = aad,
+		.aad_len = sizeof(aad),
+		.tag = tag};
+
+	if (key->epoch_id != block->epoch_id)
+		return SLK_INVALID;
+	if (cap < block->ciphertext.len)
+		return SLK_FULL;
+	fmt_block_aad(block->header.ptr, aad);
+	memcpy(tag, block->tag.ptr, sizeof(tag));
+	seal_nonce(block->block_number, item.nonce);
+	(void)seal_open_burst(thread, key->key, &item, 1);
+	return item.status;
+}
+
+int
+jnl_watermark_read(
+	const char *dir, unsigned lane, struct jnl_watermark *out_mark, struct slk_error *err)
+{
+	struct fmt_watermark m;
+	int rc = jnl_mark_load(slk_fs_posix(), dir, lane, &m);
+
+	if (rc != SLK_OK)
+		return slk_fail(err, rc, "no watermark of lane %u in %s: %s", lane, dir,
+			slk_status_sentence(rc));
+	*out_mark = (struct jnl_watermark){
+		m.file_id, m.position, m.records, m.plain_bytes, m.opened_ns};
+	return SLK_OK;
+}

@@ -1,0 +1,54 @@
+/* Reading one lane file block by block; shared by recovery, readers and verification. Internal to lib/journal.
+ *
+ * A scan believes nothing: every block passes fmt_block_check(). Behind a damaged place it goes on at the next multiple
+ * of 4,096 that holds a good block of this file. Thread: a scan belongs to one thread.
+ */
+#ifndef SLK_JOURNAL_SCAN_H
+#define SLK_JOURNAL_SCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/file.h"
+#include "base/status.h"
+#include "format/block.h"
+#include "format/footer.h"
+#include "format/jfile.h"
+
+struct jnl_scan {
+	const struct slk_fs *fs;
+	int fd;
+	struct fmt_jfile_header header;
+	uint32_t seed;
+	uint64_t pos; /* of the next block */
+	uint64_t limit; /* first byte that is not looked at */
+	uint8_t *buf; /* bytes of the file from buf_pos */
+	size_t buf_cap;
+	size_t buf_len;
+	uint64_t buf_pos;
+	bool closed; /* trailer and footer verified */
+	uint64_t footer_pos;
+	struct fmt_footer footer; /* its raw span lies in footer_buf */
+	uint8_t *footer_buf;
+};
+
+/* Open DIR/name, check its header, and look whether it is closed; limit is set to the footer if so, else to the capacity.
+ * SLK_NOT_FOUND, SLK_DENIED, SLK_IO, SLK_NO_MEMORY; what fmt_jfile_decode() says of a bad header. */
+MUST_USE int jnl_scan_open(
+	struct jnl_scan *scan, const struct slk_fs *fs, const char *dir, const char *name);
+void jnl_scan_close(struct jnl_scan *scan); /* a zeroed struct is allowed */
+
+/* The next block before the limit: SLK_OK with *out_block and *out_raw (borrowed until the next call); SLK_END at the
+ * limit; SLK_CORRUPT: no good block at the position: *out_gap_end is where the next one is (or the limit), and the scan
+ * stands there; SLK_IO, SLK_NO_MEMORY. Pads are returned like all others. */
+MUST_USE int jnl_scan_next(struct jnl_scan *scan, struct fmt_block *out_block,
+	const uint8_t **out_raw, uint64_t *out_gap_end);
+
+/* Forget what was read ahead, after the file or the limit has changed. */
+void jnl_scan_refresh(struct jnl_scan *scan);
+
+/* Lane files (not spares) of dir in ascending order of ids. out_ids: to be freed. SLK_NOT_FOUND, SLK_DENIED, SLK_NO_MEMORY. */
+MUST_USE int jnl_scan_list(const struct slk_fs *fs, const char *dir, enum fmt_jfile_kind kind,
+	uint64_t **out_ids, size_t *out_count);
+
+#endif
