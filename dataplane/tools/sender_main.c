@@ -32,10 +32,8 @@ static const char about[] =
 	"framing must be the listener's.\n"
 	"\n"
 	"Examples:\n"
-	"  sealock-send --to 10.77.0.2:5514 --watermark /var/lib/sealock/journal "
-	"/var/log/dpkg.log\n"
-	"  journalctl -o cat | sealock-send --to '[fd00:77::2]:5514' --framing lines --rate 10000 "
-	"-\n"
+	"  sealock-send --to 10.77.0.2:5514 --watermark DIR /var/log/dpkg.log\n"
+	"  journalctl -o cat | sealock-send --to '[fd00::2]:5514' --rate 1000 -\n"
 	"\n"
 	"Then read them back with `sealock tail STREAM`.\n"
 	"Exit status: 0 all sent (and durable, with --watermark), 1 failed, 2 wrong usage.";
