@@ -1,6 +1,9 @@
 #include "slk_test.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "policy.h"
 
@@ -218,6 +221,47 @@ malformed_statements_are_refused_with_their_fault(void **state)
 	malformed_statement_is_refused(allow, star, star, where, "keys/1");
 }
 
+/* A copy with the mode that it asks for, whatever the umask of this checkout was. */
+static int
+load_copy(const char *path, struct kms_config **out_config, struct slk_error *err)
+{
+	static char text[16384];
+	char copy[] = "/tmp/kmsd_example_XXXXXX";
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	size_t len = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	int fd = mkstemp(copy);
+	assert_true(fd >= 0 && len < sizeof(text));
+	assert_int_equal(write(fd, text, len), (ssize_t)len);
+	close(fd);
+	int rc = kms_config_load(copy, out_config, err);
+	unlink(copy);
+	return rc;
+}
+
+static void
+example_configuration_is_sound_and_denies_by_default(void **state)
+{
+	(void)state;
+	struct kms_config *config = NULL;
+	struct kms_policy *p = NULL;
+	struct slk_error err = {0};
+
+	if (load_copy(SLK_SOURCE_DIR "/deploy/kmsd.yaml.example", &config, &err) != SLK_OK ||
+		kms_policy_new(config, &p, &err) != SLK_OK)
+		fail_msg("%s", err.text);
+	assert_ok(decide(p, "arn:aws:iam::000000000000:root", "kms:CreateKey", "*"));
+	assert_ok(decide(p, "arn:aws:iam::000000000000:role/syslog", "kinesis:PutRecord",
+		"arn:aws:kinesis:local:000000000000:stream/web"));
+	assert_int_equal(decide(p, "arn:aws:iam::000000000000:role/syslog", "kms:Decrypt", KEY "1"),
+		SLK_DENIED);
+	assert_int_equal(decide(p, ALICE, "kms:Decrypt", KEY "1"), SLK_DENIED);
+	kms_policy_free(p);
+	kms_config_free(config);
+}
+
 int
 main(void)
 {
@@ -230,6 +274,7 @@ main(void)
 		cmocka_unit_test(many_stars_take_bounded_time),
 		cmocka_unit_test(actions_ignore_case_resources_and_principals_do_not),
 		cmocka_unit_test(malformed_statements_are_refused_with_their_fault),
+		cmocka_unit_test(example_configuration_is_sound_and_denies_by_default),
 	};
 
 	return cmocka_run_group_tests_name("kms_policy", tests, NULL, NULL);
