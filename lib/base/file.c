@@ -45,6 +45,12 @@ posix_open(void *ctx, const char *path, int flags, unsigned mode, int *out_fd)
 		fd = (int)RETRY_EINTR(open(path, oflags, mode));
 	if (fd < 0)
 		return slk_status_from_errno(errno);
+	/* The mode is the caller's decision, not the umask's: a hardened process has 077. */
+	if ((flags & SLK_OPEN_CREATE) != 0 && fchmod(fd, mode) != 0) {
+		int rc = slk_status_from_errno(errno);
+		close(fd);
+		return rc;
+	}
 	*out_fd = fd;
 	return SLK_OK;
 }

@@ -136,6 +136,22 @@ list_rename_unlink_and_space_work(void **state)
 }
 
 static void
+a_new_file_gets_the_mode_that_was_asked_for(void **state)
+{
+	(void)state;
+	const struct slk_fs *fs = slk_fs_posix();
+	struct stat st;
+	int fd = -1;
+
+	mode_t before = umask(077);
+	assert_ok(fs->open(fs->ctx, path, SLK_OPEN_WRITE | SLK_OPEN_CREATE, 0640, &fd));
+	umask(before);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_ok(fs->close(fs->ctx, fd));
+}
+
+static void
 the_nth_call_fails_once(void **state)
 {
 	(void)state;
@@ -163,6 +179,8 @@ main(void)
 			direct_is_a_wish_that_tmpfs_may_refuse, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(
 			list_rename_unlink_and_space_work, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(
+			a_new_file_gets_the_mode_that_was_asked_for, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(the_nth_call_fails_once, make_dir, remove_dir),
 	};
 
