@@ -46,6 +46,7 @@ struct hsm_keys {
 	uint32_t count;
 	_Atomic uint32_t served, refused;
 	struct hsm_key *last_served; /* for the keeper's beat */
+	pthread_mutex_t creating; /* held from the search to the end of the creation */
 };
 
 int
@@ -56,6 +57,7 @@ hsm_keys_new(struct hsm_keys **out_keys)
 	if (keys == NULL)
 		return SLK_NO_MEMORY;
 	pthread_mutex_init(&keys->lock, NULL);
+	pthread_mutex_init(&keys->creating, NULL);
 	*out_keys = keys;
 	return SLK_OK;
 }
@@ -74,6 +76,7 @@ hsm_keys_free(struct hsm_keys *keys)
 		}
 	}
 	pthread_mutex_destroy(&keys->lock);
+	pthread_mutex_destroy(&keys->creating);
 	free(keys);
 }
 
@@ -536,8 +539,8 @@ generate(struct hsm_session *session, const uint8_t id[HSM_KEY_ID_BYTES], bool w
 	return HSM_SESSION_CALL(session, C_GenerateKey, &mechanism, template, count, &handle);
 }
 
-CK_RV
-hsm_key_create(struct hsm_session *session, uint64_t login, const uint8_t id[HSM_KEY_ID_BYTES],
+static CK_RV
+find_or_generate(struct hsm_session *session, uint64_t login, const uint8_t id[HSM_KEY_ID_BYTES],
 	struct hsm_lookup *out, bool *out_existed)
 {
 	/* Never blindly: an earlier call whose answer was lost may have made it. */
@@ -553,6 +556,19 @@ hsm_key_create(struct hsm_session *session, uint64_t login, const uint8_t id[HSM
 		return rv;
 	*out_existed = false;
 	return hsm_key_find(session, login, id, NULL, out);
+}
+
+CK_RV
+hsm_key_create(struct hsm_session *session, uint64_t login, const uint8_t id[HSM_KEY_ID_BYTES],
+	struct hsm_lookup *out, bool *out_existed)
+{
+	struct hsm_keys *keys = session->token->keys;
+
+	/* One at a time: two calls for one id would each find nothing, and make two keys. */
+	pthread_mutex_lock(&keys->creating);
+	CK_RV rv = find_or_generate(session, login, id, out, out_existed);
+	pthread_mutex_unlock(&keys->creating);
+	return rv;
 }
 
 int

@@ -556,10 +556,9 @@ wait_for_work(struct hsm_session *session, struct stat *pin_seen)
 	return due;
 }
 
-void *
-hsm_token_keep(void *arg)
+void
+hsm_token_keep(struct hsm_session *session)
 {
-	struct hsm_session *session = arg;
 	struct hsm_token *token = session->token;
 	struct stat pin_seen = {0};
 
@@ -570,7 +569,6 @@ hsm_token_keep(void *arg)
 			(void)bring_up(session);
 		pthread_rwlock_unlock(&token->gate);
 	}
-	return NULL;
 }
 
 void

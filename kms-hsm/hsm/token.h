@@ -130,8 +130,8 @@ int hsm_token_status(struct hsm_token *token, char *out_text);
 void hsm_token_health(struct hsm_token *token, struct hsm_health *out_health);
 
 /* The keeper's thread: brings the token up, again and again with back-off while it is lost, and
- * asks the canary now and then. arg: the keeper's session. Returns NULL after hsm_token_stop(). */
-void *hsm_token_keep(void *arg);
+ * asks the canary now and then. session: the keeper's. Returns after hsm_token_stop(). */
+void hsm_token_keep(struct hsm_session *session);
 /* Make the keeper end, and those who wait for the start. */
 void hsm_token_stop(struct hsm_token *token);
 /* Wait until the token left STARTING, or was stopped. */

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -40,6 +41,7 @@ struct worker;
 
 struct runner {
 	struct worker *worker;
+	void (*body)(struct runner *);
 	struct hsm_session session;
 	pthread_t thread;
 	bool started;
@@ -59,6 +61,8 @@ struct worker {
 	pthread_cond_t work;
 	struct job_list free, queued, running, done;
 	bool stopping;
+	unsigned alive_count; /* threads that have not ended */
+	pthread_cond_t ended;
 	struct job jobs[JOBS_MAX];
 };
 
@@ -109,10 +113,9 @@ run_job(struct runner *r, struct job *job)
 	hsm_ops_wipe(&r->session);
 }
 
-static void *
-runner_main(void *arg)
+static void
+serve(struct runner *r)
 {
-	struct runner *r = arg;
 	struct worker *w = r->worker;
 	struct job *job;
 
@@ -126,6 +129,25 @@ runner_main(void *arg)
 		pthread_mutex_unlock(&w->lock);
 		wake_loop(w);
 	}
+}
+
+static void
+keep(struct runner *r)
+{
+	hsm_token_keep(&r->session);
+}
+
+static void *
+runner_main(void *arg)
+{
+	struct runner *r = arg;
+	struct worker *w = r->worker;
+
+	r->body(r);
+	pthread_mutex_lock(&w->lock);
+	w->alive_count--;
+	pthread_cond_signal(&w->ended);
+	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }
 
@@ -414,13 +436,14 @@ loop(struct worker *w)
 /* --- start and end --- */
 
 static int
-start_thread(struct worker *w, struct runner *r, unsigned index, void *(*entry)(void *), void *arg)
+start_thread(struct worker *w, struct runner *r, unsigned index, void (*body)(struct runner *))
 {
 	r->worker = w;
+	r->body = body;
 	int rc = hsm_session_init(&r->session, w->token, index);
 	if (rc != SLK_OK)
 		return rc;
-	if (pthread_create(&r->thread, NULL, entry, arg) != 0)
+	if (pthread_create(&r->thread, NULL, runner_main, r) != 0)
 		return SLK_SYSTEM;
 	r->started = true;
 	return SLK_OK;
@@ -429,25 +452,35 @@ start_thread(struct worker *w, struct runner *r, unsigned index, void *(*entry)(
 static int
 start_threads(struct worker *w)
 {
-	int rc = start_thread(
-		w, &w->keeper, w->options->sessions_count, hsm_token_keep, &w->keeper.session);
+	int rc = SLK_OK;
 
-	for (uint32_t i = 0; i < w->options->sessions_count && rc == SLK_OK; i++)
-		rc = start_thread(w, &w->runners[i], i, runner_main, &w->runners[i]);
+	/* The lock keeps the count right against threads that end at once. */
+	pthread_mutex_lock(&w->lock);
+	for (uint32_t i = 0; i <= w->options->sessions_count && rc == SLK_OK; i++) {
+		bool keeper = i == w->options->sessions_count;
+		rc = start_thread(
+			w, keeper ? &w->keeper : &w->runners[i], i, keeper ? keep : serve);
+		w->alive_count += rc == SLK_OK ? 1 : 0;
+	}
+	pthread_mutex_unlock(&w->lock);
 	return rc;
 }
 
-/* Join with a limit. False: it hangs in the module, and nothing may be cleaned up beside it. */
+/* False: somebody is still inside the module when the time is over. */
 static bool
-join(struct runner *r)
+wait_ended(struct worker *w)
 {
 	struct timespec limit;
+	int rc = 0;
 
-	if (!r->started)
-		return true;
 	clock_gettime(CLOCK_MONOTONIC, &limit);
 	limit.tv_sec += (time_t)(FINISH_NS / SLK_NS_PER_S);
-	return pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &limit) == 0;
+	pthread_mutex_lock(&w->lock);
+	while (w->alive_count > 0 && rc == 0)
+		rc = pthread_cond_timedwait(&w->ended, &w->lock, &limit);
+	bool all = w->alive_count == 0;
+	pthread_mutex_unlock(&w->lock);
+	return all;
 }
 
 static void
@@ -458,13 +491,17 @@ stop_threads(struct worker *w)
 	pthread_cond_broadcast(&w->work);
 	pthread_mutex_unlock(&w->lock);
 	hsm_token_stop(w->token);
-	bool all = join(&w->keeper);
-	for (uint32_t i = 0; i < w->options->sessions_count; i++)
-		all = join(&w->runners[i]) && all;
-	if (all)
-		return;
-	slk_warn("a module call did not end in time; leaving without C_Finalize");
-	_exit(HSM_EXIT_HUNG);
+	if (!wait_ended(w)) {
+		/* It cannot be helped, and nothing may be cleaned up beside it. */
+		slk_warn("a module call did not end in time; leaving without C_Finalize");
+		_exit(HSM_EXIT_HUNG);
+	}
+	for (uint32_t i = 0; i < w->options->sessions_count; i++) {
+		if (w->runners[i].started)
+			pthread_join(w->runners[i].thread, NULL);
+	}
+	if (w->keeper.started)
+		pthread_join(w->keeper.thread, NULL);
 }
 
 static void
@@ -517,6 +554,7 @@ int
 hsm_worker_run(const struct hsm_options *options, int fd)
 {
 	struct slk_error err = {0};
+	pthread_condattr_t attr;
 
 	struct worker *w = calloc(1, sizeof(*w));
 	if (w == NULL) {
@@ -529,6 +567,10 @@ hsm_worker_run(const struct hsm_options *options, int fd)
 	w->wake_fd = w->signal_fd = -1;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->work, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->ended, &attr);
+	pthread_condattr_destroy(&attr);
 	TAILQ_INIT(&w->free);
 	TAILQ_INIT(&w->queued);
 	TAILQ_INIT(&w->running);

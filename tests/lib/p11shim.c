@@ -27,8 +27,8 @@ static struct session {
 	bool decrypting;
 	bool fed; /* one match of the present search was given */
 } sessions[SESSIONS];
-static CK_SESSION_HANDLE last_session;
-static CK_SLOT_ID last_slot;
+static _Atomic CK_SESSION_HANDLE last_session;
+static _Atomic CK_SLOT_ID last_slot;
 static struct {
 	CK_OBJECT_HANDLE handle;
 	CK_SESSION_HANDLE owner;

@@ -419,6 +419,27 @@ a_call_in_flight_when_the_worker_is_killed_is_answered_by_the_next(void **state)
 }
 
 static void
+two_creations_of_one_id_at_once_make_one_key(void **state)
+{
+	(void)state;
+	struct hsm_request q = {.op = HSM_CREATE_KEY};
+	struct burst b = {0};
+	struct hsm_reply reply;
+
+	uint64_t made = calls(P11SHIM_C_GenerateKey);
+	memset(q.key_id, 0x21, 16);
+	p11shim_delay(rig.shim, P11SHIM_C_GenerateKey, 2, 50);
+	for (int i = 0; i < 4; i++)
+		assert_ok(hsm_link_submit(rig.link, &q, count, &b));
+	finish(&b, 4);
+	assert_int_equal(b.good, 4);
+	assert_int_equal(calls(P11SHIM_C_GenerateKey), made + 1);
+	hsm_rig_call(&rig, &q, &reply);
+	assert_ok(reply.status);
+	assert_true(reply.existed);
+}
+
+static void
 two_objects_with_one_id_are_refused_and_others_served(void **state)
 {
 	(void)state;
@@ -718,6 +739,7 @@ main(void)
 		T(all_sessions_lost_at_once_are_survived),
 		T(a_call_that_hangs_costs_the_worker_and_no_answer),
 		T1(a_call_in_flight_when_the_worker_is_killed_is_answered_by_the_next),
+		T(two_creations_of_one_id_at_once_make_one_key),
 		T(two_objects_with_one_id_are_refused_and_others_served),
 		T(an_extractable_key_is_refused_and_others_served),
 		T(a_key_with_another_check_value_is_refused_and_others_served),
