@@ -63,6 +63,7 @@ ns_of(const struct timespec *t)
 	return (long long)t->tv_sec * (long long)SLK_NS_PER_S + t->tv_nsec;
 }
 
+/* No ctime: a chmod by some configuration tool writes no PIN and must not cost a try. */
 static void
 format_line(const struct stat *st, const char *serial, char out[LINE_BYTES])
 {
@@ -70,10 +71,10 @@ format_line(const struct stat *st, const char *serial, char out[LINE_BYTES])
 
 	memset(out, ' ', LINE_BYTES);
 	int n = snprintf(line, sizeof(line),
-		"sealock-pin 1 %-*s dev=%llu ino=%llu size=%lld mtime=%lld ctime=%lld serial=%.32s",
+		"sealock-pin 1 %-*s dev=%llu ino=%llu size=%lld mtime=%lld serial=%.32s",
 		(int)VERDICT_BYTES, "trying", (unsigned long long)st->st_dev,
 		(unsigned long long)st->st_ino, (long long)st->st_size, ns_of(&st->st_mtim),
-		ns_of(&st->st_ctim), serial);
+		serial);
 	memcpy(out, line, n < (int)LINE_BYTES ? (size_t)n : LINE_BYTES - 1);
 	out[LINE_BYTES - 1] = '\n';
 }

@@ -9,7 +9,7 @@
  * The file is one text line, blank-padded to 256 bytes, so that its verdict is changed in place and
  * never fails for space:
  *
- *     sealock-pin 1 VERDICT dev=D ino=I size=S mtime=NS ctime=NS serial=TEXT
+ *     sealock-pin 1 VERDICT dev=D ino=I size=S mtime=NS serial=TEXT
  *
  * with VERDICT one of trying, refused, good (padded to 8). "trying" is what a crash in the middle
  * leaves: it tells nothing, so the next worker may try. Thread: one at a time.
