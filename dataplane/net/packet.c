@@ -240,11 +240,12 @@ nd_options_are_valid(const uint8_t *options, size_t len, bool *out_has_source)
 {
 	*out_has_source = false;
 	while (len > 0) {
-		if (len < 8 || options[1] == 0 || options[1] * 8u > len)
+		size_t option_len = len >= 8 ? (size_t)options[1] * 8 : 0;
+		if (option_len == 0 || option_len > len)
 			return false;
 		*out_has_source |= options[0] == WIRE_ND_OPTION_SOURCE;
-		len -= options[1] * 8u;
-		options += options[1] * 8u;
+		options += option_len;
+		len -= option_len;
 	}
 	return true;
 }
