@@ -50,6 +50,7 @@ site_make() {
 		  - {effect: Deny, principals: ["arn:aws:iam::000000000000:root"], actions: ["kms:Decrypt"], resources: ["*"]}
 		  - {effect: Allow, principals: [user/*], actions: ["kinesis:DescribeStream"], resources: ["stream/*"]}
 		  - {effect: Allow, principals: [user/reader, user/outsider], actions: ["kms:Decrypt"], resources: ["key/*"]}
+		  - {effect: Allow, principals: [user/reader], actions: ["kinesis:GetRecords"], resources: ["stream/*"]}
 	END
 	cat >"$site/ingestd.yaml" <<-END
 		eal: {hugepages: off, memory_mb: 64}

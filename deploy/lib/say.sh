@@ -1,0 +1,35 @@
+# Output of the quickstart: steps with their time, logs shown on failure, one sentence when it ends badly.
+say() { printf '   %s\n' "$*"; }
+warn() { printf '   note: %s\n' "$*" >&2; }
+die() {
+	printf '\ndeploy/quickstart: %s\n' "$*" >&2
+	died=1
+	exit 1
+}
+
+step_name=start died=0
+step() {
+	step_name=$*
+	printf '== %s\n' "$*"
+}
+
+# logged NAME COMMAND...: run with output into a log; show its end if it fails.
+logged() {
+	local name=$1 log=$log_dir/$1.log
+	shift
+	if ! "$@" >"$log" 2>&1; then
+		grep -E 'error|FAILED|Error|E: ' "$log" | head -n 20 >&2 || true
+		tail -n 20 "$log" >&2
+		die "'$name' failed; see above, or the whole log in $log"
+	fi
+}
+
+on_exit() {
+	local code=$?
+	if [ "$code" != 0 ] && [ "$died" = 0 ]; then
+		printf '\ndeploy/quickstart: stopped while %s (line %s); logs are in %s\n' "$step_name" "${BASH_LINENO[0]:-?}" \
+			"${log_dir:-/var/lib/sealock-quickstart/log}" >&2
+	fi
+	exit "$code"
+}
+trap on_exit EXIT
