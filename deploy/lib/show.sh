@@ -49,7 +49,7 @@ show_send() {
 	for ((pass = 1; pass <= show_passes; pass++)); do
 		from_ns=$(date +%s%N)
 		logged send in_netns setpriv --reuid sealock-reader --regid sealock-reader --init-groups --bounding-set=-all \
-			"$bin/sealock-send" --to "$wire_ip:$log_port" --file "$show/pass" --watermark "$journal"
+			"$bin/sealock-send" --to "$wire_ip:$log_port" --file "$show/pass" --watermark "$journal" --window 256
 		sending_ns=$((sending_ns + $(date +%s%N) - from_ns))
 		cat "$show/pass" >>"$show/sent"
 		[ "$pass" = "$show_passes" ] || sleep 0.8 # so that keys are renewed on the way

@@ -49,7 +49,7 @@ site_directories() {
 	install -d -m 2750 -o sealock-ingest -g sealock-read "$journal"
 	install -d -m 0750 -o sealock-kms -g sealock "$run_dir/kms"
 	install -d -m 0750 -o sealock-ingest -g sealock "$run_dir/ingest"
-	install -d -m 0700 "$root/show"
+	install -d -m 0750 -g sealock-reader "$root/show" # the sender runs as that user
 }
 
 # The programs are copied to where other users may run them; a source tree below /root is closed to them.

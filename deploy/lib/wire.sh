@@ -4,7 +4,7 @@ wire=sealock0
 sender=sender0
 wire_ip=10.77.0.2
 sender_ip=10.77.0.1
-wire_mtu=3400 # AF_XDP on a veth refuses more than about 3,500
+wire_mtu=3300 # AF_XDP on a veth refuses more than about 3,500
 
 wire_down() {
 	ip link delete "$wire" 2>/dev/null || true

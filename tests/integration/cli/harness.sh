@@ -15,20 +15,20 @@ site_make() {
 	out=$site/out err=$site/err
 	chmod 0755 "$site"
 	install -d -m 0755 "$site/run" "$site/bin" "$site/empty"
-	install -d -m 0750 -o $uid_kms -g $gid_sealock "$site/run/kms"
-	install -d -m 0750 -o $uid_ingest -g $gid_sealock "$site/run/ingest"
+	install -d -m 2750 -o $uid_kms -g $gid_sealock "$site/run/kms"
+	install -d -m 2750 -o $uid_ingest -g $gid_sealock "$site/run/ingest"
 	install -d -m 0700 -o $uid_kms -g $uid_kms "$site/kms"
 	install -d -m 0700 -o $uid_hsm -g $uid_hsm "$site/hsm"
 	install -d -m 2750 -o $uid_ingest -g $gid_read "$site/journal"
 	local program
 	for program in sealock sealock-kmsd sealock-hsm-worker sealock-ingestd; do # the build tree may be closed to other users
-		install -m 0755 "$build/bin/$program" "$site/bin/$program"
+		[ ! -x "$build/bin/$program" ] || install -m 0755 "$build/bin/$program" "$site/bin/$program"
 	done
 	export PATH=$site/bin:$PATH SEALOCK_KMS_SOCKET=$site/run/kms/kms.sock SEALOCK_INGEST_SOCKET=$site/run/ingest/put.sock
 	export SEALOCK_STATUS_SOCKET=$site/run/ingest/status.sock SEALOCK_JOURNAL=$site/journal XDG_RUNTIME_DIR=$site/run/ingest
 	cat >"$site/kmsd.yaml" <<-END
 		front_user: "$uid_kms"
-		socket: {path: $site/run/kms/kms.sock, mode: 0660, group: "$gid_sealock"}
+		socket: {path: $site/run/kms/kms.sock, mode: 0660}
 		catalog: {path: $site/kms/catalog.db}
 		audit: {path: $site/kms/audit.log}
 		hsm:
@@ -58,8 +58,8 @@ site_make() {
 		  - {name: loop, type: ring, ipv4: 10.77.1.2}
 		journal: {dir: $site/journal, file_mb: 4}
 		kms: {socket: $site/run/kms/kms.sock}
-		put: {socket: $site/run/ingest/put.sock, group: "$gid_sealock"}
-		status: {socket: $site/run/ingest/status.sock, group: "$gid_sealock"}
+		put: {socket: $site/run/ingest/put.sock}
+		status: {socket: $site/run/ingest/status.sock}
 		allow_unlocked_memory: true
 	END
 }
@@ -86,14 +86,16 @@ run_piped() { "$@" >"$out" 2>"$err"; echo $? >"$site/code"; }
 empty() { [ ! -s "$1" ]; }
 said() { grep -q -- "$1" "$err"; }
 
-json_of() {
+# json_from PATH: a value of the JSON on stdin (of its first line, if there are several); .a.b.0 walks maps and arrays.
+json_from() {
 	python3 -c '
 import json, sys
-value = json.loads(open(sys.argv[2]).readline() if sys.argv[3] == "line" else open(sys.argv[2]).read())
+value, _ = json.JSONDecoder().raw_decode(sys.stdin.read())
 for part in sys.argv[1].split(".")[1:]:
     value = value[int(part)] if isinstance(value, list) else value[part]
-print(value if not isinstance(value, bool) else str(value).lower())' "$1" "$out" "$([ "$(head -c 2 "$out")" = '{"' ] && echo line)" 2>/dev/null
+print(value if not isinstance(value, bool) else str(value).lower())' "$1"
 }
+json_of() { json_from "$1" <"$out" 2>/dev/null; }
 json_is() { [ "$(json_of "$1")" = "$2" ]; }
 
 # check SENTENCE EXPRESSION: one test case.
@@ -128,7 +130,8 @@ die_with_log() {
 kmsd_start() {
 	sealock-kmsd --config "$site/kmsd.yaml" </dev/null >>"$site/kmsd.log" 2>&1 &
 	kmsd_pid=$!
-	wait_for 20 'sealock status --json 2>/dev/null | grep -q "\"state\":\"ready\""' ||
+	# Not by the exit status, which is 1 while ingestd is not there.
+	wait_for 20 '[ "$(sealock status --json 2>/dev/null | json_from .kms.hsm.state 2>/dev/null)" = ready ]' ||
 		die_with_log "$site/kmsd.log" "kmsd is not ready after 20 s"
 }
 ingestd_start() {

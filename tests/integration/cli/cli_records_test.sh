@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The program `sealock` against a real kmsd with a SoftHSM token and a real ingestd, each under its own uid.
+# sealock put, tail, journal and status against a real kmsd with a SoftHSM token and a real ingestd, each under its own uid.
 # Needs root (uids, no accounts). Prints "N passed, N failed, N skipped" at the end.
 set -uo pipefail
-build=${1:?usage: cli_test.sh BUILD_DIR}
+build=${1:?usage: cli_records_test.sh BUILD_DIR}
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/harness.sh"
 
@@ -16,57 +16,11 @@ done
 site_make
 trap site_remove EXIT
 
-# --- the token, and kmsd not there yet ---
-
-run sealock hsm init --config "$site/kmsd.yaml" --json
-check "hsm init makes the token" '[ $code = 0 ] && json_is .token made'
-check "the PIN file is the worker's alone" '[ "$(stat -c "%a %u" "$site/hsm/pin")" = "400 $uid_hsm" ]'
-check "nothing printed is the PIN" '! grep -qF "$(cat "$site/hsm/pin")" "$out" "$err"'
-run sealock hsm init --config "$site/kmsd.yaml" --json
-check "a token that is there is kept" '[ $code = 0 ] && json_is .token kept'
-
-run sealock key list
-check "without kmsd a sentence names its socket" '[ $code = 1 ] && empty "$out" && said "$site/run/kms/kms.sock"'
-run sealock status
-check "status without services fails and says which" '[ $code = 1 ] && grep -q "^kmsd:" "$out" && grep -q "^ingestd:" "$out"'
-
+sealock hsm init --config "$site/kmsd.yaml" >/dev/null || die_with_log /dev/null "sealock hsm init"
 kmsd_start
-
-# --- keys ---
-
-run sealock key create --alias alias/web --description "access logs" --json
-check "key create gives an enabled key with its alias" '[ $code = 0 ] && json_is .state Enabled && json_is .aliases.0 alias/web'
-key_id=$(json_of .id)
-key_arn=$(json_of .arn)
-for name in "$key_id" "$key_arn" alias/web; do
-	run sealock key describe "$name" --json
-	check "key describe by ${name%%/*}" '[ $code = 0 ] && json_is .id "$key_id" && json_is .description "access logs"'
-done
-run sealock key describe alias/nothing
-check "an unknown alias is refused and named" '[ $code = 1 ] && empty "$out" && said "alias/nothing"'
-run sealock key create --alias alias/web
-check "an alias in use is refused, and the key that was made is named" '[ $code = 1 ] && said "alias/web" && said "was created"'
-run sealock key list
-check "key list has a title and the alias" '[ $code = 0 ] && head -n 1 "$out" | grep -q "^KEY" && grep -q alias/web "$out"'
-
-# --- streams ---
-
-run sealock stream create web --shards 2 --key alias/web --json
-check "stream create binds the key" '[ $code = 0 ] && json_is .encryption KMS && json_is .key_arn "$key_arn" && json_is .shards 2'
-run sealock stream create web
-check "a stream that exists is refused" '[ $code = 1 ] && said "web"'
-run sealock stream create bare --json
-check "without a key a stream has encryption NONE" '[ $code = 0 ] && json_is .encryption NONE'
-run sealock stream list --json
-check "stream list has both" '[ $code = 0 ] && [ "$(json_of .streams | grep -o "stream/[a-z]*" | sort -u | wc -l)" = 2 ]'
-run sealock stream create short --key alias/web
-run sealock stream delete short
-check "stream delete says so" '[ $code = 0 ] && grep -q "deleted stream short" "$out"'
-run sealock stream describe short
-check "a deleted stream is not found" '[ $code = 1 ] && said "short"'
-run as $uid_stranger sealock key list
-check "a stranger is denied" '[ $code = 1 ] && empty "$out" && said "denied\|not authori\|may not"'
-
+key_id=$(sealock key create --alias alias/web --json | json_from .id)
+sealock stream create web --shards 2 --key alias/web >/dev/null
+sealock stream create bare >/dev/null
 ingestd_start
 
 # --- put ---
