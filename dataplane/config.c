@@ -1,0 +1,485 @@
+#include "config.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "format/put.h"
+#include "format/record.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define OPT CYAML_FLAG_OPTIONAL
+#define STRING(key, type, member) \
+	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 1, 512)
+#define OPT_STRING(key, type, member) \
+	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | OPT, type, member, 1, 512)
+#define CHOICE(key, flags, type, member, choices) \
+	CYAML_FIELD_ENUM(key, CYAML_FLAG_STRICT | (flags), type, member, choices, COUNT(choices))
+
+static const cyaml_strval_t hugepages_names[] = {
+	{"auto", DP_HUGEPAGES_AUTO}, {"on", DP_HUGEPAGES_ON}, {"off", DP_HUGEPAGES_OFF}};
+static const cyaml_strval_t idle_names[] = {{"adaptive", DP_IDLE_ADAPTIVE}, {"spin", DP_IDLE_SPIN}};
+static const cyaml_strval_t type_names[] = {{"af_xdp", DP_PORT_AF_XDP},
+	{"af_packet", DP_PORT_AF_PACKET}, {"pcap", DP_PORT_PCAP}, {"ring", DP_PORT_RING},
+	{"vdev", DP_PORT_VDEV}};
+static const cyaml_strval_t checksum_names[] = {
+	{"verify", DP_CHECKSUMS_VERIFY}, {"trust-udp", DP_CHECKSUMS_TRUST_UDP}};
+static const cyaml_strval_t when_full_names[] = {
+	{"auto", DP_WHEN_FULL_AUTO}, {"drop", DP_WHEN_FULL_DROP}, {"wait", DP_WHEN_FULL_WAIT}};
+static const cyaml_strval_t framing_names[] = {{"datagram", DP_FRAMING_DATAGRAM},
+	{"lines", DP_FRAMING_LINES}, {"u16", DP_FRAMING_U16}, {"u32", DP_FRAMING_U32}};
+static const cyaml_strval_t rule_names[] = {{"fixed", DP_PARTITION_FIXED},
+	{"round-robin", DP_PARTITION_ROUND_ROBIN}, {"source", DP_PARTITION_SOURCE},
+	{"field", DP_PARTITION_FIELD}};
+
+/* libcyaml's own booleans take any word; these do not. */
+static const cyaml_strval_t off_by_default[] = {{"false", false}, {"true", true}};
+static const cyaml_strval_t on_by_default[] = {{"false", DP_NO}, {"true", DP_YES}};
+
+static const cyaml_schema_value_t uint_value = {CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint32_t)};
+static const cyaml_schema_value_t string_value = {
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512)};
+
+static const cyaml_schema_field_t eal_fields[] = {
+	CYAML_FIELD_SEQUENCE("cores", CYAML_FLAG_POINTER | OPT, struct dp_eal_config, cores,
+		&uint_value, 1, DP_CORES_MAX),
+	CYAML_FIELD_UINT("memory_mb", OPT, struct dp_eal_config, memory_mb),
+	CHOICE("hugepages", OPT, struct dp_eal_config, hugepages, hugepages_names),
+	CYAML_FIELD_SEQUENCE("extra", CYAML_FLAG_POINTER | OPT, struct dp_eal_config, extra,
+		&string_value, 0, 32),
+	CHOICE("idle", OPT, struct dp_eal_config, idle, idle_names),
+	CYAML_FIELD_UINT("buffers", OPT, struct dp_eal_config, buffers),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t port_fields[] = {
+	STRING("name", struct dp_port_config, name),
+	CHOICE("type", 0, struct dp_port_config, type, type_names),
+	OPT_STRING("interface", struct dp_port_config, interface),
+	OPT_STRING("rx_file", struct dp_port_config, rx_file),
+	CHOICE("loop", OPT, struct dp_port_config, loop, off_by_default),
+	OPT_STRING("vdev", struct dp_port_config, vdev),
+	OPT_STRING("ipv4", struct dp_port_config, ipv4),
+	OPT_STRING("ipv6", struct dp_port_config, ipv6),
+	OPT_STRING("mac", struct dp_port_config, mac),
+	CYAML_FIELD_UINT("vlan", OPT, struct dp_port_config, vlan),
+	CYAML_FIELD_UINT("mtu", OPT, struct dp_port_config, mtu),
+	CHOICE("checksums", OPT, struct dp_port_config, checksums, checksum_names),
+	CHOICE("when_full", OPT, struct dp_port_config, when_full, when_full_names),
+	CYAML_FIELD_UINT("worker", OPT, struct dp_port_config, worker),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t port_value = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct dp_port_config, port_fields)};
+
+static const cyaml_schema_field_t rule_fields[] = {
+	CHOICE("rule", 0, struct dp_rule_config, rule, rule_names),
+	CYAML_FIELD_UINT("shard", OPT, struct dp_rule_config, shard),
+	CYAML_FIELD_UINT("field", OPT, struct dp_rule_config, field),
+	OPT_STRING("separator", struct dp_rule_config, separator),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t listener_fields[] = {
+	CYAML_FIELD_UINT("udp_port", CYAML_FLAG_DEFAULT, struct dp_listener_config, udp_port),
+	OPT_STRING("port", struct dp_listener_config, port),
+	STRING("stream", struct dp_listener_config, stream),
+	CHOICE("framing", OPT, struct dp_listener_config, framing, framing_names),
+	CYAML_FIELD_UINT("max_record_bytes", OPT, struct dp_listener_config, max_record_bytes),
+	CYAML_FIELD_MAPPING("partition", OPT, struct dp_listener_config, partition, rule_fields),
+	STRING("principal", struct dp_listener_config, principal),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t listener_value = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct dp_listener_config, listener_fields)};
+
+static const cyaml_schema_field_t journal_fields[] = {
+	STRING("dir", struct dp_journal_config, dir),
+	CYAML_FIELD_UINT("file_mb", OPT, struct dp_journal_config, file_mb),
+	CYAML_FIELD_UINT("group_kb", OPT, struct dp_journal_config, group_kb),
+	CYAML_FIELD_UINT("group_count", OPT, struct dp_journal_config, group_count),
+	CYAML_FIELD_UINT("block_kb", OPT, struct dp_journal_config, block_kb),
+	CYAML_FIELD_UINT("reserve_mb", OPT, struct dp_journal_config, reserve_mb),
+	CHOICE("direct", OPT, struct dp_journal_config, direct, on_by_default),
+	OPT_STRING("io", struct dp_journal_config, io),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t kms_fields[] = {
+	OPT_STRING("socket", struct dp_kms_config, socket),
+	CYAML_FIELD_UINT("timeout_ms", OPT, struct dp_kms_config, timeout_ms),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t socket_fields[] = {
+	OPT_STRING("socket", struct dp_socket_config, socket),
+	OPT_STRING("mode", struct dp_socket_config, mode),
+	OPT_STRING("group", struct dp_socket_config, group),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t keys_fields[] = {
+	CYAML_FIELD_UINT("renewal_seconds", OPT, struct dp_keys_config, renewal_seconds),
+	CYAML_FIELD_UINT("grace_seconds", OPT, struct dp_keys_config, grace_seconds),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t config_fields[] = {
+	CYAML_FIELD_MAPPING("eal", OPT, struct dp_config, eal, eal_fields),
+	CYAML_FIELD_SEQUENCE(
+		"ports", CYAML_FLAG_POINTER, struct dp_config, ports, &port_value, 1, DP_PORTS_MAX),
+	CYAML_FIELD_SEQUENCE("listeners", CYAML_FLAG_POINTER | OPT, struct dp_config, listeners,
+		&listener_value, 0, DP_LISTENER_MAX),
+	CYAML_FIELD_MAPPING(
+		"journal", CYAML_FLAG_DEFAULT, struct dp_config, journal, journal_fields),
+	CYAML_FIELD_MAPPING("kms", OPT, struct dp_config, kms, kms_fields),
+	CYAML_FIELD_MAPPING("put", OPT, struct dp_config, put, socket_fields),
+	CYAML_FIELD_MAPPING("status", OPT, struct dp_config, status, socket_fields),
+	CYAML_FIELD_MAPPING("keys", OPT, struct dp_config, keys, keys_fields),
+	OPT_STRING("run_as", struct dp_config, run_as),
+	OPT_STRING("engine", struct dp_config, engine),
+	OPT_STRING("log", struct dp_config, log),
+	CHOICE("allow_unlocked_memory", OPT, struct dp_config, allow_unlocked_memory,
+		off_by_default),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t config_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct dp_config, config_fields)};
+
+/* What a check needs to name the place of a bad value. */
+struct check {
+	const char *path;
+	struct slk_error *err;
+};
+
+/* The line of key in the index-th list item of a top-level section (index -1: no list; section NULL: top level), or
+ * that of the section, or 1: the parser keeps no lines, and a sentence without one sends people searching. */
+static unsigned
+find_line(const char *path, const char *section, int index, const char *key)
+{
+	char line[1024];
+	unsigned number = 0, found = 1;
+	int item = -1;
+	bool inside = section == NULL;
+	FILE *f = fopen(path, "re");
+
+	if (f == NULL)
+		return 1;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		number++;
+		const char *p = line + strspn(line, " \t");
+		if (section != NULL && p == line && isalpha((unsigned char)*p)) {
+			inside = strncmp(p, section, strlen(section)) == 0 &&
+				p[strlen(section)] == ':';
+			found = inside ? number : found;
+		}
+		if (*p == '-' && inside)
+			item++;
+		p += strspn(p, "- \t{");
+		if (inside && item == index && strncmp(p, key, strlen(key)) == 0 &&
+			p[strlen(key)] == ':') {
+			found = number;
+			break;
+		}
+	}
+	fclose(f);
+	return found;
+}
+
+#define REFUSE(c, section, index, key, fmt, ...) \
+	slk_fail((c)->err, SLK_CONFIG, "configuration %s, line: %u: " fmt, (c)->path, \
+		find_line((c)->path, (section), (index), (key)), ##__VA_ARGS__)
+
+static int
+check_range(const struct check *c, const char *section, int index, const char *key, uint64_t value,
+	uint64_t min, uint64_t max)
+{
+	if (value >= min && value <= max)
+		return SLK_OK;
+	return REFUSE(c, section, index, key, "%s is %llu, but must be %llu to %llu", key,
+		(unsigned long long)value, (unsigned long long)min, (unsigned long long)max);
+}
+
+static void
+default_u32(uint32_t *value, uint32_t otherwise)
+{
+	if (*value == 0)
+		*value = otherwise;
+}
+
+static int
+default_string(char **value, const char *otherwise)
+{
+	if (*value == NULL)
+		*value = strdup(otherwise);
+	return *value == NULL ? SLK_NO_MEMORY : SLK_OK;
+}
+
+static int
+fill_defaults(struct dp_config *cfg)
+{
+	default_u32(&cfg->eal.memory_mb, 128);
+	default_u32(&cfg->eal.buffers, 8192);
+	default_u32(&cfg->journal.file_mb, 64);
+	default_u32(&cfg->journal.group_kb, 2048);
+	default_u32(&cfg->journal.group_count, 4);
+	default_u32(&cfg->journal.block_kb, 64);
+	default_u32(&cfg->kms.timeout_ms, 2000);
+	default_u32(&cfg->keys.renewal_seconds, 300);
+	for (uint32_t i = 0; i < cfg->listeners_count; i++) {
+		default_u32(&cfg->listeners[i].max_record_bytes, FMT_RECORD_DATA_MAX);
+		default_u32(&cfg->listeners[i].partition.field, 1);
+	}
+	if (default_string(&cfg->put.socket, FMT_PUT_DEFAULT_SOCKET) != SLK_OK ||
+		default_string(&cfg->put.mode, "0660") != SLK_OK ||
+		default_string(&cfg->status.socket, "/run/sealock/ingest/status.sock") != SLK_OK ||
+		default_string(&cfg->status.mode, "0660") != SLK_OK ||
+		default_string(&cfg->log, "info") != SLK_OK)
+		return SLK_NO_MEMORY;
+	return SLK_OK;
+}
+
+static int
+check_numbers(const struct check *c, const struct dp_config *cfg)
+{
+	const struct {
+		const char *section;
+		const char *key;
+		uint64_t value, min, max;
+	} rows[] = {
+		{"eal", "memory_mb", cfg->eal.memory_mb, 32, 1u << 20},
+		{"eal", "buffers", cfg->eal.buffers, 1024, 1u << 20},
+		{"journal", "file_mb", cfg->journal.file_mb, 1, 1u << 16},
+		{"journal", "group_kb", cfg->journal.group_kb, 64, 1u << 16},
+		{"journal", "group_count", cfg->journal.group_count, 2, 16},
+		{"journal", "block_kb", cfg->journal.block_kb, 4, 2048},
+		{"journal", "reserve_mb", cfg->journal.reserve_mb, 0, 1u << 20},
+		{"kms", "timeout_ms", cfg->kms.timeout_ms, 10, 60000},
+		{"keys", "renewal_seconds", cfg->keys.renewal_seconds, 1, 300},
+		{"keys", "grace_seconds", cfg->keys.grace_seconds, 0, 3600},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int rc = check_range(c, rows[i].section, -1, rows[i].key, rows[i].value,
+			rows[i].min, rows[i].max);
+		if (rc != SLK_OK)
+			return rc;
+	}
+	if (cfg->journal.group_kb % 4 != 0)
+		return REFUSE(c, "journal", -1, "group_kb", "group_kb must be a multiple of 4");
+	if (cfg->journal.block_kb > cfg->journal.group_kb / 2)
+		return REFUSE(c, "journal", -1, "block_kb",
+			"block_kb must be at most half of group_kb (%u)", cfg->journal.group_kb);
+	return SLK_OK;
+}
+
+static int
+check_mode(const struct check *c, const char *section, struct dp_socket_config *s)
+{
+	char *end = NULL;
+	unsigned long bits = strtoul(s->mode, &end, 8);
+
+	if (*end != '\0' || bits > 0777)
+		return REFUSE(c, section, -1, "mode",
+			"mode is '%s', but must be an octal number such as \"0660\"", s->mode);
+	s->mode_bits = (unsigned)bits;
+	return SLK_OK;
+}
+
+static int
+check_words(const struct check *c, struct dp_config *cfg)
+{
+	enum slk_log_level level;
+
+	if (!slk_log_parse_level(cfg->log, &level))
+		return REFUSE(c, NULL, -1, "log",
+			"log is '%s', but must be debug, info, warn or error", cfg->log);
+	if (cfg->journal.io != NULL && strcmp(cfg->journal.io, "auto") != 0 &&
+		strcmp(cfg->journal.io, "uring") != 0 && strcmp(cfg->journal.io, "sync") != 0)
+		return REFUSE(c, "journal", -1, "io", "io is '%s', but must be auto, uring or sync",
+			cfg->journal.io);
+	int rc = check_mode(c, "put", &cfg->put);
+	return rc != SLK_OK ? rc : check_mode(c, "status", &cfg->status);
+}
+
+/* Each type wants its own keys and no other's: a key that nothing reads is a mistake. */
+static int
+check_port_keys(const struct check *c, int i, const struct dp_port_config *p)
+{
+	bool kernel = p->type == DP_PORT_AF_XDP || p->type == DP_PORT_AF_PACKET;
+	bool pcap = p->type == DP_PORT_PCAP;
+
+	if (kernel && p->interface == NULL)
+		return REFUSE(c, "ports", i, "type", "port %s needs the key interface", p->name);
+	if (pcap && (p->interface == NULL) == (p->rx_file == NULL))
+		return REFUSE(c, "ports", i, "type",
+			"port %s needs either rx_file (replay) or interface (live), not both",
+			p->name);
+	if (p->type == DP_PORT_VDEV && p->vdev == NULL)
+		return REFUSE(c, "ports", i, "type",
+			"port %s needs the key vdev, for instance net_memif0,role=server", p->name);
+	if (!kernel && !pcap && p->interface != NULL)
+		return REFUSE(c, "ports", i, "interface",
+			"port %s has no interface: remove the key", p->name);
+	if (!pcap && (p->rx_file != NULL || p->loop))
+		return REFUSE(c, "ports", i, p->loop ? "loop" : "rx_file",
+			"rx_file and loop are for ports of type pcap");
+	if (p->loop && p->rx_file == NULL)
+		return REFUSE(c, "ports", i, "loop", "loop needs rx_file");
+	if (p->type != DP_PORT_VDEV && p->vdev != NULL)
+		return REFUSE(c, "ports", i, "vdev", "vdev is for ports of type vdev");
+	return SLK_OK;
+}
+
+static int
+check_port(const struct check *c, const struct dp_config *cfg, int i)
+{
+	const struct dp_port_config *p = &cfg->ports[i];
+	uint32_t workers = cfg->eal.cores_count > 0 ? cfg->eal.cores_count : 1;
+
+	for (int j = 0; j < i; j++) {
+		if (strcmp(cfg->ports[j].name, p->name) == 0)
+			return REFUSE(c, "ports", i, "name", "two ports are named %s", p->name);
+	}
+	if (strpbrk(p->name, ", ") != NULL || strlen(p->name) > 32)
+		return REFUSE(c, "ports", i, "name",
+			"a port's name has at most 32 bytes, no comma and no space");
+	if (p->ipv4 == NULL && p->ipv6 == NULL)
+		return REFUSE(
+			c, "ports", i, "name", "port %s needs an address: ipv4 or ipv6", p->name);
+	int rc = check_port_keys(c, i, p);
+	if (rc == SLK_OK)
+		rc = check_range(c, "ports", i, "vlan", p->vlan, 0, 4094);
+	if (rc == SLK_OK && p->mtu != 0)
+		rc = check_range(c, "ports", i, "mtu", p->mtu, p->ipv6 != NULL ? 1280 : 576, 9000);
+	if (rc == SLK_OK)
+		rc = check_range(c, "ports", i, "worker", p->worker, 0, workers - 1);
+	return rc;
+}
+
+int
+dp_config_listener_worker(const struct dp_config *cfg, const struct dp_listener_config *l)
+{
+	int worker = -1;
+
+	for (uint32_t i = 0; i < cfg->ports_count; i++) {
+		if (l->port != NULL && strcmp(l->port, cfg->ports[i].name) != 0)
+			continue;
+		if (worker >= 0 && worker != (int)cfg->ports[i].worker)
+			return -1;
+		worker = (int)cfg->ports[i].worker;
+	}
+	return worker;
+}
+
+static int
+check_listener_pair(const struct check *c, const struct dp_config *cfg, int i, int j)
+{
+	const struct dp_listener_config *a = &cfg->listeners[i], *b = &cfg->listeners[j];
+	bool same_port = a->port == NULL || b->port == NULL || strcmp(a->port, b->port) == 0;
+
+	if (a->udp_port == b->udp_port && same_port)
+		return REFUSE(c, "listeners", i, "udp_port", "two listeners have UDP port %u",
+			a->udp_port);
+	/* One shard has one writer: its lane numbers the records. */
+	if (strcmp(a->stream, b->stream) == 0 &&
+		dp_config_listener_worker(cfg, a) != dp_config_listener_worker(cfg, b))
+		return REFUSE(c, "listeners", i, "stream",
+			"stream %s would be written by two workers; give its listeners ports of "
+			"one "
+			"worker",
+			a->stream);
+	return SLK_OK;
+}
+
+static int
+check_rule(const struct check *c, int i, const struct dp_rule_config *r)
+{
+	if (r->rule != DP_PARTITION_FIELD && r->separator != NULL)
+		return REFUSE(c, "listeners", i, "separator", "separator is for the rule field");
+	if (r->separator != NULL && strlen(r->separator) != 1)
+		return REFUSE(c, "listeners", i, "separator",
+			"separator is '%s', but must be one byte", r->separator);
+	int rc = check_range(c, "listeners", i, "shard", r->shard, 0, DP_SHARD_COUNT_MAX - 1);
+	if (rc == SLK_OK)
+		rc = check_range(c, "listeners", i, "field", r->field, 1, DP_PARTITION_FIELD_MAX);
+	return rc;
+}
+
+static int
+check_listener(const struct check *c, const struct dp_config *cfg, int i)
+{
+	const struct dp_listener_config *l = &cfg->listeners[i];
+
+	int rc = check_range(c, "listeners", i, "udp_port", l->udp_port, 1, 65535);
+	if (rc == SLK_OK)
+		rc = check_range(c, "listeners", i, "max_record_bytes", l->max_record_bytes, 1,
+			FMT_RECORD_DATA_MAX);
+	if (rc == SLK_OK)
+		rc = check_rule(c, i, &l->partition);
+	if (rc != SLK_OK)
+		return rc;
+	if (strlen(l->stream) > FMT_PUT_STREAM_MAX)
+		return REFUSE(c, "listeners", i, "stream", "a stream's name has at most %u bytes",
+			FMT_PUT_STREAM_MAX);
+	if (strncmp(l->principal, "arn:", 4) != 0 || strlen(l->principal) > 255)
+		return REFUSE(c, "listeners", i, "principal",
+			"principal is '%s', but must be a role's ARN such as "
+			"arn:aws:iam::000000000000:role/syslog",
+			l->principal);
+	if (dp_config_listener_worker(cfg, l) < 0 && l->port != NULL)
+		return REFUSE(c, "listeners", i, "port", "there is no port named %s", l->port);
+	if (dp_config_listener_worker(cfg, l) < 0)
+		return REFUSE(c, "listeners", i, "udp_port",
+			"several workers have ports; say which port UDP %u is for (port: NAME)",
+			l->udp_port);
+	for (int j = 0; j < i && rc == SLK_OK; j++)
+		rc = check_listener_pair(c, cfg, i, j);
+	return rc;
+}
+
+static int
+check_config(const char *path, struct dp_config *cfg, struct slk_error *err)
+{
+	const struct check c = {path, err};
+	int rc = check_numbers(&c, cfg);
+
+	if (rc == SLK_OK)
+		rc = check_words(&c, cfg);
+	for (uint32_t i = 0; i < cfg->ports_count && rc == SLK_OK; i++)
+		rc = check_port(&c, cfg, (int)i);
+	for (uint32_t i = 0; i < cfg->listeners_count && rc == SLK_OK; i++)
+		rc = check_listener(&c, cfg, (int)i);
+	return rc;
+}
+
+int
+dp_config_load(const char *path, struct dp_config **out_config, struct slk_error *err)
+{
+	void *data = NULL;
+	int rc = slk_config_load(path, &config_schema, &data, err);
+
+	if (rc != SLK_OK)
+		return rc;
+	struct dp_config *cfg = data;
+	rc = fill_defaults(cfg);
+	if (rc != SLK_OK)
+		slk_fail(err, rc, "no memory for the configuration");
+	else
+		rc = check_config(path, cfg, err);
+	if (rc != SLK_OK) {
+		dp_config_free(cfg);
+		return rc;
+	}
+	*out_config = cfg;
+	return SLK_OK;
+}
+
+void
+dp_config_free(struct dp_config *config)
+{
+	slk_config_free(&config_schema, config);
+}

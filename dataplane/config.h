@@ -1,0 +1,135 @@
+/* ingestd.yaml: what sealock-ingestd is told, with defaults filled in and every value checked.
+ *
+ * dp_config_load() returns a whole, consistent configuration or one sentence that names file, line, key and what was
+ * expected. The annotated example is deploy/ingestd.yaml.example. Thread: start-up only; read-only afterwards.
+ */
+#ifndef DP_CONFIG_H
+#define DP_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/status.h"
+#include "net/framing.h"
+#include "net/partition.h"
+
+#define DP_PORTS_MAX 8u
+#define DP_CORES_MAX 16u
+
+enum dp_hugepages { DP_HUGEPAGES_AUTO, DP_HUGEPAGES_ON, DP_HUGEPAGES_OFF };
+enum dp_idle { DP_IDLE_ADAPTIVE, DP_IDLE_SPIN };
+enum dp_port_type { DP_PORT_AF_XDP, DP_PORT_AF_PACKET, DP_PORT_PCAP, DP_PORT_RING, DP_PORT_VDEV };
+enum dp_checksums { DP_CHECKSUMS_VERIFY, DP_CHECKSUMS_TRUST_UDP };
+/* What a port does while the worker's staging is full: read and drop, counted, or leave frames where they are. */
+enum dp_when_full { DP_WHEN_FULL_AUTO, DP_WHEN_FULL_DROP, DP_WHEN_FULL_WAIT };
+
+/* O_DIRECT, if the file system has it. Zero is what a file says that does not name it. */
+enum dp_direct { DP_UNSAID, DP_NO, DP_YES };
+
+struct dp_eal_config {
+	uint32_t
+		*cores; /* CPUs of the workers, one each; NULL: the last CPU this process may use */
+	uint32_t cores_count;
+	uint32_t memory_mb;
+	enum dp_hugepages hugepages;
+	char **extra; /* passed to rte_eal_init() as they are */
+	uint32_t extra_count;
+	enum dp_idle idle;
+	uint32_t buffers; /* packet buffers per port */
+};
+
+struct dp_port_config {
+	char *name;
+	enum dp_port_type type;
+	char *interface;
+	char *rx_file;
+	bool loop;
+	char *vdev;
+	char *ipv4;
+	char *ipv6;
+	char *mac;
+	uint32_t vlan;
+	uint32_t mtu; /* 0: the interface's, 1500 where there is none */
+	enum dp_checksums checksums;
+	enum dp_when_full when_full;
+	uint32_t worker; /* index into cores */
+};
+
+struct dp_rule_config {
+	enum dp_partition_rule rule;
+	uint32_t shard;
+	uint32_t field;
+	char *separator; /* one byte; NULL: a space */
+};
+
+struct dp_listener_config {
+	uint32_t udp_port;
+	char *port; /* name; NULL: every port, which must then be one worker's */
+	char *stream;
+	enum dp_framing framing;
+	uint32_t max_record_bytes;
+	struct dp_rule_config partition;
+	char *principal;
+};
+
+struct dp_journal_config {
+	char *dir;
+	uint32_t file_mb;
+	uint32_t group_kb;
+	uint32_t group_count;
+	uint32_t block_kb;
+	uint32_t reserve_mb;
+	enum dp_direct direct;
+	char *io;
+};
+
+struct dp_kms_config {
+	char *socket;
+	uint32_t timeout_ms;
+};
+
+struct dp_socket_config {
+	char *socket;
+	char *mode; /* octal */
+	char *group;
+	unsigned mode_bits; /* filled in */
+};
+
+struct dp_keys_config {
+	uint32_t renewal_seconds;
+	uint32_t grace_seconds;
+};
+
+struct dp_config {
+	struct dp_eal_config eal;
+	struct dp_port_config *ports;
+	uint32_t ports_count;
+	struct dp_listener_config *listeners;
+	uint32_t listeners_count;
+	struct dp_journal_config journal;
+	struct dp_kms_config kms;
+	struct dp_socket_config put;
+	struct dp_socket_config status;
+	struct dp_keys_config keys;
+	char *run_as;
+	char *engine;
+	char *log;
+	bool allow_unlocked_memory;
+};
+
+/* SLK_CONFIG, SLK_NOT_FOUND, SLK_DENIED, SLK_NO_MEMORY; *out_config is untouched then. */
+MUST_USE int dp_config_load(const char *path, struct dp_config **out_config, struct slk_error *err);
+void dp_config_free(struct dp_config *config); /* NULL allowed */
+
+/* The worker that gets the records of a listener; -1 if its ports belong to several or to none. */
+int dp_config_listener_worker(
+	const struct dp_config *config, const struct dp_listener_config *listener);
+
+static inline bool
+dp_config_direct(const struct dp_config *config)
+{
+	return config->journal.direct != DP_NO;
+}
+
+#endif

@@ -1,0 +1,488 @@
+/* sealock-ingestd: start, watch, stop. What runs where is in dataplane/README.md. */
+#include <argp.h>
+#include <pthread.h>
+#include <rte_launch.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "config.h"
+#include "control.h"
+#include "door.h"
+#include "eal.h"
+#include "journal/journal.h"
+#include "port.h"
+#include "priv.h"
+#include "status_doc.h"
+#include "worker.h"
+
+#define WATCH_NS (100 * SLK_NS_PER_MS)
+#define MIB (1024ull * 1024ull)
+
+struct lane_thread {
+	pthread_t thread;
+	bool runs;
+	struct jnl_lane *lane;
+	int result;
+};
+
+struct ingestd {
+	struct dp_config *config;
+	struct dp_eal eal;
+	bool eal_runs;
+	bool memory_locked;
+	struct dp_port ports[DP_PORTS_MAX];
+	unsigned ports_open;
+	struct dp_port *of_worker[DP_CORES_MAX][DP_PORTS_MAX];
+	struct jnl *journal;
+	struct dp_worker *workers[DP_CORES_MAX];
+	unsigned workers_made;
+	unsigned workers_run;
+	struct lane_thread lanes[DP_CORES_MAX];
+	struct dp_control *control;
+	struct dp_door *door;
+	pthread_t control_thread, door_thread;
+	bool control_runs, door_runs;
+	int control_fd, door_fd;
+	sigset_t signals;
+	uint64_t started_ns;
+};
+
+struct arguments {
+	const char *config;
+	bool check;
+};
+
+static error_t
+parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+
+	switch (key) {
+	case 'c':
+		a->config = arg;
+		return 0;
+	case 't':
+		a->check = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s' is too much", arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* --- start, step by step; each undone by stop_all() --- */
+
+static int
+block_signals(struct ingestd *d, struct slk_error *err)
+{
+	/* Before any thread is made, so that all inherit it and main alone takes them. */
+	sigemptyset(&d->signals);
+	sigaddset(&d->signals, SIGTERM);
+	sigaddset(&d->signals, SIGINT);
+	sigaddset(&d->signals, SIGHUP);
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+		pthread_sigmask(SIG_BLOCK, &d->signals, NULL) != 0)
+		return slk_fail_errno(err, "cannot block signals");
+	return SLK_OK;
+}
+
+static int
+open_ports(struct ingestd *d, struct slk_error *err)
+{
+	bool keep_net_admin = false;
+
+	for (unsigned i = 0; i < d->config->ports_count; i++) {
+		int rc = dp_port_open(d->config, i, &d->ports[i], err);
+		if (rc != SLK_OK)
+			return rc;
+		d->ports_open++;
+		keep_net_admin = keep_net_admin || dp_port_needs_net_admin(&d->config->ports[i]);
+		slk_info("port is up", slk_kv("port", (const char *)d->config->ports[i].name),
+			slk_kv("type", dp_port_type_name(d->config->ports[i].type)),
+			slk_kv("mtu", d->ports[i].mtu));
+	}
+	return dp_priv_drop(d->config->run_as, keep_net_admin, err);
+}
+
+static int
+start_dpdk(struct ingestd *d, struct slk_error *err)
+{
+	int rc = dp_eal_start(d->config, &d->eal, err);
+
+	if (rc != SLK_OK)
+		return rc;
+	d->eal_runs = true;
+	rc = dp_priv_lock_memory(d->config->allow_unlocked_memory, &d->memory_locked, err);
+	if (rc == SLK_OK)
+		rc = dp_eal_hide_memory(err);
+	if (rc == SLK_OK && !d->memory_locked)
+		slk_warn(
+			"memory is not locked: records may be swapped out (allow_unlocked_memory)");
+	return rc;
+}
+
+static void
+report_recovery(const struct jnl_recovery *r)
+{
+	slk_info("journal is open", slk_kv("files", r->files),
+		slk_kv("unclosed", r->files_unclosed), slk_kv("torn_bytes", r->torn_bytes));
+	if (r->corrupt_blocks > 0 || r->corrupt_bytes > 0)
+		slk_error_log("the journal is damaged below what was durable: records are lost; "
+			      "run 'sealock "
+			      "journal verify'",
+			slk_kv("blocks", r->corrupt_blocks), slk_kv("bytes", r->corrupt_bytes));
+}
+
+static int
+open_journal(struct ingestd *d, struct slk_error *err)
+{
+	const struct dp_journal_config *j = &d->config->journal;
+	const struct jnl_config jc = {.dir = j->dir,
+		.lane_count = d->eal.workers,
+		.file_bytes = j->file_mb * MIB,
+		.group_bytes = j->group_kb * 1024u,
+		.group_count = j->group_count,
+		.block_bytes = j->block_kb * 1024u,
+		.reserve_bytes = j->reserve_mb * MIB,
+		.io = j->io,
+		.direct = dp_config_direct(d->config)};
+	struct jnl_recovery report;
+
+	int rc = jnl_open(&jc, &d->journal, &report, err);
+	if (rc == SLK_OK)
+		report_recovery(&report);
+	return rc;
+}
+
+static int
+make_eventfds(struct ingestd *d, struct slk_error *err)
+{
+	d->control_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	d->door_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (d->control_fd < 0 || d->door_fd < 0)
+		return slk_fail_errno(err, "cannot make an eventfd");
+	return SLK_OK;
+}
+
+static int
+make_worker(struct ingestd *d, unsigned index, struct slk_error *err)
+{
+	struct dp_worker_config wc = {.index = index,
+		.ports = d->of_worker[index],
+		.config = d->config,
+		.lane = jnl_lane(d->journal, index),
+		.clock = slk_clock_system(),
+		.control_fd = d->control_fd,
+		.door_fd = d->door_fd};
+
+	for (unsigned p = 0; p < d->ports_open; p++) {
+		if (d->config->ports[p].worker == index)
+			d->of_worker[index][wc.port_count++] = &d->ports[p];
+	}
+	int rc = dp_worker_new(&wc, &d->workers[index], err);
+	if (rc == SLK_OK)
+		d->workers_made++;
+	return rc;
+}
+
+static int
+make_all(struct ingestd *d, struct slk_error *err)
+{
+	int rc = make_eventfds(d, err);
+
+	for (unsigned i = 0; i < d->eal.workers && rc == SLK_OK; i++)
+		rc = make_worker(d, i, err);
+	const struct dp_control_config cc = {.config = d->config,
+		.clock = slk_clock_system(),
+		.workers = d->workers,
+		.worker_count = d->workers_made,
+		.control_fd = d->control_fd,
+		.door_fd = d->door_fd};
+	if (rc == SLK_OK)
+		rc = dp_control_new(&cc, &d->control, err);
+	const struct dp_door_config dc = {.config = d->config,
+		.clock = slk_clock_system(),
+		.control = d->control,
+		.workers = d->workers,
+		.worker_count = d->workers_made,
+		.door_fd = d->door_fd};
+	if (rc == SLK_OK)
+		rc = dp_door_new(&dc, &d->door, err);
+	return rc;
+}
+
+/* --- threads --- */
+
+static void *
+run_lane(void *arg)
+{
+	struct lane_thread *t = arg;
+
+	if (dp_priv_thread_lower() != SLK_OK)
+		slk_warn("a lane thread keeps a capability that it does not need");
+	t->result = jnl_lane_run(t->lane);
+	return NULL;
+}
+
+static void *
+run_control(void *arg)
+{
+	if (dp_priv_thread_lower() != SLK_OK)
+		slk_warn("the control thread keeps a capability that it does not need");
+	return dp_control_run(arg);
+}
+
+static void *
+run_door(void *arg)
+{
+	if (dp_priv_thread_lower() != SLK_OK)
+		slk_warn("the door thread keeps a capability that it does not need");
+	return dp_door_run(arg);
+}
+
+static int
+start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *arg, bool *out_runs,
+	struct slk_error *err)
+{
+	int code = pthread_create(thread, NULL, run, arg);
+
+	if (code != 0)
+		return slk_fail(
+			err, SLK_SYSTEM, "cannot start the %s thread: %s", name, strerror(code));
+	(void)pthread_setname_np(*thread, name);
+	*out_runs = true;
+	return SLK_OK;
+}
+
+static int
+start_threads(struct ingestd *d, struct slk_error *err)
+{
+	int rc = SLK_OK;
+
+	for (unsigned i = 0; i < d->workers_made && rc == SLK_OK; i++) {
+		struct lane_thread *t = &d->lanes[i];
+		t->lane = jnl_lane(d->journal, i);
+		rc = start_thread(&t->thread, "slk-lane", run_lane, t, &t->runs, err);
+	}
+	if (rc == SLK_OK)
+		rc = start_thread(&d->control_thread, "slk-control", run_control, d->control,
+			&d->control_runs, err);
+	if (rc == SLK_OK)
+		rc = start_thread(
+			&d->door_thread, "slk-door", run_door, d->door, &d->door_runs, err);
+	for (unsigned i = 0; i < d->workers_made && rc == SLK_OK; i++) {
+		if (rte_eal_remote_launch(dp_worker_run, d->workers[i], i + 1) != 0)
+			rc = slk_fail(err, SLK_SYSTEM, "worker %u does not start on CPU %u", i,
+				d->eal.cpus[i]);
+		else
+			d->workers_run++;
+	}
+	return rc;
+}
+
+static int
+start_all(struct ingestd *d, struct slk_error *err)
+{
+	int rc = slk_process_harden(err);
+
+	if (rc == SLK_OK)
+		rc = block_signals(d, err);
+	if (rc == SLK_OK)
+		rc = start_dpdk(d, err);
+	if (rc == SLK_OK)
+		rc = open_ports(d, err);
+	if (rc == SLK_OK)
+		rc = open_journal(d, err);
+	if (rc == SLK_OK)
+		rc = make_all(d, err);
+	if (rc == SLK_OK)
+		rc = start_threads(d, err);
+	return rc;
+}
+
+/* --- watch --- */
+
+static int
+disk_status(const struct ingestd *d)
+{
+	for (unsigned i = 0; i < d->workers_made; i++) {
+		int status = jnl_lane_status(jnl_lane(d->journal, i));
+		if (status == SLK_DISK_FAILED)
+			return status;
+	}
+	return SLK_OK;
+}
+
+/* Until a signal asks to stop (SLK_OK), or the journal can take nothing any more. */
+static int
+watch(struct ingestd *d, struct slk_error *err)
+{
+	const struct timespec pause = {0, WATCH_NS};
+
+	for (;;) {
+		int number = sigtimedwait(&d->signals, NULL, &pause);
+		if (number == SIGTERM || number == SIGINT) {
+			slk_info("stopping", slk_kv("signal", number));
+			return SLK_OK;
+		}
+		if (disk_status(d) == SLK_DISK_FAILED)
+			return slk_fail(err, SLK_DISK_FAILED,
+				"the disk of journal %s failed a write or a flush; nothing more is "
+				"acknowledged. "
+				"Check the disk, then start again: recovery keeps what was durable",
+				d->config->journal.dir);
+	}
+}
+
+/* --- stop: seal, flush, close, detach --- */
+
+static int
+stop_workers(struct ingestd *d)
+{
+	int rc = SLK_OK;
+
+	if (d->door_runs)
+		dp_door_refuse(d->door);
+	for (unsigned i = 0; i < d->workers_run; i++)
+		atomic_store(&d->workers[i]->stop, 1);
+	for (unsigned i = 0; i < d->workers_run; i++) {
+		int one = rte_eal_wait_lcore(i + 1);
+		rc = rc == SLK_OK ? one : rc;
+	}
+	/* A lane whose worker never ran is closed here, so that its thread ends. */
+	for (unsigned i = d->workers_run; i < d->workers_made; i++) {
+		while (d->lanes[i].runs && jnl_lane_close(d->lanes[i].lane) == SLK_AGAIN)
+			usleep(1000);
+	}
+	for (unsigned i = 0; i < d->workers_made; i++) {
+		if (!d->lanes[i].runs)
+			continue;
+		pthread_join(d->lanes[i].thread, NULL);
+		rc = rc == SLK_OK ? d->lanes[i].result : rc;
+	}
+	return rc;
+}
+
+static void
+stop_threads(struct ingestd *d)
+{
+	if (d->control_runs) {
+		dp_control_stop(d->control);
+		pthread_join(d->control_thread, NULL);
+	}
+	if (d->door_runs) {
+		dp_door_stop(d->door);
+		pthread_join(d->door_thread, NULL);
+	}
+	dp_door_free(d->door);
+	dp_control_free(d->control);
+}
+
+static void
+print_summary(const struct ingestd *d)
+{
+	struct dp_totals t;
+
+	dp_status_totals(d->workers, d->workers_made, &t);
+	slk_info("stopped", slk_kv("records", t.records), slk_kv("bytes", t.record_bytes),
+		slk_kv("blocks", t.blocks), slk_kv("frames", t.frames), slk_kv("dropped", t.drops),
+		slk_kv("keys", d->control != NULL ? dp_control_keys(d->control) : 0),
+		slk_kv("uptime_s",
+			(slk_mono_ns(slk_clock_system()) - d->started_ns) / SLK_NS_PER_S));
+}
+
+/* SLK_OK if everything that was received is durable. */
+static int
+stop_all(struct ingestd *d, bool started)
+{
+	int rc = stop_workers(d);
+
+	if (started)
+		print_summary(d);
+	stop_threads(d);
+	jnl_close(d->journal);
+	for (unsigned i = 0; i < d->workers_made; i++)
+		dp_worker_free(d->workers[i]);
+	for (unsigned i = 0; i < d->ports_open; i++)
+		dp_port_close(&d->ports[i]);
+	if (d->eal_runs)
+		dp_eal_stop();
+	if (d->control_fd >= 0)
+		close(d->control_fd);
+	if (d->door_fd >= 0)
+		close(d->door_fd);
+	dp_config_free(d->config);
+	return rc;
+}
+
+static int
+run(struct dp_config *config)
+{
+	static struct ingestd d;
+	struct slk_error err = {0};
+
+	d.config = config;
+	d.control_fd = d.door_fd = -1;
+	d.started_ns = slk_mono_ns(slk_clock_system());
+	int rc = start_all(&d, &err);
+	bool started = rc == SLK_OK;
+	if (started) {
+		slk_info("sealock-ingestd runs", slk_kv("workers", d.workers_run),
+			slk_kv("engine", seal_thread_engine(d.workers[0]->thread)),
+			slk_kv("hugepages", d.eal.hugepages),
+			slk_kv("memory_locked", d.memory_locked));
+		rc = watch(&d, &err);
+	}
+	int end = stop_all(&d, started);
+	if (rc == SLK_OK && end != SLK_OK)
+		rc = slk_fail(&err, end,
+			"not everything that was received could be made durable: %s",
+			slk_status_sentence(end));
+	if (rc != SLK_OK)
+		slk_error_log(err.text, slk_kv("status", slk_status_name(rc)));
+	return rc == SLK_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{"config", 'c', "FILE", 0, "Configuration (default /etc/sealock/ingestd.yaml)", 0},
+		{"check", 't', 0, 0, "Check the configuration and end", 0}, {0}};
+	static const struct argp argp = {options, parse_option, NULL,
+		"Receive records, seal them, make them durable.\v"
+		"Stops on SIGTERM: seals, flushes, closes, and ends with status 0. The annotated "
+		"configuration is "
+		"deploy/ingestd.yaml.example.",
+		NULL, NULL, NULL};
+	struct arguments a = {.config = "/etc/sealock/ingestd.yaml"};
+	enum slk_log_level level = SLK_LOG_INFO;
+	struct dp_config *config = NULL;
+	struct slk_error err;
+
+	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
+		return EXIT_FAILURE;
+	slk_log_init("sealock-ingestd", SLK_LOG_INFO);
+	if (dp_config_load(a.config, &config, &err) != SLK_OK) {
+		slk_error_log(err.text);
+		return EXIT_FAILURE;
+	}
+	if (a.check) {
+		printf("%s is valid\n", a.config);
+		dp_config_free(config);
+		return EXIT_SUCCESS;
+	}
+	if (slk_log_parse_level(config->log, &level))
+		slk_log_init("sealock-ingestd", level);
+	return run(config);
+}

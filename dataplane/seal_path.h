@@ -1,0 +1,38 @@
+/* The sealing half of a worker: staging with its bounds, epochs, blocks, puts and their completion. No DPDK port is
+ * touched here, so that it can be turned by hand in tests. Internal to dataplane/. Thread: the worker's lcore.
+ */
+#ifndef DP_SEAL_PATH_H
+#define DP_SEAL_PATH_H
+
+#include "worker.h"
+
+/* Write 1 to an eventfd. */
+void dp_wake(int fd);
+
+/* Stage one record of a stream. DP_LOSS_COUNT if it was kept, otherwise why not (nothing is counted). */
+enum dp_loss dp_seal_stage(struct dp_worker *w, struct dp_stream *stream, uint32_t shard,
+	const struct fmt_record *record, void *owner, enum dp_owner kind);
+
+/* The reason for a record that found the staging full, by what the stream waits for. */
+enum dp_loss dp_seal_full_reason(struct dp_stream *stream);
+
+/* True if a burst more might not fit the staging: ports that can wait do so. */
+bool dp_seal_nearly_full(const struct dp_worker *w);
+
+/* Take up to max control messages / puts. Return how many. */
+unsigned dp_seal_control(struct dp_worker *w, unsigned max);
+unsigned dp_seal_puts(struct dp_worker *w, unsigned max);
+
+/* Append full blocks, and everything once the lane is ready (or all, at stop); submit. Returns the blocks appended. */
+unsigned dp_seal_flush(struct dp_worker *w, bool all);
+
+/* Complete puts that are durable, or whose lane failed. Returns how many. */
+unsigned dp_seal_complete(struct dp_worker *w);
+
+/* Give up everything staged: count it as lost, fail its puts with status. */
+void dp_seal_abandon(struct dp_worker *w, enum dp_loss why, int status);
+
+/* End all epochs: no key outlives the worker. */
+void dp_seal_end_all(struct dp_worker *w);
+
+#endif

@@ -1,0 +1,197 @@
+#include "status_doc.h"
+
+#include <rte_cycles.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yajl/yajl_gen.h>
+
+#include "base/hist.h"
+
+static uint64_t
+get(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static void
+key(yajl_gen g, const char *name)
+{
+	yajl_gen_string(g, (const unsigned char *)name, strlen(name));
+}
+
+static void
+put_u64(yajl_gen g, const char *name, uint64_t value)
+{
+	char text[24];
+
+	key(g, name);
+	int len = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	yajl_gen_number(g, text, (size_t)len);
+}
+
+static void
+put_str(yajl_gen g, const char *name, const char *value)
+{
+	key(g, name);
+	yajl_gen_string(g, (const unsigned char *)value, strlen(value));
+}
+
+void
+dp_status_totals(struct dp_worker *const *workers, unsigned count, struct dp_totals *out_totals)
+{
+	struct dp_totals t = {0};
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct dp_counters *c = &workers[i]->counters;
+		t.frames += get(&c->frames);
+		t.datagrams += get(&c->datagrams);
+		t.records += get(&c->records);
+		t.record_bytes += get(&c->record_bytes);
+		t.blocks += get(&c->blocks);
+		t.replies += get(&c->replies);
+		t.puts += get(&c->puts);
+		t.staged += get(&c->staged_records);
+		for (unsigned r = 1; r < DP_DROP_COUNT; r++)
+			t.drops += get(&c->drops[r]);
+		for (unsigned r = 0; r < DP_LOSS_COUNT; r++)
+			t.drops += get(&c->losses[r]);
+	}
+	*out_totals = t;
+}
+
+static void
+put_drops(yajl_gen g, const struct dp_status_sources *s)
+{
+	key(g, "drops");
+	yajl_gen_map_open(g);
+	for (unsigned r = 1; r < DP_DROP_COUNT; r++) {
+		uint64_t sum = 0;
+		for (unsigned i = 0; i < s->worker_count; i++)
+			sum += get(&s->workers[i]->counters.drops[r]);
+		put_u64(g, dp_drop_name((enum dp_drop)r), sum);
+	}
+	for (unsigned r = 0; r < DP_LOSS_COUNT; r++) {
+		uint64_t sum = 0;
+		for (unsigned i = 0; i < s->worker_count; i++)
+			sum += get(&s->workers[i]->counters.losses[r]);
+		put_u64(g, dp_loss_name((enum dp_loss)r), sum);
+	}
+	yajl_gen_map_close(g);
+}
+
+static int
+put_sealing(yajl_gen g, const struct dp_status_sources *s)
+{
+	struct slk_hist *all = malloc(sizeof(*all));
+	uint64_t hz = rte_get_tsc_hz();
+
+	if (all == NULL)
+		return SLK_NO_MEMORY;
+	slk_hist_init(all);
+	for (unsigned i = 0; i < s->worker_count; i++)
+		slk_hist_merge(all, &s->workers[i]->counters.seal_cycles);
+	key(g, "seal_ns");
+	yajl_gen_map_open(g);
+	put_u64(g, "p50", hz > 0 ? (uint64_t)(slk_hist_quantile(all, 0.5) * 1e9 / (double)hz) : 0);
+	put_u64(g, "p99", hz > 0 ? (uint64_t)(slk_hist_quantile(all, 0.99) * 1e9 / (double)hz) : 0);
+	yajl_gen_map_close(g);
+	free(all);
+	return SLK_OK;
+}
+
+static void
+put_stream(void *arg, const struct dp_stream_view *view)
+{
+	yajl_gen g = arg;
+
+	yajl_gen_map_open(g);
+	put_str(g, "name", view->name);
+	put_u64(g, "id", view->id);
+	put_u64(g, "shards", view->shard_count);
+	if (view->has_key)
+		put_u64(g, "key_age_s", view->key_age_ns / SLK_NS_PER_S);
+	put_str(g, "key_error", view->key_error == SLK_OK ? "" : slk_status_name(view->key_error));
+	put_u64(g, "keys", view->keys);
+	put_u64(g, "records", view->records);
+	put_u64(g, "bytes", view->bytes);
+	yajl_gen_map_close(g);
+}
+
+static void
+put_worker(yajl_gen g, const struct dp_worker *w)
+{
+	struct jnl_lane_stats lane;
+
+	jnl_lane_stats(w->lane, &lane);
+	yajl_gen_map_open(g);
+	put_u64(g, "index", w->index);
+	put_u64(g, "frames", get(&w->counters.frames));
+	put_u64(g, "records", get(&w->counters.records));
+	put_u64(g, "busy_cycles", get(&w->counters.busy_cycles));
+	put_u64(g, "idle_cycles", get(&w->counters.idle_cycles));
+	put_u64(g, "waits", get(&w->counters.waits));
+	put_u64(g, "durable", lane.durable_lsn);
+	put_u64(g, "appended", lane.appended_lsn);
+	put_u64(g, "flushes", lane.flushes);
+	put_u64(g, "flush_ns_max", lane.flush_ns_max);
+	put_str(g, "disk", slk_status_name(jnl_lane_status(w->lane)));
+	yajl_gen_map_close(g);
+}
+
+static int
+generate(yajl_gen g, const struct dp_status_sources *s)
+{
+	struct dp_totals t;
+
+	dp_status_totals(s->workers, s->worker_count, &t);
+	yajl_gen_map_open(g);
+	put_u64(g, "uptime_s", s->uptime_ns / SLK_NS_PER_S);
+	put_str(g, "engine", s->worker_count > 0 ? seal_thread_engine(s->workers[0]->thread) : "");
+	put_u64(g, "records", t.records);
+	put_u64(g, "bytes", t.record_bytes);
+	put_u64(g, "blocks", t.blocks);
+	put_u64(g, "frames", t.frames);
+	put_u64(g, "datagrams", t.datagrams);
+	put_u64(g, "replies", t.replies);
+	put_u64(g, "puts", t.puts);
+	put_u64(g, "staged", t.staged);
+	put_u64(g, "keys", dp_control_keys(s->control));
+	int rc = put_sealing(g, s);
+	put_drops(g, s);
+	key(g, "streams");
+	yajl_gen_array_open(g);
+	dp_control_each_stream(s->control, put_stream, g);
+	yajl_gen_array_close(g);
+	key(g, "workers");
+	yajl_gen_array_open(g);
+	for (unsigned i = 0; i < s->worker_count; i++)
+		put_worker(g, s->workers[i]);
+	yajl_gen_array_close(g);
+	yajl_gen_map_close(g);
+	return rc;
+}
+
+int
+dp_status_doc(const struct dp_status_sources *sources, char **out_text, size_t *out_len)
+{
+	const unsigned char *buf = NULL;
+	size_t len = 0;
+	yajl_gen g = yajl_gen_alloc(NULL);
+
+	if (g == NULL)
+		return SLK_NO_MEMORY;
+	int rc = generate(g, sources);
+	if (rc == SLK_OK && yajl_gen_get_buf(g, &buf, &len) != yajl_gen_status_ok)
+		rc = SLK_INTERNAL;
+	char *text = rc == SLK_OK ? malloc(len) : NULL;
+	if (rc == SLK_OK && text == NULL)
+		rc = SLK_NO_MEMORY;
+	if (rc == SLK_OK) {
+		memcpy(text, buf, len);
+		*out_text = text;
+		*out_len = len;
+	}
+	yajl_gen_free(g);
+	return rc;
+}

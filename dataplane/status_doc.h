@@ -1,0 +1,43 @@
+/* What the status socket says: one JSON object, gathered from counters that their threads go on writing.
+ *
+ *     {"uptime_s", "engine", "records", "bytes", "blocks", "frames", "datagrams", "replies", "puts", "staged",
+ *      "keys", "seal_ns": {"p50", "p99"}, "drops": {REASON: n, ...},
+ *      "streams": [{"name", "id", "shards", "key_age_s" (absent without a key), "key_error", "keys", "records", "bytes"}],
+ *      "workers": [{"index", "records", "frames", "busy_cycles", "idle_cycles", "durable", "appended", "flushes",
+ *                   "flush_ns_max", "disk"}]}
+ *
+ * Every reason of net/drop.h and loss.h is there, also with 0. Numbers only grow while the process lives, but gauges
+ * ("staged", ages). Thread: the door's.
+ */
+#ifndef DP_STATUS_DOC_H
+#define DP_STATUS_DOC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "config.h"
+#include "control.h"
+#include "worker.h"
+
+struct dp_status_sources {
+	struct dp_control *control;
+	struct dp_worker **workers;
+	unsigned worker_count;
+	const struct dp_config *config;
+	uint64_t uptime_ns;
+};
+
+/* *out_text: malloc'ed, *out_len bytes. SLK_NO_MEMORY. */
+MUST_USE int dp_status_doc(
+	const struct dp_status_sources *sources, char **out_text, size_t *out_len);
+
+/* Sums over all workers, for the summary at stop. */
+struct dp_totals {
+	uint64_t frames, datagrams, records, record_bytes, blocks, replies, puts, staged;
+	uint64_t drops; /* of all reasons */
+};
+void dp_status_totals(
+	struct dp_worker *const *workers, unsigned count, struct dp_totals *out_totals);
+
+#endif

@@ -1,0 +1,100 @@
+/* What the threads of ingestd share about a stream, and the messages between control thread and workers.
+ *
+ * A stream is made by the control thread, handed to the worker that writes it (DP_CTL_ADD), and is then the worker's but
+ * for the fields marked otherwise, until the worker gives it back with the answer to DP_CTL_REMOVE. Messages travel by
+ * single-producer rings; the worker answers each with the same object, which the control thread then frees: so a key is
+ * wiped by the thread that fetched it, and the worker never frees anything.
+ */
+#ifndef DP_STREAM_H
+#define DP_STREAM_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "format/context.h"
+#include "format/put.h"
+#include "kmsclient/kmsclient.h"
+#include "net/partition.h"
+#include "seal/epoch.h"
+#include "stage.h"
+
+#define DP_STREAMS_MAX 1024u /* slots */
+#define DP_CTL_RING 4096u /* messages under way in one direction */
+#define DP_PUT_RING 8192u
+
+/* A listener that feeds the stream. */
+struct dp_feed {
+	unsigned listener; /* index into the configuration */
+	struct dp_partition *partition; /* NULL: its rule does not fit the stream */
+};
+
+struct dp_stream {
+	/* Set before it is handed over, then constant. */
+	char name[KMSC_NAME_MAX];
+	char arn[KMSC_ARN_MAX];
+	char key_arn[KMSC_ARN_MAX];
+	uint64_t id;
+	uint32_t shard_count;
+	unsigned slot; /* 0..DP_STREAMS_MAX - 1 */
+	unsigned worker;
+	struct fmt_context *context;
+	struct dp_partition *by_key; /* for puts */
+	struct dp_feed *feeds;
+	uint32_t feed_count;
+
+	/* Written by the worker, read by the control thread. */
+	_Alignas(64) _Atomic uint32_t wanted; /* records wait, or were lost, for want of a key */
+	_Atomic uint32_t key_gone; /* the worker ended the epoch by itself: its limit was reached */
+	_Atomic uint64_t last_seal_ns; /* monotonic */
+	_Atomic uint64_t records;
+	_Atomic uint64_t bytes;
+	_Atomic uint64_t keys; /* epochs begun */
+
+	/* The worker's. */
+	_Alignas(64) struct seal_epoch *epoch;
+	uint64_t end_ns; /* of the key */
+	int error; /* the KMS's last answer; SLK_OK: none, or a key came */
+	uint32_t staged;
+	struct dp_shard *shards; /* shard_count */
+};
+
+/* NULL allowed; shards must be empty and the epoch ended. */
+void dp_stream_free(struct dp_stream *stream);
+
+enum dp_ctl_op {
+	DP_CTL_ADD, /* stream */
+	DP_CTL_REMOVE, /* stream: end its epoch, drop what is staged */
+	DP_CTL_KEY, /* stream, key, end_ns: begin a new epoch */
+	DP_CTL_END, /* stream, end_ns: the key ends then */
+	DP_CTL_ERROR, /* stream, status: the KMS refused */
+};
+
+struct dp_ctl {
+	enum dp_ctl_op op;
+	struct dp_stream *stream;
+	struct kmsc_data_key key;
+	uint64_t end_ns;
+	int status; /* ERROR: the KMS's */
+	int outcome; /* written by the worker */
+};
+
+/* One record of a put client on its way: made and freed by the door, completed by the worker. */
+struct dp_put {
+	struct dp_put *next; /* of whoever holds it */
+	uint64_t request_id;
+	uint64_t client; /* id, never given twice */
+	uint32_t uid;
+	uint64_t stream_id;
+	unsigned slot;
+	unsigned worker;
+	int status; /* written by the worker */
+	uint32_t shard;
+	uint64_t sequence;
+	uint64_t lsn;
+	uint32_t key_len;
+	uint32_t data_len;
+	uint32_t received;
+	uint8_t bytes[]; /* partition key, data */
+};
+
+#endif

@@ -1,0 +1,181 @@
+#include "slk_test.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "config.h"
+#include "tempdir.h"
+
+static char dir[256];
+static char path[300];
+
+#define PORTS "ports:\n  - name: wire\n    type: ring\n    ipv4: 10.77.0.2/24\n"
+#define JOURNAL "journal:\n  dir: /tmp/j\n"
+#define LISTENER \
+	"listeners:\n  - udp_port: 5514\n    stream: logs\n    principal: " \
+	"arn:aws:iam::000000000000:role/syslog\n"
+
+static void
+write_config(const char *text)
+{
+	snprintf(path, sizeof(path), "%s/ingestd.yaml", dir);
+	FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, 0600), 0);
+}
+
+/* The configuration is refused with a sentence that names the file, the line and all of the words. */
+static void
+refused(const char *text, const char *line, const char *word, const char *other)
+{
+	struct dp_config *config = NULL;
+	struct slk_error err = {0};
+
+	write_config(text);
+	assert_int_equal(dp_config_load(path, &config, &err), SLK_CONFIG);
+	assert_null(config);
+	if (strstr(err.text, path) == NULL || (line != NULL && strstr(err.text, line) == NULL) ||
+		strstr(err.text, word) == NULL ||
+		(other != NULL && strstr(err.text, other) == NULL))
+		fail_msg("the sentence was: %s", err.text);
+}
+
+static void
+a_small_configuration_gets_defaults(void **state)
+{
+	struct dp_config *c = NULL;
+	struct slk_error err = {0};
+
+	(void)state;
+	write_config(PORTS LISTENER JOURNAL);
+	int rc = dp_config_load(path, &c, &err);
+	if (rc != SLK_OK)
+		fail_msg("%s", err.text);
+	assert_int_equal(c->ports_count, 1);
+	assert_int_equal(c->keys.renewal_seconds, 300);
+	assert_int_equal(c->keys.grace_seconds, 0);
+	assert_int_equal(c->put.mode_bits, 0660);
+	assert_int_equal(c->listeners[0].framing, DP_FRAMING_DATAGRAM);
+	assert_int_equal(c->listeners[0].max_record_bytes, 1u << 20);
+	assert_true(dp_config_direct(c));
+	assert_int_equal(dp_config_listener_worker(c, &c->listeners[0]), 0);
+	assert_string_equal(c->status.socket, "/run/sealock/ingest/status.sock");
+	dp_config_free(c);
+}
+
+static void
+an_unknown_key_is_refused_with_its_line(void **state)
+{
+	(void)state;
+	refused(PORTS JOURNAL "  colour: red\n", "line: 7", "colour", NULL);
+}
+
+static void
+a_wrong_type_is_refused_with_its_line(void **state)
+{
+	(void)state;
+	refused(PORTS JOURNAL "  file_mb: many\n", "line: 7", "file_mb", NULL);
+	refused(PORTS JOURNAL "  direct: perhaps\n", "line: 7", "direct", NULL);
+	refused("ports:\n  - name: wire\n    type: carrier-pigeon\n    ipv4: 10.0.0.1/8\n" JOURNAL,
+		"line: 3", "type", NULL);
+}
+
+static void
+a_value_out_of_range_is_refused_with_its_line_and_limits(void **state)
+{
+	(void)state;
+	refused(PORTS JOURNAL "keys:\n  renewal_seconds: 301\n", "line: 8", "renewal_seconds",
+		"1 to 300");
+	refused(PORTS JOURNAL "keys:\n  grace_seconds: 3601\n", "line: 8", "grace_seconds",
+		"0 to 3600");
+	refused(PORTS JOURNAL "  group_count: 17\n", "line: 7", "group_count", "2 to 16");
+	refused(PORTS JOURNAL "  block_kb: 2048\n", "line: 7", "block_kb", "half of group_kb");
+	refused("ports:\n  - name: w\n    type: ring\n    ipv4: 10.0.0.1/8\n    worker: "
+		"1\n" JOURNAL,
+		"line: 5", "worker", "0 to 0");
+}
+
+static void
+a_missing_section_is_refused(void **state)
+{
+	(void)state;
+	refused(PORTS, NULL, "journal", NULL);
+	refused(JOURNAL, NULL, "ports", NULL);
+}
+
+static void
+ports_want_their_own_keys_and_no_others(void **state)
+{
+	(void)state;
+	refused("ports:\n  - name: w\n    type: af_xdp\n    ipv4: 10.0.0.1/8\n" JOURNAL, "line: 3",
+		"interface", NULL);
+	refused("ports:\n  - name: w\n    type: pcap\n    ipv4: 10.0.0.1/8\n" JOURNAL, "line: 3",
+		"rx_file", NULL);
+	refused("ports:\n  - name: w\n    type: ring\n    ipv4: 10.0.0.1/8\n    loop: "
+		"true\n" JOURNAL,
+		"line: 5", "pcap", NULL);
+	refused("ports:\n  - name: w\n    type: ring\n" JOURNAL, "line: 2", "ipv4 or ipv6", NULL);
+}
+
+static void
+listeners_that_contradict_each_other_are_refused(void **state)
+{
+	(void)state;
+	refused(PORTS LISTENER "  - udp_port: 5514\n    stream: other\n    principal: "
+			       "arn:aws:iam::000000000000:role/syslog\n" JOURNAL,
+		"line: 9", "5514", "two listeners");
+	refused(PORTS LISTENER "    port: nowhere\n" JOURNAL, "line: 9", "nowhere", NULL);
+	refused(PORTS "listeners:\n  - udp_port: 0\n    stream: s\n    principal: arn:x\n" JOURNAL,
+		"line: 6", "1 to 65535", NULL);
+	refused(PORTS "listeners:\n  - udp_port: 1\n    stream: s\n    principal: root\n" JOURNAL,
+		"line: 8", "principal", "role");
+}
+
+static void
+a_file_that_others_may_write_is_refused(void **state)
+{
+	struct dp_config *config = NULL;
+	struct slk_error err = {0};
+
+	(void)state;
+	write_config(PORTS JOURNAL);
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_not_equal(dp_config_load(path, &config, &err), SLK_OK);
+	assert_null(config);
+}
+
+static int
+make(void **state)
+{
+	(void)state;
+	tempdir_make(dir, sizeof(dir));
+	return 0;
+}
+
+static int
+clean(void **state)
+{
+	(void)state;
+	tempdir_remove(dir);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_small_configuration_gets_defaults),
+		cmocka_unit_test(an_unknown_key_is_refused_with_its_line),
+		cmocka_unit_test(a_wrong_type_is_refused_with_its_line),
+		cmocka_unit_test(a_value_out_of_range_is_refused_with_its_line_and_limits),
+		cmocka_unit_test(a_missing_section_is_refused),
+		cmocka_unit_test(ports_want_their_own_keys_and_no_others),
+		cmocka_unit_test(listeners_that_contradict_each_other_are_refused),
+		cmocka_unit_test(a_file_that_others_may_write_is_refused),
+	};
+
+	return cmocka_run_group_tests_name("dp_config", tests, make, clean);
+}
