@@ -11,6 +11,8 @@
 #include "base/bytes.h"
 #include "format/utf8.h"
 
+#define PENDING_KEPT (256u << 10) /* a larger buffer is given back after its turn */
+
 struct kms_audit {
 	char *path;
 	const struct slk_fs *fs;
@@ -302,14 +304,9 @@ write_turn(struct kms_audit *a, size_t len)
 	return rc;
 }
 
-int
-kms_audit_flush(struct kms_audit *audit, struct slk_error *err)
+static int
+flush(struct kms_audit *audit, size_t len, struct slk_error *err)
 {
-	size_t len = audit->pending_len;
-
-	if (len == 0)
-		return SLK_OK;
-	audit->pending_len = 0;
 	if (audit->failed)
 		return slk_fail(err, SLK_UNAVAILABLE,
 			"a flush of the audit log %s failed; repair its disk and restart "
@@ -329,4 +326,21 @@ kms_audit_flush(struct kms_audit *audit, struct slk_error *err)
 	}
 	audit->position += len;
 	return SLK_OK;
+}
+
+int
+kms_audit_flush(struct kms_audit *audit, struct slk_error *err)
+{
+	size_t len = audit->pending_len;
+
+	if (len == 0)
+		return SLK_OK;
+	audit->pending_len = 0;
+	int rc = flush(audit, len, err);
+	if (audit->pending_cap > PENDING_KEPT) {
+		free(audit->pending);
+		audit->pending = NULL;
+		audit->pending_cap = 0;
+	}
+	return rc;
 }

@@ -28,7 +28,8 @@
 #include "base/file.h"
 #include "format/context.h"
 
-#define KMS_AUDIT_PENDING_MAX (1u << 20) /* bytes of one turn; more is refused */
+/* Bytes of one turn; more is refused. All that one uid may have in progress, with the largest contexts, fits twice. */
+#define KMS_AUDIT_PENDING_MAX (8u << 20)
 
 struct kms_audit;
 

@@ -196,9 +196,10 @@ uint64_t
 kms_call_hsm_deadline(const struct kms_call *call)
 {
 	uint64_t now = slk_mono_ns(call->service->parts.clock);
-	uint64_t latest = call->mono_deadline_ns - ANSWER_MARGIN_NS;
+	uint64_t left = call->mono_deadline_ns > now ? call->mono_deadline_ns - now : 0;
+	uint64_t margin = left / 10 < ANSWER_MARGIN_NS ? left / 10 : ANSWER_MARGIN_NS;
 
-	return latest > now ? latest : now + 1;
+	return left > margin ? now + left - margin : now + 1;
 }
 
 static void
