@@ -47,6 +47,8 @@ struct closing {
 	uint32_t key_count;
 	uint64_t blocks, records, plain;
 	uint64_t cut; /* where the footer goes */
+	uint64_t
+		durable; /* what is known of the file: the footer may say no more, as nothing is flushed yet */
 	bool torn;
 };
 
@@ -212,7 +214,7 @@ close_file(const struct jnl *j, struct jnl_scan *s, const char *name, struct clo
 			.total_bytes = (uint32_t)gap,
 			.file_id = s->header.file_id,
 			.position = c->cut,
-			.durable = c->cut,
+			.durable = c->durable,
 			.body_bytes = (uint32_t)gap - FMT_BLOCK_HEADER_BYTES};
 		fmt_block_encode(&pad, p);
 		fmt_block_finish(p, pad.total_bytes, s->seed);
@@ -222,7 +224,7 @@ close_file(const struct jnl *j, struct jnl_scan *s, const char *name, struct clo
 		.total_bytes = (uint32_t)total,
 		.file_id = s->header.file_id,
 		.position = footer_pos,
-		.durable = c->cut,
+		.durable = c->durable,
 		.body_bytes = (uint32_t)body};
 	fmt_block_encode(&b, p);
 	rc = fmt_footer_encode(&footer, p + FMT_BLOCK_HEADER_BYTES, (size_t)body, &out_len);
@@ -292,6 +294,7 @@ recover_open_file(struct jnl *j, struct jnl_scan *s, const char *name, struct jn
 	c.keys = calloc(JNL_KEYS_MAX, sizeof(*c.keys));
 	if (rc == SLK_OK && c.keys == NULL)
 		rc = SLK_NO_MEMORY;
+	c.durable = v.durable;
 	if (rc == SLK_OK)
 		rc = gather(s, &v, &c, report);
 	if (rc == SLK_OK)
@@ -308,44 +311,76 @@ recover_open_file(struct jnl *j, struct jnl_scan *s, const char *name, struct jn
 	return rc;
 }
 
-/* The lane's next sequence numbers, from the shard table and the blocks of one file. */
+/* A next sequence number of a shard; the highest that any file names counts. */
 static int
-learn_sequences(struct jnl *j, struct jnl_scan *s)
+learn(struct jnl_shards *shards, uint64_t stream_id, uint32_t shard, uint64_t next_sequence)
 {
-	struct jnl_lane *lane = s->header.lane < j->lane_count ? &j->lanes[s->header.lane] : NULL;
+	struct fmt_footer_shard *row = jnl_shards_get(shards, stream_id, shard);
+
+	if (row == NULL)
+		return SLK_LIMIT;
+	if (next_sequence > row->next_sequence)
+		row->next_sequence = next_sequence;
+	return SLK_OK;
+}
+
+/* From the shard tables that a file begins with; *out_whole is false if damage lies there. */
+static int
+learn_from_tables(struct jnl_shards *shards, struct jnl_scan *s, bool *out_whole)
+{
 	struct fmt_block b;
 	const uint8_t *raw;
 	uint64_t gap_end;
+	int rc;
 
 	s->pos = FMT_JFILE_PAGE_BYTES;
-	while (lane != NULL) {
+	while ((rc = jnl_scan_next(s, &b, &raw, &gap_end)) == SLK_OK &&
+		b.type == FMT_BLOCK_SHARDS) {
+		const struct slk_span body = fmt_block_body(raw, &b);
 		uint32_t count = 0;
-		int rc = jnl_scan_next(s, &b, &raw, &gap_end);
-		if (rc == SLK_END)
-			break;
-		if (rc == SLK_CORRUPT)
-			continue;
-		if (rc != SLK_OK)
-			return rc;
-		if (b.type == FMT_BLOCK_DATA) {
-			struct fmt_footer_shard *row =
-				jnl_shards_get(&lane->shards, b.stream_id, b.shard);
-			if (row == NULL)
-				return SLK_LIMIT;
-			if (b.first_sequence + b.record_count > row->next_sequence)
-				row->next_sequence = b.first_sequence + b.record_count;
+		rc = fmt_shardtable_check(body, &count);
+		for (uint32_t i = 0; i < count && rc == SLK_OK; i++) {
+			struct fmt_shard e = fmt_shardtable_entry(body, i);
+			rc = learn(shards, e.stream_id, e.shard, e.next_sequence);
 		}
-		if (b.type != FMT_BLOCK_SHARDS ||
-			fmt_shardtable_check(fmt_block_body(raw, &b), &count) != SLK_OK)
-			continue;
-		for (uint32_t i = 0; i < count; i++) {
-			struct fmt_shard e = fmt_shardtable_entry(fmt_block_body(raw, &b), i);
-			struct fmt_footer_shard *row =
-				jnl_shards_get(&lane->shards, e.stream_id, e.shard);
-			if (row == NULL)
-				return SLK_LIMIT;
-			if (e.next_sequence > row->next_sequence)
-				row->next_sequence = e.next_sequence;
+		if (rc != SLK_OK)
+			break;
+	}
+	*out_whole = rc == SLK_OK || rc == SLK_END;
+	return rc == SLK_END || slk_status_class(rc) == SLK_CLASS_CORRUPT ? SLK_OK : rc;
+}
+
+/* From the tables and the footer of a closed file. *out_enough: older files of its lane have nothing to add. A file that
+ * recovery closed may have lost its tables, or some of them, so it is never enough. */
+static int
+learn_sequences(struct jnl *j, struct jnl_scan *s, bool *out_enough)
+{
+	struct jnl_shards *shards =
+		&j->lanes[0].shards; /* all lanes are taught from it in the end */
+	bool whole = false;
+
+	int rc = learn_from_tables(shards, s, &whole);
+	for (uint32_t i = 0; s->closed && i < s->footer.shard_count && rc == SLK_OK; i++) {
+		struct fmt_footer_shard row = fmt_footer_shard_at(&s->footer, i);
+		rc = learn(shards, row.stream_id, row.shard, row.next_sequence);
+	}
+	*out_enough = whole && s->closed && (s->footer.flags & FMT_FOOTER_BY_RECOVERY) == 0;
+	return rc;
+}
+
+/* Streams and shards may go to another lane with every opening, so each lane knows all that any lane knew. */
+static int
+teach_lanes(struct jnl *j)
+{
+	const struct jnl_shards *all = &j->lanes[0].shards;
+
+	for (unsigned lane = 1; lane < j->lane_count; lane++) {
+		for (uint32_t i = 0; i < all->count; i++) {
+			const struct fmt_footer_shard *row = &all->rows[i];
+			int rc = learn(&j->lanes[lane].shards, row->stream_id, row->shard,
+				row->next_sequence);
+			if (rc != SLK_OK)
+				return rc;
 		}
 	}
 	return SLK_OK;
@@ -384,12 +419,9 @@ recover_file(struct jnl *j, uint64_t id, struct jnl_recovered *found, struct jnl
 				return SLK_OK;
 		}
 	}
-	/* A file begins with the table of all shards, so the newest of a lane is enough unless something is damaged. */
 	bool *learned = &found->learned[s.header.lane];
-	if (rc == SLK_OK && (!*learned || report->corrupt_blocks > 0)) {
-		rc = learn_sequences(j, &s);
-		*learned = true;
-	}
+	if (rc == SLK_OK && (!*learned || report->corrupt_blocks > 0))
+		rc = learn_sequences(j, &s, learned);
 	jnl_scan_close(&s);
 	return rc == SLK_OK ? SLK_OK
 			    : slk_fail(err, rc, "cannot recover %s/%s: %s", j->dir, name,
@@ -423,6 +455,8 @@ jnl_recover(struct jnl *j, struct jnl_recovered *found, struct jnl_recovery *rep
 	}
 	for (size_t i = count; i > 0 && rc == SLK_OK; i--) /* newest first */
 		rc = recover_file(j, ids[i - 1], found, report, err);
+	if (rc == SLK_OK)
+		rc = teach_lanes(j);
 	if (rc == SLK_OK)
 		rc = j->fs->sync_dir(j->fs->ctx, j->dir);
 	free(ids);
