@@ -141,8 +141,13 @@ static int
 start_writes(struct jnl_lane *l, int *work)
 {
 	uint64_t submitted = atomic_load(&l->submitted);
+	uint64_t done = atomic_load_explicit(&l->done, memory_order_relaxed);
 
 	for (; l->next_write < submitted; l->next_write++) {
+		/* A file is begun only when the one before is closed and durable: otherwise a power cut could keep blocks of
+		 * the new file and lose the end of the old one, a hole in the middle of a shard. */
+		if (l->next_write > done && group(l, l->next_write - 1)->closes_file)
+			break;
 		struct jnl_group *g = group(l, l->next_write);
 		g->state = JNL_G_WRITING;
 		(*work)++;
