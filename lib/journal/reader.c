@@ -330,6 +330,16 @@ find_lanes(struct jnl_reader *r)
 	return SLK_OK;
 }
 
+/* Lanes are merged by arrival, but all that an earlier writer wrote comes before all of a later one: a shard may go to
+ * another lane in between, and clocks may jump. */
+static bool
+before(const struct tail *a, const struct tail *b)
+{
+	if (a->scan.header.run != b->scan.header.run)
+		return a->scan.header.run < b->scan.header.run;
+	return a->block.first_arrival_ns < b->block.first_arrival_ns;
+}
+
 int
 jnl_reader_next(struct jnl_reader *r, struct jnl_block *out_block, struct slk_error *err)
 {
@@ -351,7 +361,7 @@ jnl_reader_next(struct jnl_reader *r, struct jnl_block *out_block, struct slk_er
 			continue;
 		if (rc != SLK_OK)
 			return rc;
-		if (best == NULL || t->block.first_arrival_ns < best->block.first_arrival_ns)
+		if (best == NULL || before(t, best))
 			best = t;
 	}
 	if (best == NULL)
