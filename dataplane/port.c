@@ -289,6 +289,10 @@ make_host(struct dp_port *port, struct slk_error *err)
 		rc = parse_mac(c, hc.mac, err);
 		if (rc != SLK_OK)
 			return rc;
+	} else if (rte_is_zero_ether_addr(&addr)) {
+		/* A ring has no address of its own: a locally administered one, of the port's number. */
+		const uint8_t local[6] = {0x02, 0x53, 0x4c, 0x4b, 0, (uint8_t)port->id};
+		memcpy(hc.mac, local, 6);
 	}
 	port->host = calloc(1, sizeof(*port->host));
 	if (port->host == NULL)
