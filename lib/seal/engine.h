@@ -28,9 +28,11 @@ struct seal_engine {
 	/* key_len is 16, 24 or 32. SLK_NO_MEMORY, SLK_INTERNAL. */
 	int (*key_new)(void *state, const uint8_t *key, size_t key_len, struct seal_key **out_key);
 	void (*key_free)(struct seal_key *key);
-	/* key was made by the same engine. Does not allocate, lock or log. */
-	uint32_t (*burst)(void *state, const struct seal_key *key, enum seal_dir dir,
-		struct seal_item *items, uint32_t count);
+	/* key was made by the same engine. Do not allocate, lock or log. */
+	uint32_t (*seal)(
+		void *state, const struct seal_key *key, struct seal_item *items, uint32_t count);
+	uint32_t (*open)(
+		void *state, const struct seal_key *key, struct seal_item *items, uint32_t count);
 };
 
 /* The head of every engine's key. */
@@ -66,30 +68,8 @@ seal_key_len_index(size_t key_len)
 	return key_len == 16 ? 0 : key_len == 24 ? 1 : 2;
 }
 
-/* Exact check of any item; sums its input. false makes the item SLK_INVALID. */
+/* Check any item and sum its input. false makes the item SLK_INVALID. */
 bool seal_item_check(const struct seal_item *item, size_t *out_len);
-
-/* The same for the common item, one piece that is not empty, in as few branches as it takes: at 64
- * bytes a plain chain of them costs 8 % of the whole seal. No pointer of a process has its top bit
- * set, so that "one of them is NULL or one of the lengths is 0" is the sign of their predecessors'
- * union. */
-static inline bool
-seal_item_ok(const struct seal_item *item, size_t *out_len)
-{
-	if (item->in_count != 1 || item->in == NULL)
-		return seal_item_check(item, out_len);
-	uintptr_t src = (uintptr_t)item->in[0].iov_base;
-	uintptr_t dst = (uintptr_t)item->out;
-	size_t len = item->in[0].iov_len;
-	uint64_t none = (src - 1) | (dst - 1) | ((uintptr_t)item->aad - 1) |
-		((uintptr_t)item->tag - 1) | (len - 1) | ((uint64_t)item->aad_len - 1);
-	/* In place, or the distance either way is at least len. */
-	bool apart = dst == src || dst - src - len <= 0 - 2 * len;
-	if ((int64_t)none < 0 || (len | item->aad_len) > SEAL_LEN_MAX || !apart)
-		return seal_item_check(item, out_len);
-	*out_len = len;
-	return true;
-}
 
 /* Constant-time comparison of two tags: both words are always looked at. */
 static inline bool

@@ -216,7 +216,7 @@ run(EVP_CIPHER_CTX *ctx, enum seal_dir dir, struct seal_item *item)
 {
 	size_t len = 0;
 
-	if (!seal_item_ok(item, &len))
+	if (!seal_item_check(item, &len))
 		return SLK_INVALID;
 	if (ctx == NULL)
 		return SLK_INTERNAL;
@@ -247,11 +247,24 @@ burst(void *state, const struct seal_key *key, enum seal_dir dir, struct seal_it
 	return good;
 }
 
+static uint32_t
+seal(void *state, const struct seal_key *key, struct seal_item *items, uint32_t count)
+{
+	return burst(state, key, SEAL_DIR_SEAL, items, count);
+}
+
+static uint32_t
+open_all(void *state, const struct seal_key *key, struct seal_item *items, uint32_t count)
+{
+	return burst(state, key, SEAL_DIR_OPEN, items, count);
+}
+
 const struct seal_engine seal_engine_openssl = {
 	.name = "openssl",
 	.state_new = state_new,
 	.state_free = state_free,
 	.key_new = key_new,
 	.key_free = key_free,
-	.burst = burst,
+	.seal = seal,
+	.open = open_all,
 };

@@ -17,8 +17,6 @@
 #define OKM_BYTES (SEAL_KEY_BYTES + SEAL_COMMITMENT_BYTES)
 
 static_assert(INFO_BYTES == 32, "docs/FORMATS.md says so");
-static_assert(SEAL_EPOCH_BLOCKS_MAX <= 1ull << 32,
-	"NIST SP 800-38D 8.3, kept although nonces are deterministic");
 
 struct seal_epoch {
 	struct seal_key *key;

@@ -27,17 +27,21 @@
 struct seal_thread;
 struct seal_key;
 
+/* One cache line; arrays that are aligned to 64 bytes are looked over fastest. */
 struct seal_item {
-	const struct iovec *in; /* plaintext (ciphertext when opening), in order; entries may be empty */
-	uint32_t in_count;      /* 0..UINT32_MAX; total at most 2^31 - 1 bytes */
-	int status;             /* out: SLK_OK, SLK_BAD_TAG, SLK_INVALID (nothing was written),
-				 * SLK_INTERNAL (OpenSSL failed; out is zeroed) */
-	uint8_t *out;           /* as many bytes as in holds; may be in[0].iov_base itself when in_count is 1 (in place),
-				 * must not overlap in any other way */
+	/* Plaintext (ciphertext when opening), in order; entries may be empty; at most 2^31 - 1 bytes in all. */
+	const struct iovec *in;
+	uint32_t in_count;
+	/* Out: SLK_OK, SLK_BAD_TAG, SLK_INVALID (nothing was written), SLK_INTERNAL (OpenSSL failed; out is zeroed). */
+	int status;
+	/* As many bytes as in holds. May be in[0].iov_base itself when in_count is 1 (in place) and must not overlap with
+	 * the input in any other way: that is not checked. */
+	uint8_t *out;
 	const uint8_t *aad;
 	uint32_t aad_len; /* 1..2^31 - 1; never empty, as everywhere in this project */
 	uint8_t nonce[SEAL_NONCE_BYTES];
 	uint8_t *tag; /* 16 bytes; written by seal_burst(), read by seal_open_burst() */
+	void *user;   /* the caller's; never looked at */
 };
 
 /* Engine names, best first: "ipsec-mb-avx512", "ipsec-mb-avx2", "ipsec-mb-sse", "openssl". Index 0..; NULL at the end.

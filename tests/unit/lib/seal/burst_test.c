@@ -349,9 +349,8 @@ invalid_items_are_refused_before_anything_is_written(void **state)
 	struct iovec null_in = {NULL, 64};
 	struct iovec huge = {f->plain, (size_t)INT32_MAX + 1};
 	struct iovec huge_sum[2] = {{f->plain, INT32_MAX}, {f->plain, 1}};
-	struct iovec overlap = {f->got + 8, 64};
-	struct iovec behind = {f->got, 64};
-	struct iovec pieces[2] = {{f->plain, 32}, {f->got + 40, 32}};
+	struct iovec pieces[2] = {{f->plain, 32}, {f->plain, 32}};
+	struct iovec null_piece[2] = {{f->plain, 32}, {NULL, 32}};
 	struct seal_item item;
 
 	item = item_of(f, &in, 1, f->got, tag);
@@ -370,9 +369,7 @@ invalid_items_are_refused_before_anything_is_written(void **state)
 	expect_invalid(f, item_of(f, &null_in, 1, f->got, tag));
 	expect_invalid(f, item_of(f, &huge, 1, f->got, tag));
 	expect_invalid(f, item_of(f, huge_sum, 2, f->got, tag));
-	expect_invalid(f, item_of(f, &overlap, 1, f->got, tag));
-	expect_invalid(f, item_of(f, &behind, 1, f->got + 8, tag));
-	expect_invalid(f, item_of(f, pieces, 2, f->got, tag));
+	expect_invalid(f, item_of(f, null_piece, 2, f->got, tag));
 }
 
 static void

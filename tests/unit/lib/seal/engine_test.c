@@ -125,20 +125,26 @@ enum fault {
 static enum fault fault;
 
 static uint32_t
-faulty_burst(void *state, const struct seal_key *key, enum seal_dir dir, struct seal_item *items,
-	uint32_t count)
+faulty_seal(void *state, const struct seal_key *key, struct seal_item *items, uint32_t count)
 {
-	uint32_t good = seal_engine_openssl.burst(state, key, dir, items, count);
-	struct seal_item *item = &items[0];
-	bool sealing = dir == SEAL_DIR_SEAL;
+	uint32_t good = seal_engine_openssl.seal(state, key, items, count);
 
-	if (fault == FAULT_CIPHERTEXT && sealing)
-		item->out[3] ^= 1;
-	if (fault == FAULT_TAG && sealing)
-		item->tag[15] ^= 1;
-	if (fault == FAULT_PIECES && sealing && item->in_count > 1)
-		item->tag[0] ^= 1;
-	if (fault == FAULT_LATE && !sealing && item->in[0].iov_len > 768)
+	if (fault == FAULT_CIPHERTEXT)
+		items[0].out[3] ^= 1;
+	if (fault == FAULT_TAG)
+		items[0].tag[15] ^= 1;
+	if (fault == FAULT_PIECES && items[0].in_count > 1)
+		items[0].tag[0] ^= 1;
+	return good;
+}
+
+static uint32_t
+faulty_open(void *state, const struct seal_key *key, struct seal_item *items, uint32_t count)
+{
+	uint32_t good = seal_engine_openssl.open(state, key, items, count);
+	struct seal_item *item = &items[0];
+
+	if (fault == FAULT_LATE && item->in[0].iov_len > 768)
 		item->out[item->in[0].iov_len - 1] ^= 1;
 	if (item->status == SLK_BAD_TAG && fault == FAULT_KEEPS)
 		item->out[0] = 1;
@@ -156,7 +162,8 @@ an_engine_with_any_fault_fails_its_self_test(void **state)
 
 	(void)state;
 	faulty.name = "faulty";
-	faulty.burst = faulty_burst;
+	faulty.seal = faulty_seal;
+	faulty.open = faulty_open;
 	for (fault = FAULT_NONE; fault < FAULT_COUNT; fault++) {
 		struct seal_thread *thread = NULL;
 		struct slk_error err = {0};
