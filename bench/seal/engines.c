@@ -229,8 +229,10 @@ one_size(struct bench *b, struct seal_set *s, uint8_t *memory, uint32_t size, co
 		out->burst_to_direct = lower(out->burst_to_direct, to_direct);
 	else
 		out->scatter_to_direct = lower(out->scatter_to_direct, to_direct);
-	if (pieces == 1 && size >= 1024)
+	if (pieces == 1 && size >= 1024) {
 		out->burst_to_evp = lower(out->burst_to_evp, st[2].best / st[1].best);
+		out->direct_to_evp = lower(out->direct_to_evp, st[2].best / st[0].best);
+	}
 	if (shape.working_set_bytes > out->working_set)
 		out->working_set = shape.working_set_bytes;
 	return same_results(b, s, &shape, c, 4);

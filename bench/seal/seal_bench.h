@@ -5,11 +5,11 @@
 #include <intel-ipsec-mb.h>
 #include <openssl/evp.h>
 
+#include "format/block.h"
 #include "harness/bench.h"
 #include "seal/seal.h"
 
-#define AAD_BYTES 128u /* a block header, see format/block.h */
-#define ENTRY_BYTES 24u /* a record's entry, see format/record.h */
+#define AAD_BYTES FMT_BLOCK_HEADER_BYTES
 #define BURST 32u /* items per seal_burst() */
 #define ITEMS_MAX 512u /* of one working set */
 #define PIECES_MAX 64u /* of one item */
@@ -24,14 +24,14 @@ struct seal_keys {
 	struct seal_key *openssl_key;
 	IMB_MGR *mgr; /* ipsec-mb called directly */
 	struct gcm_key_data *schedule;
-	struct gcm_context_data work;
+	_Alignas(64) struct gcm_context_data work;
 	EVP_CIPHER_CTX *evp; /* EVP called directly, context reused */
 };
 
 /* Items over one working set, ready for any contender. */
 struct seal_set {
 	struct seal_keys *keys;
-	struct seal_item items[ITEMS_MAX];
+	_Alignas(64) struct seal_item items[ITEMS_MAX];
 	struct iovec in[ITEMS_MAX * 4];
 	uint8_t tags[ITEMS_MAX][SEAL_TAG_BYTES];
 	uint8_t aads[ITEMS_MAX][AAD_BYTES];
@@ -46,13 +46,16 @@ struct engine_ratios {
 	double burst_to_direct; /* one piece, every size */
 	double scatter_to_direct; /* four pieces, every size */
 	double burst_to_evp; /* one piece, >= 1 KiB */
+	double direct_to_evp; /* the same for bare ipsec-mb calls: no engine on it can do better */
 	uint64_t working_set;
 };
 
 struct record_ratios {
 	double block_to_alone; /* 64 B, sealing only, records/s */
 	double framed_block_to_alone; /* 64 B, framing and sealing, records/s */
-	double scatter_to_copy; /* 1 KiB, time */
+	double scatter_to_copy; /* 1 KiB, time, the same buffers each time */
+	double pool_scatter_to_copy; /* the same, buffers of a whole pool in turn */
+	double seal_to_copy; /* time of sealing alone: no way of gathering can do better */
 	uint64_t working_set;
 };
 
