@@ -224,7 +224,9 @@ fill_defaults(struct dp_config *cfg)
 	default_u32(&cfg->eal.memory_mb, 128);
 	default_u32(&cfg->eal.buffers, 8192);
 	default_u32(&cfg->journal.file_mb, 64);
-	default_u32(&cfg->journal.group_kb, 2048);
+	/* Four groups at least go into a file. */
+	default_u32(&cfg->journal.group_kb,
+		cfg->journal.file_mb < 8 ? cfg->journal.file_mb * 256 : 2048);
 	default_u32(&cfg->journal.group_count, 4);
 	default_u32(&cfg->journal.block_kb, 64);
 	default_u32(&cfg->kms.timeout_ms, 2000);
@@ -270,6 +272,10 @@ check_numbers(const struct check *c, const struct dp_config *cfg)
 	}
 	if (cfg->journal.group_kb % 4 != 0)
 		return REFUSE(c, "journal", -1, "group_kb", "group_kb must be a multiple of 4");
+	if (cfg->journal.group_kb > cfg->journal.file_mb * 256)
+		return REFUSE(c, "journal", -1, "group_kb",
+			"group_kb is %u, but four groups must fit into a file of %u MiB",
+			cfg->journal.group_kb, cfg->journal.file_mb);
 	if (cfg->journal.block_kb > cfg->journal.group_kb / 2)
 		return REFUSE(c, "journal", -1, "block_kb",
 			"block_kb must be at most half of group_kb (%u)", cfg->journal.group_kb);
