@@ -155,4 +155,15 @@ MUST_USE int jnl_recover(struct jnl *j, struct jnl_recovered *out_found,
 MUST_USE int jnl_lane_init(struct jnl_lane *lane, struct slk_error *err);
 void jnl_lane_fini(struct jnl_lane *lane);
 
+#ifdef SLK_PLANT_OLD_EPOCH
+/* Never in a product: a fault that tests must find; see tests/lib/planted.c. */
+struct jnl_plant {
+	struct jnl_epoch_params params;
+	struct slk_secret *key;
+	uint8_t wrapped[1024];
+};
+void jnl_plant_old_epoch(struct jnl_lane *lane, const struct jnl_epoch_params *asked, uint64_t *id,
+	struct jnl_plant *out_plant);
+#endif
+
 #endif

@@ -324,17 +324,25 @@ find_epoch(struct jnl_lane *l, const struct seal_epoch *epoch)
 
 int
 jnl_lane_epoch_begin(struct jnl_lane *l, struct seal_thread *thread,
-	const struct jnl_epoch_params *p, struct seal_epoch **out_epoch)
+	const struct jnl_epoch_params *params, struct seal_epoch **out_epoch)
 {
+	const struct jnl_epoch_params *p = params;
 	uint8_t context[FMT_CONTEXT_MAX];
 	size_t context_len = 0;
 
+	if (atomic_load_explicit(&l->status, memory_order_acquire) == SLK_DISK_FAILED)
+		return SLK_DISK_FAILED;
 	if (l->epoch_ordinal >= 1u << 24)
 		return SLK_LIMIT;
 	struct jnl_epoch *e = calloc(1, sizeof(*e));
 	if (e == NULL)
 		return SLK_NO_MEMORY;
 	uint64_t id = l->file.header.file_id << 24 | l->epoch_ordinal;
+#ifdef SLK_PLANT_OLD_EPOCH
+	struct jnl_plant plant;
+	jnl_plant_old_epoch(l, params, &id, &plant);
+	p = &plant.params;
+#endif
 	int rc = fmt_context_encode(p->context, context, sizeof(context), &context_len);
 	if (rc == SLK_OK)
 		rc = seal_epoch_new(thread, p->data_key, id, p->stream_id, p->max_blocks,
@@ -355,6 +363,9 @@ jnl_lane_epoch_begin(struct jnl_lane *l, struct seal_thread *thread,
 		if (rc == SLK_FULL)
 			rc = SLK_TOO_LARGE;
 	}
+#ifdef SLK_PLANT_OLD_EPOCH
+	slk_secret_free(plant.key);
+#endif
 	if (rc != SLK_OK) {
 		seal_epoch_free(e->seal);
 		free(e->key_body);

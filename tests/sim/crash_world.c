@@ -111,6 +111,28 @@ give_data_key(void *arg, const struct jnl_epoch_info *info, struct slk_secret **
 }
 
 static int
+unwrap(void *arg, const struct fmt_keyblock *k, struct slk_secret **out)
+{
+	(void)arg;
+	if (k->wrapped.len != 8)
+		return SLK_INVALID_CIPHERTEXT;
+	data_key_of(slk_get_le64(k->wrapped.ptr), out);
+	return SLK_OK;
+}
+
+struct noncescan_report
+world_scan_nonces(struct world *w)
+{
+	struct noncescan_config config = {
+		.dir = WORLD_DIR, .fs = simdisk_fs(w->disk), .data_key = unwrap, .arg = w};
+	struct noncescan_report report = {0};
+	struct slk_error err = {0};
+
+	CHECK(w, noncescan(&config, &report, &err) == SLK_OK);
+	return report;
+}
+
+static int
 begin_epoch(struct world *w, unsigned lane, unsigned stream)
 {
 	struct fmt_context *context = NULL;

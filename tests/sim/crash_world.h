@@ -13,6 +13,7 @@
 #include "journal/inspect.h"
 #include "journal/journal.h"
 #include "journal/reader.h"
+#include "noncescan.h"
 #include "simdisk.h"
 
 #define WORLD_DIR "sim"
@@ -55,6 +56,8 @@ void world_fini(struct world *w);
 int world_open(struct world *w, struct slk_error *err);
 /* After world_open() and without faults: what recovery kept is what was promised, and verification is content. */
 void world_check_recovered(struct world *w);
+/* Look for repeated nonces in everything that lies on the disk. */
+struct noncescan_report world_scan_nonces(struct world *w);
 /* A reader from the beginning, beside the writer: all that is acknowledged, in order, with the right bytes. */
 void world_check_live(struct world *w);
 

@@ -17,6 +17,7 @@
 
 static struct seal_thread *seal;
 static uint64_t only_seed;
+static uint64_t scanned; /* blocks looked at for repeated nonces */
 
 static uint64_t
 below(struct world *w, uint64_t n)
@@ -91,7 +92,13 @@ live_through(uint64_t seed)
 			world_crash(&w, below(&w, 3) == 0 ? SIMDISK_KILL : SIMDISK_POWER_CUT);
 	}
 	open_through_crashes(&w);
+	struct noncescan_report nonces = world_scan_nonces(&w);
+	if (nonces.repeats > 0 || nonces.shared_keys > 0)
+		fail_msg("seed %llu: %llu repeated nonces, %llu shared keys",
+			(unsigned long long)seed, (unsigned long long)nonces.repeats,
+			(unsigned long long)nonces.shared_keys);
 	uint64_t appended = w.appended;
+	scanned += nonces.blocks;
 	world_fini(&w);
 	return appended;
 }
@@ -109,9 +116,10 @@ nothing_acknowledged_is_lost_in_any_crash(void **state)
 	}
 	for (uint64_t seed = 1; only_seed == 0 && time(NULL) < deadline; seed++, seeds++)
 		records += live_through(seed);
-	print_message("%llu seeds, %llu records\n", (unsigned long long)seeds,
-		(unsigned long long)records);
-	assert_true(records > 0);
+	print_message("%llu seeds, %llu records, %llu blocks scanned for nonces\n",
+		(unsigned long long)seeds, (unsigned long long)records,
+		(unsigned long long)scanned);
+	assert_true(records > 0 && scanned > 0);
 }
 
 /* A fixed life: enough to fill a file and roll, and to close. Ends at the first failure. */
