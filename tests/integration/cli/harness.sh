@@ -56,7 +56,7 @@ site_make() {
 		eal: {hugepages: off, memory_mb: 64}
 		ports:
 		  - {name: loop, type: ring, ipv4: 10.77.1.2}
-		journal: {dir: $site/journal, file_mb: 4}
+		journal: {dir: $site/journal, file_mb: 16}
 		kms: {socket: $site/run/kms/kms.sock}
 		put: {socket: $site/run/ingest/put.sock}
 		status: {socket: $site/run/ingest/status.sock}
