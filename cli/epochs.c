@@ -104,7 +104,8 @@ open_epoch(struct cli_epochs *e, const struct jnl_epoch_info *info, const char *
 	rc = e->unwrap->decrypt(e->unwrap->ctx, context, info->wrapped, &data_key, err);
 	fmt_context_free(context);
 	if (rc != SLK_OK) {
-		(void)slk_fail_prefix(err, "cannot open epoch %016llx", (unsigned long long)info->epoch_id);
+		(void)slk_fail_prefix(
+			err, "cannot open epoch %016llx", (unsigned long long)info->epoch_id);
 		return rc; /* also when the caller wants no sentence */
 	}
 	rc = jnl_epoch_key_new(e->thread, info, data_key, out_key);

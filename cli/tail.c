@@ -165,7 +165,8 @@ print_block(struct tail *t, const struct jnl_block *block, struct slk_error *err
 
 	if (rc != SLK_OK)
 		return slk_fail(err, rc,
-			"block at %llu of lane file %016llx is authentic, but its records are not "
+			"block at %llu of lane file %020llu.slj is authentic, but its records are "
+			"not "
 			"well formed",
 			(unsigned long long)block->position, (unsigned long long)block->file_id);
 	while (rc == SLK_OK && !enough(t) && fmt_record_iter_next(&it, &record) == SLK_OK) {
@@ -246,7 +247,8 @@ open_block(struct tail *t, const struct jnl_block *block, struct slk_error *err)
 	rc = jnl_block_open(t->seal, key, block, t->plain.ptr, t->plain.cap);
 	if (rc != SLK_OK) {
 		(void)slk_fail(err, rc,
-			"block at %llu of lane file %016llx (shard %u, records %llu to %llu) is "
+			"block at %llu of lane file %020llu.slj (shard %u, records %llu to %llu) "
+			"is "
 			"not printed: %s",
 			(unsigned long long)block->position, (unsigned long long)block->file_id,
 			block->shard, (unsigned long long)block->first_sequence,
