@@ -24,11 +24,14 @@ logged() {
 	fi
 }
 
+# An unexpected end names the command that failed, so that it can be reported.
+failed_at=
+set -E
+trap 'failed_at="${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
 on_exit() {
 	local code=$?
 	if [ "$code" != 0 ] && [ "$died" = 0 ]; then
-		printf '\ndeploy/quickstart: stopped while %s (line %s); logs are in %s\n' "$step_name" "${BASH_LINENO[0]:-?}" \
-			"${log_dir:-/var/lib/sealock-quickstart/log}" >&2
+		printf '\ndeploy/quickstart: stopped at "%s" (%s); logs are in %s\n' "$step_name" "$failed_at" "$log_dir" >&2
 	fi
 	exit "$code"
 }

@@ -110,10 +110,12 @@ show_refused() {
 
 # The same search finds the line in what was sent, so that it can fail.
 show_search() {
-	local line found=0 control=0
+	local line found control code=0
 	line=$(LC_ALL=C awk 'length >= 60 {print; exit}' "$show/lines")
 	control=$(LC_ALL=C grep -acF -- "$line" "$show/sent" || true)
-	found=$(LC_ALL=C grep -raF -- "$line" "$journal" | wc -l)
+	LC_ALL=C grep -rabF -- "$line" "$journal" >"$show/found" || code=$?
+	[ "$code" -le 1 ] || die "the journal in $journal cannot be searched"
+	found=$(wc -l <"$show/found")
 	[ "$control" -gt 0 ] || die "the search for a known line finds nothing even where it is: '$line'"
 	row "a known line, searched in the journal" "$found found ($(thousands "$control") in what was sent)" "$(verdict [ "$found" = 0 ])"
 }
