@@ -70,14 +70,15 @@ site_remove() {
 	rm -rf "$site"
 }
 
-# as UID COMMAND...: callers may use the sockets; all but the outsider may read the journal's files.
-as() {
+# as UID COMMAND...: callers may use the sockets; all but the outsider may read the journal's files. It replaces the shell
+# in `(exec_as UID COMMAND...) &`, so that $! is the program, which ends with this script whatever happens to it.
+exec_as() {
 	local uid=$1 groups=$gid_sealock
 	shift
 	[ "$uid" = $uid_outsider ] || groups+=,$gid_read
-	[ "$uid" != $uid_ingest ] || groups+=,$gid_read
-	setpriv --reuid "$uid" --regid "$uid" --groups "$groups" --inh-caps=-all --bounding-set=-all "$@"
+	exec setpriv --reuid "$uid" --regid "$uid" --groups "$groups" --inh-caps=-all --bounding-set=-all --pdeathsig TERM "$@"
 }
+as() { (exec_as "$@"); }
 
 # run COMMAND...: output in $out and $err, exit status in $code.
 run() { "$@" >"$out" 2>"$err" </dev/stdin; code=$?; }
@@ -128,16 +129,17 @@ die_with_log() {
 	exit 1
 }
 kmsd_start() {
-	sealock-kmsd --config "$site/kmsd.yaml" </dev/null >>"$site/kmsd.log" 2>&1 &
+	setpriv --pdeathsig TERM sealock-kmsd --config "$site/kmsd.yaml" </dev/null >>"$site/kmsd.log" 2>&1 &
 	kmsd_pid=$!
 	# Not by the exit status, which is 1 while ingestd is not there.
 	wait_for 20 '[ "$(sealock status --json 2>/dev/null | json_from .kms.hsm.state 2>/dev/null)" = ready ]' ||
 		die_with_log "$site/kmsd.log" "kmsd is not ready after 20 s"
 }
 ingestd_start() {
-	as $uid_ingest sealock-ingestd --config "$site/ingestd.yaml" </dev/null >>"$site/ingestd.log" 2>&1 &
+	(exec_as $uid_ingest sealock-ingestd --config "$site/ingestd.yaml" </dev/null >>"$site/ingestd.log" 2>&1) &
 	ingestd_pid=$!
-	wait_for 20 'sealock status --json >/dev/null 2>&1' || die_with_log "$site/ingestd.log" "ingestd is not ready after 20 s"
+	wait_for 20 '! kill -0 $ingestd_pid 2>/dev/null || sealock status --json >/dev/null 2>&1' &&
+		kill -0 $ingestd_pid 2>/dev/null || die_with_log "$site/ingestd.log" "ingestd is not ready after 20 s"
 }
 stop() {
 	[ -n "$1" ] || return 0
@@ -147,22 +149,20 @@ stop() {
 kmsd_stop() { stop "$kmsd_pid"; kmsd_pid=; }
 ingestd_stop() { stop "$ingestd_pid"; ingestd_pid=; }
 
-# copy_journal_with_a_flipped_byte FROM TO UID: one bit in the middle of the largest run of data.
+# copy_journal_with_a_flipped_byte FROM TO: one bit in the last stretch that looks like ciphertext (no padding, no header).
 copy_journal_with_a_flipped_byte() {
 	cp -a "$1" "$2"
 	python3 - "$2" <<-'END'
-		import os, sys
-		files = [os.path.join(sys.argv[1], f) for f in os.listdir(sys.argv[1]) if f.endswith(".slj")]
-		best = None
-		for name in files:
+		import glob, sys
+		for name in sorted(glob.glob(sys.argv[1] + "/[0-9]*.slj"), reverse=True):
 		    data = open(name, "rb").read().rstrip(b"\0")
-		    if best is None or len(data) > best[0]:
-		        best = (len(data), name)
-		with open(best[1], "r+b") as f:
-		    f.seek(best[0] * 9 // 10)
-		    byte = f.read(1)[0]
-		    f.seek(-1, 1)
-		    f.write(bytes([byte ^ 1]))
+		    for at in range(len(data) // 64 * 64 - 64, 8192, -64):
+		        if len(set(data[at:at + 64])) > 48:
+		            with open(name, "r+b") as f:
+		                f.seek(at + 32)
+		                f.write(bytes([data[at + 32] ^ 1]))
+		            sys.exit(0)
+		sys.exit("no ciphertext found")
 	END
 }
 
