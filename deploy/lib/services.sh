@@ -88,14 +88,37 @@ hsm_ready() {
 	[ "$(json .kms.hsm.state <<<"$status" 2>/dev/null)" = ready ]
 }
 
-# ingestd is never root: it gets just the capabilities that its port needs, and drops them once the port is up.
+# ingestd is never root: it gets just the capabilities that its port needs, and drops them once the port is up. Where
+# af_xdp does not come up for a reason that was not foreseen, af_packet takes its place.
 services_start_ingestd() {
+	ingestd_launch
+	if [ "$port_type" = af_xdp ] && ! ingestd_comes_up; then
+		wire_use_af_packet "af_xdp did not come up: $(grep level=error "$log_dir/sealock-ingestd.log" | tail -n 1 | sed 's/^.* msg=//')"
+		say "port: $port_sentence"
+		site_config
+		ingestd_launch
+	fi
+	service_wait sealock-ingestd 30 "it answers on its status socket" sealock status --json
+	wire_find_neighbour
+}
+
+ingestd_launch() {
 	local caps
+	service_stop sealock-ingestd
 	caps=$(printf ',+%s' $port_capabilities)
 	service_start sealock-ingestd setpriv --reuid sealock-ingest --regid sealock-ingest --init-groups \
 		--inh-caps "-all$caps" --ambient-caps "-all$caps" --bounding-set "-all$caps" --no-new-privs \
 		"$bin/sealock-ingestd" --config "$etc/ingestd.yaml"
-	service_wait sealock-ingestd 30 "it answers on its status socket" sealock status --json
+}
+
+# Until it answers, or ends.
+ingestd_comes_up() {
+	local tries
+	for ((tries = 300; tries > 0; tries--)); do
+		! sealock status --json >/dev/null 2>&1 || return 0
+		[ $tries -gt 290 ] || service_pid sealock-ingestd >/dev/null || return 1
+		sleep 0.1
+	done
 }
 
 as_user() { # NAME COMMAND...

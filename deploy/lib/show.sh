@@ -14,7 +14,7 @@ row() {
 
 verdict() { if "$@"; then echo ok; else echo FAILED; fi; }
 
-thousands() { printf "%'d" "$1" 2>/dev/null || echo "$1"; }
+thousands() { sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$1"; }
 
 # The lines of the log files that this machine has; text that every Debian has where logs are short.
 show_collect() {
@@ -120,14 +120,24 @@ show_search() {
 	row "a known line, searched in the journal" "$found found ($(thousands "$control") in what was sent)" "$(verdict [ "$found" = 0 ])"
 }
 
-resident_mib() { awk '/^VmRSS/ {printf "%.0f", $2 / 1024}' "/proc/$1/status"; }
+resident_mib() { # PID...
+	local pid
+	for pid in "$@"; do cat "/proc/$pid/status"; done | awk '/^VmRSS/ {kib += $2} END {printf "%.0f", kib / 1024}'
+}
+
+# The monitor, and its children: front and HSM worker.
+kmsd_pids() {
+	local monitor
+	monitor=$(service_pid sealock-kmsd)
+	echo "$monitor" $(pgrep -P "$monitor")
+}
 
 show_figures() {
 	local status
 	status=$(sealock status --json) || die "sealock status failed"
 	row "records/s while sending" "$(thousands "$rate"), paced so that nothing is lost"
 	row "sealing added per record" "p50 $(json .ingest.seal_ns.p50 <<<"$status") ns, p99 $(json .ingest.seal_ns.p99 <<<"$status") ns"
-	row "resident memory" "ingestd $(resident_mib "$(service_pid sealock-ingestd)") MiB"
+	row "resident memory" "ingestd $(resident_mib "$(service_pid sealock-ingestd)") MiB; kmsd $(resident_mib $(kmsd_pids)) MiB in $(kmsd_pids | wc -w) processes"
 	row "port" "$port_sentence"
 }
 
