@@ -298,7 +298,7 @@ cli_main(int argc, char **argv)
 	static const char example[] = "Example:\n"
 				      "  sealock key create --alias alias/web\n"
 				      "  sealock stream create web --key alias/web\n"
-				      "  echo hello | sealock put web\n"
+				      "  echo hello | sealock put web --lines\n"
 				      "  sealock tail web --no-follow\n"
 				      "\n"
 				      "Every command explains itself with --help. Exit status: 0 "

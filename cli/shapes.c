@@ -10,7 +10,7 @@ cli_shape_line(struct cli_out *out, const char *label, const char *value)
 {
 	char head[32];
 
-	snprintf(head, sizeof(head), "%s:", label);
+	snprintf(head, sizeof(head), "%s%s", label, label[0] != '\0' ? ":" : "");
 	cli_out_printf(out, "%-14s", head);
 	cli_out_safe(out, slk_span_str(value));
 	cli_out_text(out, "\n");

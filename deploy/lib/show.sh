@@ -154,7 +154,7 @@ show_table() {
 		All of it is right, after $1 s. The services go on running. Next:
 
 		    . $root/env
-		    echo hello | sealock put $log_stream
+		    echo hello | sealock put $log_stream --lines
 		    runuser -u sealock-reader -- sealock tail $log_stream --from @-1m
 		    sealock status --watch
 		    sealock journal verify
