@@ -55,11 +55,7 @@ site_make() {
 	cat >"$site/ingestd.yaml" <<-END
 		eal: {hugepages: off, memory_mb: 64}
 		ports:
-<<<<<<< HEAD
 		  - {name: loop, type: ring, ipv4: 10.77.1.2}
-=======
-		  - {name: loop, type: ring, ipv4: 10.77.1.2, mac: "02:00:00:00:00:02"}
->>>>>>> c393428 (cli, deploy: a namespace only where it can be had; examples that come back as they went in)
 		journal: {dir: $site/journal, file_mb: 16}
 		kms: {socket: $site/run/kms/kms.sock}
 		put: {socket: $site/run/ingest/put.sock}
