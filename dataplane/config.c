@@ -176,8 +176,8 @@ find_line(const char *path, const char *section, int index, const char *key)
 				p[strlen(section)] == ':';
 			found = inside ? number : found;
 		}
-		if (*p == '-' && inside)
-			item++;
+		if (*p == '-' && inside && ++item == index)
+			found = number; /* at least the item, should the key be further behind */
 		p += strspn(p, "- \t{");
 		if (inside && item == index && strncmp(p, key, strlen(key)) == 0 &&
 			p[strlen(key)] == ':') {

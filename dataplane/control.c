@@ -335,7 +335,7 @@ set_grant(struct dp_control *c, unsigned i, int status, uint64_t asked_ns,
 	g->known = true;
 	g->status = result;
 	atomic_store_explicit(&c->workers[dp_config_listener_worker(c->config, l)]->allowed[i],
-		result, memory_order_relaxed);
+		result, memory_order_release);
 }
 
 static void

@@ -220,14 +220,34 @@ take_frame(struct dp_worker *w, struct dp_port *port, struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 }
 
+/* Frames that would be lost because kmsd has not answered yet, or is away, can stay where they are. */
+static bool
+kms_awaited(const struct dp_worker *w)
+{
+	for (uint32_t i = 0; i < w->listener_count; i++) {
+		const struct dp_listener *l = &w->listeners[i];
+		int allowed = atomic_load_explicit(&w->allowed[i], memory_order_acquire);
+		if (l->mine &&
+			(dp_renew_unavailable(allowed) || (allowed == SLK_OK && l->stream == NULL)))
+			return true;
+	}
+	return false;
+}
+
+static bool
+must_wait(const struct dp_worker *w)
+{
+	return w->staged_buffers + BURST > w->staged_buffers_max || dp_seal_nearly_full(w) ||
+		kms_awaited(w);
+}
+
 static unsigned
 poll_port(struct dp_worker *w, struct dp_port *port)
 {
 	struct rte_mbuf *burst[BURST];
 	uint64_t bytes = 0;
 
-	if (port->wait_when_full &&
-		(w->staged_buffers + BURST > w->staged_buffers_max || dp_seal_nearly_full(w))) {
+	if (port->wait_when_full && must_wait(w)) {
 		count(&w->counters.waits, 1);
 		return 0;
 	}
@@ -383,7 +403,10 @@ init_rings(struct dp_worker *w)
 static void
 init_listeners(struct dp_worker *w, const struct dp_config *config)
 {
+	w->listener_count = config->listeners_count;
 	for (uint32_t i = 0; i < config->listeners_count; i++) {
+		w->listeners[i].mine =
+			dp_config_listener_worker(config, &config->listeners[i]) == (int)w->index;
 		w->listeners[i].framing = config->listeners[i].framing;
 		w->listeners[i].max_record_bytes = config->listeners[i].max_record_bytes;
 		atomic_init(&w->allowed[i], SLK_UNAVAILABLE);

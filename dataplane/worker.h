@@ -63,6 +63,7 @@ struct dp_counters {
 };
 
 struct dp_listener {
+	bool mine; /* its ports are this worker's */
 	struct dp_stream *stream; /* NULL: not resolved */
 	struct dp_partition *partition;
 	enum dp_framing framing;
@@ -91,6 +92,7 @@ struct dp_worker {
 	uint32_t block_bytes;
 	uint32_t staged_buffers;
 	uint32_t staged_buffers_max;
+	uint32_t listener_count;
 	uint64_t now_ns; /* monotonic, of this turn */
 	uint64_t wall_ns;
 	uint64_t appended_lsn; /* of the last block */
