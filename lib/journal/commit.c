@@ -137,17 +137,21 @@ start_flush(struct jnl_lane *l, int *work)
 										   : fail(l);
 }
 
+/* Is there a group whose write may start? A file is begun only when the one before is closed and durable: otherwise a
+ * power cut could keep blocks of the new file and lose the end of the old one, a hole in the middle of a shard. */
+static bool
+may_write(struct jnl_lane *l)
+{
+	if (l->next_write == atomic_load(&l->submitted))
+		return false;
+	return l->next_write == atomic_load_explicit(&l->done, memory_order_relaxed) ||
+		!group(l, l->next_write - 1)->closes_file;
+}
+
 static int
 start_writes(struct jnl_lane *l, int *work)
 {
-	uint64_t submitted = atomic_load(&l->submitted);
-	uint64_t done = atomic_load_explicit(&l->done, memory_order_relaxed);
-
-	for (; l->next_write < submitted; l->next_write++) {
-		/* A file is begun only when the one before is closed and durable: otherwise a power cut could keep blocks of
-		 * the new file and lose the end of the old one, a hole in the middle of a shard. */
-		if (l->next_write > done && group(l, l->next_write - 1)->closes_file)
-			break;
+	for (; may_write(l); l->next_write++) {
 		struct jnl_group *g = group(l, l->next_write);
 		g->state = JNL_G_WRITING;
 		(*work)++;
@@ -241,7 +245,7 @@ wait_for_work(struct jnl_lane *l)
 	uint64_t count;
 
 	atomic_store(&l->sleeping, true);
-	if (atomic_load(&l->submitted) == l->next_write)
+	if (!may_write(l))
 		(void)poll(&p, 1, 100); /* the time-out is a safety net only */
 	atomic_store(&l->sleeping, false);
 	ssize_t n = read(l->event_fd, &count, sizeof(count));

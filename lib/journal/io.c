@@ -137,6 +137,20 @@ uring_close(void *instance)
 
 	if (u == NULL)
 		return;
+	/* The kernel may still be reading buffers that the caller is about to free and reuse. */
+	for (unsigned i = 0; i < JNL_IO_DEPTH; i++) {
+		struct io_uring_cqe *cqe = NULL;
+		while (u->ops[i].busy) {
+			int rc = io_uring_wait_cqe(&u->ring, &cqe);
+			if (rc == -EINTR)
+				continue;
+			if (rc < 0)
+				break;
+			struct uring_op *op = io_uring_cqe_get_data(cqe);
+			op->busy = false;
+			io_uring_cqe_seen(&u->ring, cqe);
+		}
+	}
 	io_uring_queue_exit(&u->ring);
 	free(u);
 }
@@ -157,14 +171,17 @@ uring_take(struct uring_instance *u, struct io_uring_sqe **out_sqe)
 }
 
 static int
-uring_go(struct uring_instance *u)
+uring_go(struct uring_instance *u, struct uring_op *op)
 {
 	int rc;
 
 	do {
 		rc = io_uring_submit(&u->ring);
 	} while (rc == -EINTR);
-	return rc < 0 ? SLK_IO : SLK_OK;
+	if (rc >= 0)
+		return SLK_OK;
+	op->busy = false; /* the kernel has not seen it, and the lane ends here */
+	return SLK_IO;
 }
 
 static int
@@ -180,7 +197,7 @@ uring_write(void *instance, int fd, const void *buf, uint32_t len, uint64_t pos,
 	op->len = len;
 	io_uring_prep_write(sqe, fd, buf, len, pos);
 	io_uring_sqe_set_data(sqe, op);
-	return uring_go(u);
+	return uring_go(u, op);
 }
 
 static int
@@ -196,7 +213,7 @@ uring_sync(void *instance, int fd, uint64_t tag)
 	op->len = 0;
 	io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
 	io_uring_sqe_set_data(sqe, op);
-	return uring_go(u);
+	return uring_go(u, op);
 }
 
 static unsigned
