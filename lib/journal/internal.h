@@ -26,6 +26,7 @@
 #define JNL_GROUPS_MAX 16u
 #define JNL_SPARSE_BYTES (256u * 1024u) /* one sparse entry for this much of a file */
 #define JNL_KEYS_MAX 4096u /* key blocks in one file, at most: then it rolls */
+#define JNL_EPOCH_BUCKETS 1024u
 #define JNL_SMALL_BYTES 512u /* payloads below are gathered */
 
 /* A lane file that is open for writing. */
@@ -81,7 +82,7 @@ struct jnl_lane {
 	struct fmt_footer_key *keys;
 	uint32_t key_count;
 	uint64_t file_blocks, file_records, file_plain;
-	struct jnl_epoch *epochs;
+	struct jnl_epoch *epochs[JNL_EPOCH_BUCKETS]; /* by the low bits of the epoch id's ordinal */
 	uint32_t epoch_ordinal; /* in the present file */
 	uint64_t lsn, records, plain;
 	uint8_t *stage; /* locked, out of dumps: plaintext passes through */

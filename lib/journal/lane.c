@@ -312,10 +312,16 @@ make_room(struct jnl_lane *l, uint64_t bytes)
 
 /* --- epochs --- */
 
+static struct jnl_epoch **
+epoch_bucket(struct jnl_lane *l, const struct seal_epoch *epoch)
+{
+	return &l->epochs[seal_epoch_id(epoch) % JNL_EPOCH_BUCKETS];
+}
+
 static struct jnl_epoch *
 find_epoch(struct jnl_lane *l, const struct seal_epoch *epoch)
 {
-	for (struct jnl_epoch *e = l->epochs; e != NULL; e = e->next) {
+	for (struct jnl_epoch *e = *epoch_bucket(l, epoch); e != NULL; e = e->next) {
 		if (e->seal == epoch)
 			return e;
 	}
@@ -373,8 +379,9 @@ jnl_lane_epoch_begin(struct jnl_lane *l, struct seal_thread *thread,
 		return rc;
 	}
 	l->epoch_ordinal++;
-	e->next = l->epochs;
-	l->epochs = e;
+	struct jnl_epoch **bucket = epoch_bucket(l, e->seal);
+	e->next = *bucket;
+	*bucket = e;
 	atomic_fetch_add_explicit(&l->stat_epochs, 1, memory_order_relaxed);
 	*out_epoch = e->seal;
 	return SLK_OK;
@@ -383,7 +390,9 @@ jnl_lane_epoch_begin(struct jnl_lane *l, struct seal_thread *thread,
 void
 jnl_lane_epoch_end(struct jnl_lane *l, struct seal_epoch *epoch)
 {
-	for (struct jnl_epoch **at = &l->epochs; *at != NULL; at = &(*at)->next) {
+	if (epoch == NULL)
+		return;
+	for (struct jnl_epoch **at = epoch_bucket(l, epoch); *at != NULL; at = &(*at)->next) {
 		struct jnl_epoch *e = *at;
 		if (e->seal != epoch)
 			continue;
@@ -670,8 +679,10 @@ jnl_lane_init(struct jnl_lane *l, struct slk_error *err)
 void
 jnl_lane_fini(struct jnl_lane *l)
 {
-	while (l->epochs != NULL)
-		jnl_lane_epoch_end(l, l->epochs->seal);
+	for (unsigned i = 0; i < JNL_EPOCH_BUCKETS; i++) {
+		while (l->epochs[i] != NULL)
+			jnl_lane_epoch_end(l, l->epochs[i]->seal);
+	}
 	if (l->io_instance != NULL)
 		l->io.close(l->io_instance);
 	jnl_file_put_back(l, atomic_exchange(&l->next, NULL));
