@@ -10,6 +10,8 @@
 #include "journal/internal.h"
 #include "journal/scan.h"
 
+#define TORN_COPIES_MAX 1000u
+
 struct survey {
 	uint64_t durable; /* highest known */
 	uint64_t good_end; /* end of the last good block anywhere */
@@ -44,12 +46,13 @@ look_over(struct jnl_scan *s, uint64_t marked, struct survey *out)
 struct closing {
 	struct jnl_shards shards;
 	struct fmt_footer_key *keys;
-	uint32_t key_count;
+	struct fmt_footer_sparse *sparse;
+	uint32_t key_count, sparse_count, sparse_cap;
 	uint64_t blocks, records, plain;
+	bool had_footer;
 	uint64_t cut; /* where the footer goes */
 	uint64_t
 		durable; /* what is known of the file: the footer may say no more, as nothing is flushed yet */
-	bool torn;
 };
 
 static int
@@ -65,6 +68,11 @@ take_block(struct closing *c, const struct fmt_block *b)
 		return SLK_LIMIT;
 	jnl_shards_add(row, b->position, b->first_sequence, b->record_count, b->first_arrival_ns,
 		b->last_arrival_ns);
+	if (c->sparse_count < c->sparse_cap &&
+		(c->sparse_count == 0 ||
+			b->position - c->sparse[c->sparse_count - 1].position >= JNL_SPARSE_BYTES))
+		c->sparse[c->sparse_count++] = (struct fmt_footer_sparse){b->position,
+			(uint32_t)(row - c->shards.rows), b->first_sequence, b->first_arrival_ns};
 	c->blocks++;
 	c->records += b->record_count;
 	c->plain += b->body_bytes;
@@ -86,6 +94,12 @@ gather(struct jnl_scan *s, const struct survey *v, struct closing *c, struct jnl
 		int rc = jnl_scan_next(s, &b, &raw, &gap_end);
 		if (rc == SLK_END)
 			return SLK_OK;
+		if (rc == SLK_OK && b.type == FMT_BLOCK_FOOTER) {
+			/* Closed but for the trailer: the same again, in the same place, since there may be no room behind. */
+			c->cut = b.position;
+			c->had_footer = true;
+			return SLK_OK;
+		}
 		if (rc == SLK_OK) {
 			rc = take_block(c, &b);
 			if (rc != SLK_OK)
@@ -142,12 +156,18 @@ keep_aside(const struct jnl *j, struct jnl_scan *s, const char *name, uint64_t f
 	uint8_t *buf = NULL;
 	int fd = -1;
 
-	snprintf(torn, sizeof(torn), "%s.torn-%llu", name, (unsigned long long)from);
-	int rc = jnl_path(j, torn, path);
-	if (rc == SLK_OK)
-		rc = j->fs->open(j->fs->ctx, path, SLK_OPEN_WRITE | SLK_OPEN_CREATE, 0640, &fd);
-	if (rc == SLK_EXISTS) /* an earlier recovery was cut off after it had kept the same bytes */
-		rc = j->fs->open(j->fs->ctx, path, SLK_OPEN_WRITE, 0, &fd);
+	/* A copy that is there already is of a recovery that was cut off, and may be the better one. */
+	int rc = SLK_EXISTS;
+	for (unsigned copy = 0; copy < TORN_COPIES_MAX && rc == SLK_EXISTS; copy++) {
+		int n = snprintf(
+			torn, sizeof(torn), "%s.torn-%llu", name, (unsigned long long)from);
+		if (copy > 0)
+			snprintf(torn + n, sizeof(torn) - (size_t)n, ".%u", copy);
+		rc = jnl_path(j, torn, path);
+		if (rc == SLK_OK)
+			rc = j->fs->open(
+				j->fs->ctx, path, SLK_OPEN_WRITE | SLK_OPEN_CREATE, 0640, &fd);
+	}
 	if (rc != SLK_OK)
 		return rc;
 	if (posix_memalign((void **)&buf, FMT_GROUP_ALIGN, 1u << 20) != 0)
@@ -179,13 +199,15 @@ close_file(const struct jnl *j, struct jnl_scan *s, const char *name, struct clo
 	uint64_t gap = (FMT_GROUP_ALIGN - (c->cut - page_pos)) % FMT_GROUP_ALIGN;
 	struct fmt_footer footer = {.flags = FMT_FOOTER_BY_RECOVERY,
 		.shard_count = c->shards.count,
+		.sparse_count = c->sparse_count,
 		.key_count = c->key_count,
 		.blocks = c->blocks,
 		.records = c->records,
 		.plain_bytes = c->plain,
 		.shards = c->shards.rows,
+		.sparse = c->sparse,
 		.keys = c->keys};
-	uint64_t body = fmt_footer_bytes(footer.shard_count, 0, footer.key_count);
+	uint64_t body = fmt_footer_bytes(footer.shard_count, footer.sparse_count, footer.key_count);
 	uint64_t total = fmt_block_total(FMT_BLOCK_FOOTER, body);
 	uint8_t *buf = NULL;
 	size_t head_len = 0, out_len = 0;
@@ -292,14 +314,16 @@ recover_open_file(struct jnl *j, struct jnl_scan *s, const char *name, struct jn
 	if (rc == SLK_OK)
 		rc = jnl_shards_init(&c.shards, 32768);
 	c.keys = calloc(JNL_KEYS_MAX, sizeof(*c.keys));
-	if (rc == SLK_OK && c.keys == NULL)
+	c.sparse_cap = (uint32_t)(s->header.capacity_bytes / JNL_SPARSE_BYTES);
+	c.sparse = calloc(c.sparse_cap + 1u, sizeof(*c.sparse));
+	if (rc == SLK_OK && (c.keys == NULL || c.sparse == NULL))
 		rc = SLK_NO_MEMORY;
 	c.durable = v.durable;
 	if (rc == SLK_OK)
 		rc = gather(s, &v, &c, report);
 	if (rc == SLK_OK)
 		rc = torn_end(s, c.cut, v.good_end, &end);
-	if (rc == SLK_OK && end > c.cut) {
+	if (rc == SLK_OK && end > c.cut && !c.had_footer) {
 		report->torn_files++;
 		report->torn_bytes += end - c.cut;
 		rc = keep_aside(j, s, name, c.cut, end);
@@ -308,6 +332,7 @@ recover_open_file(struct jnl *j, struct jnl_scan *s, const char *name, struct jn
 		rc = close_file(j, s, name, &c);
 	jnl_shards_fini(&c.shards);
 	free(c.keys);
+	free(c.sparse);
 	return rc;
 }
 
