@@ -7,7 +7,7 @@
 #include "slk_test.h"
 
 #define RECORDS_MAX 8u
-#define DATA_MAX 20000u
+#define DATA_MAX 7000u
 #define KEYS_MAX 4096u
 
 #define CHECK(w, condition) \
@@ -32,12 +32,19 @@ bytes_of(uint64_t id, uint8_t *out, size_t len)
 	memset(out + 8, (int)(id * 31 & 0xff), len - 8);
 }
 
+/* Mostly small; large where the id says so. */
 static size_t
 size_of(uint64_t id)
 {
-	uint64_t x = id * 0x9e3779b97f4a7c15ull;
+	uint64_t x = id * 0x9e3779b97f4a7c15ull >> 20;
 
-	return 8 + (size_t)((x >> 60) == 0 ? (x >> 20) % (DATA_MAX - 8) : (x >> 20) % 300);
+	return 8 + (size_t)((id & WORLD_HEAVY) != 0 ? x % (DATA_MAX - 8) : x % 400);
+}
+
+static uint64_t
+take_id(struct world *w)
+{
+	return w->next_id++ | (w->heavy ? WORLD_HEAVY : 0);
 }
 
 void
@@ -181,13 +188,13 @@ remember(struct world *w, struct world_shard *s, uint64_t id)
 }
 
 static uint32_t
-make_records(struct world *w, struct fmt_record records[RECORDS_MAX])
+make_records(struct world *w, struct fmt_record records[RECORDS_MAX], uint64_t ids[RECORDS_MAX])
 {
 	static uint8_t data[RECORDS_MAX][DATA_MAX];
 	uint32_t count = 1 + (uint32_t)below(w, RECORDS_MAX);
 
 	for (uint32_t i = 0; i < count; i++) {
-		uint64_t id = w->next_id + i;
+		uint64_t id = ids[i] = take_id(w);
 		size_t len = size_of(id);
 		bytes_of(id, data[i], len);
 		records[i] = (struct fmt_record){slk_span("key", id % 4), slk_span(data[i], len),
@@ -200,6 +207,7 @@ int
 world_append(struct world *w)
 {
 	struct fmt_record records[RECORDS_MAX];
+	uint64_t ids[RECORDS_MAX];
 	struct jnl_append done;
 	unsigned stream = (unsigned)below(w, WORLD_STREAMS);
 	unsigned shard = (unsigned)below(w, WORLD_SHARDS);
@@ -211,7 +219,7 @@ world_append(struct world *w)
 	if (rc != SLK_OK)
 		return rc;
 	CHECK(w, jnl_lane_next_sequence(l, stream + 1, shard) == s->next);
-	uint32_t count = make_records(w, records);
+	uint32_t count = make_records(w, records, ids);
 	rc = jnl_lane_append(l, w->seal, w->epochs[lane][stream], shard, records, count, &done);
 	if (rc != SLK_OK) {
 		CHECK(w, jnl_lane_next_sequence(l, stream + 1, shard) == s->next);
@@ -219,7 +227,7 @@ world_append(struct world *w)
 	}
 	CHECK(w, done.first_sequence == s->next);
 	for (uint32_t i = 0; i < count; i++)
-		remember(w, s, w->next_id++);
+		remember(w, s, ids[i]);
 	w->appended += count;
 	if (w->append_count == w->append_cap) {
 		w->append_cap = w->append_cap == 0 ? 256 : 2 * w->append_cap;

@@ -21,6 +21,8 @@
 #define WORLD_STREAMS 3u
 #define WORLD_SHARDS 2u /* of each stream */
 
+#define WORLD_HEAVY (1ull << 40) /* in the id of a large record */
+
 struct world_shard {
 	uint64_t *ids; /* by sequence number */
 	uint64_t next, cap;
@@ -46,7 +48,8 @@ struct world {
 	struct world_append *appends;
 	size_t append_count, append_cap;
 	uint64_t next_id, next_key;
-	uint64_t appended, crashes; /* for the summary */
+	bool heavy; /* large records: files fill up and roll */
+	uint64_t appended, crashes, rolls; /* for the summary */
 };
 
 void world_init(struct world *w, uint64_t seed, struct seal_thread *seal);
