@@ -16,6 +16,7 @@ struct tail {
 	uint64_t file_id; /* being read, or the last one read */
 	bool open;
 	struct jnl_scan scan;
+	bool started; /* JNL_FROM_TIME: the first block was met; what follows is given out whatever its time */
 	bool have; /* block holds the next one of this lane */
 	struct jnl_block block;
 	uint8_t *raw; /* own copy of it */
@@ -37,6 +38,8 @@ struct jnl_reader {
 	struct tail tails[FMT_JFILE_LANES_MAX];
 	struct epoch_row *epochs; /* sorted by epoch id */
 	size_t epoch_count, epoch_cap;
+	uint64_t *unreadable; /* files that were reported */
+	size_t unreadable_count;
 	int taken; /* lane whose block was handed out, -1 none */
 };
 
@@ -169,9 +172,102 @@ close_file(struct tail *t)
 	t->open = false;
 }
 
-/* The lane's next file after the present one. SLK_AGAIN if there is none yet. */
+/* --- seeking, in files that are closed: their footers say what is where --- */
+
+static bool
+row_wanted(const struct jnl_reader *r, const struct fmt_footer_shard *row)
+{
+	const struct jnl_reader_config *c = &r->config;
+
+	if ((!c->any_stream && row->stream_id != c->stream_id) ||
+		(!c->any_shard && row->shard != c->shard))
+		return false;
+	if (c->from == JNL_FROM_SEQUENCE)
+		return row->next_sequence > c->from_value;
+	return c->from != JNL_FROM_TIME || row->last_arrival_ns >= c->from_value;
+}
+
+/* The first position that can hold a wanted block, the footer's if none does. */
+static uint64_t
+first_wanted(const struct jnl_reader *r, const struct fmt_footer *f, uint64_t footer_pos)
+{
+	const struct jnl_reader_config *c = &r->config;
+	uint64_t first = footer_pos;
+
+	for (uint32_t i = 0; i < f->shard_count; i++) {
+		struct fmt_footer_shard row = fmt_footer_shard_at(f, i);
+		uint64_t pos = row.position;
+		if (!row_wanted(r, &row))
+			continue;
+		/* Arrivals are not in order, so only sequence numbers are looked up in the sparse entries. */
+		for (uint32_t k = 0; c->from == JNL_FROM_SEQUENCE && k < f->sparse_count; k++) {
+			struct fmt_footer_sparse s = fmt_footer_sparse_at(f, k);
+			if (s.shard_index == i && s.first_sequence <= c->from_value)
+				pos = s.position;
+		}
+		if (pos < first)
+			first = pos;
+	}
+	return first;
+}
+
+/* Key blocks that a seek passes over. The epoch of a damaged one stays unknown. */
 static int
-next_file(struct jnl_reader *r, struct tail *t)
+learn_keys_before(struct jnl_reader *r, struct jnl_scan *scan, uint64_t pos)
+{
+	struct fmt_block b;
+	const uint8_t *raw;
+	uint64_t gap_end;
+
+	for (uint32_t i = 0; i < scan->footer.key_count; i++) {
+		struct fmt_footer_key key = fmt_footer_key_at(&scan->footer, i);
+		if (key.position >= pos ||
+			(!r->config.any_stream && key.stream_id != r->config.stream_id))
+			continue;
+		scan->pos = key.position;
+		int rc = jnl_scan_next(scan, &b, &raw, &gap_end);
+		if (rc == SLK_OK && b.type == FMT_BLOCK_KEY)
+			rc = learn_epoch(r, fmt_block_body(raw, &b));
+		if (rc != SLK_OK && slk_status_class(rc) != SLK_CLASS_CORRUPT)
+			return rc;
+	}
+	return SLK_OK;
+}
+
+static int
+seek(struct jnl_reader *r, const struct tail *t, struct jnl_scan *scan)
+{
+	if (!scan->closed || t->started || r->config.from == JNL_FROM_LATEST)
+		return SLK_OK;
+	uint64_t pos = first_wanted(r, &scan->footer, scan->footer_pos);
+	if (pos < FMT_JFILE_PAGE_BYTES || pos > scan->footer_pos)
+		return SLK_OK; /* a footer that makes no sense: read all */
+	int rc = learn_keys_before(r, scan, pos);
+	scan->pos = pos;
+	return rc;
+}
+
+/* Report a file whose header is damaged once; nobody knows its lane. */
+static int
+note_unreadable(struct jnl_reader *r, uint64_t id, struct slk_error *err)
+{
+	for (size_t i = 0; i < r->unreadable_count; i++) {
+		if (r->unreadable[i] == id)
+			return SLK_AGAIN;
+	}
+	uint64_t *bigger = realloc(r->unreadable, (r->unreadable_count + 1) * sizeof(*bigger));
+	if (bigger == NULL)
+		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
+	r->unreadable = bigger;
+	r->unreadable[r->unreadable_count++] = id;
+	return slk_fail(err, SLK_CORRUPT, "%s/%020llu.slj: the file's header is damaged", r->dir,
+		(unsigned long long)id);
+}
+
+/* The lane's next file after the present one. SLK_AGAIN if there is none yet; SLK_CORRUPT once for a file in between that
+ * cannot be read at all. */
+static int
+next_file(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 {
 	uint64_t *ids = NULL;
 	size_t count = 0;
@@ -185,7 +281,12 @@ next_file(struct jnl_reader *r, struct tail *t)
 			continue;
 		struct tail probe = {.lane = t->lane};
 		int opened = open_file(r, &probe, ids[i]);
-		if (opened != SLK_OK) /* retired meanwhile, or a header that cannot be read */
+		if (slk_status_class(opened) == SLK_CLASS_CORRUPT)
+			rc = note_unreadable(r, ids[i], err);
+		else if (opened != SLK_OK &&
+			opened != SLK_NOT_FOUND) /* it may have become a spare meanwhile */
+			rc = opened;
+		if (opened != SLK_OK)
 			continue;
 		if (probe.scan.header.lane != t->lane) {
 			close_file(&probe);
@@ -195,7 +296,7 @@ next_file(struct jnl_reader *r, struct tail *t)
 		t->scan = probe.scan;
 		t->file_id = ids[i];
 		t->open = true;
-		rc = SLK_OK;
+		rc = seek(r, t, &t->scan);
 	}
 	free(ids);
 	return rc;
@@ -237,7 +338,7 @@ wanted(const struct jnl_reader *r, const struct tail *t, const struct fmt_block 
 		return false;
 	if (c->from == JNL_FROM_SEQUENCE && b->first_sequence + b->record_count <= c->from_value)
 		return false;
-	return c->from != JNL_FROM_TIME || b->last_arrival_ns >= c->from_value;
+	return c->from != JNL_FROM_TIME || t->started || b->last_arrival_ns >= c->from_value;
 }
 
 static int
@@ -269,6 +370,7 @@ keep_block(struct tail *t, const struct fmt_block *b, const uint8_t *raw)
 		.tag = fmt_block_tag(t->raw, b),
 	};
 	t->have = true;
+	t->started = true;
 	return SLK_OK;
 }
 
@@ -300,7 +402,9 @@ advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 			if (rc == SLK_OK)
 				continue;
 		} else if (rc == SLK_END) {
-			rc = next_file(r, t);
+			rc = next_file(r, t, err);
+			if (rc == SLK_CORRUPT)
+				return rc;
 		}
 		if (rc != SLK_OK)
 			return rc == SLK_AGAIN
@@ -426,6 +530,7 @@ jnl_reader_free(struct jnl_reader *r)
 	for (size_t i = 0; i < r->epoch_count; i++)
 		free(r->epochs[i].memory);
 	free(r->epochs);
+	free(r->unreadable);
 	free(r->dir);
 	free(r);
 }

@@ -1,6 +1,6 @@
 /* Readers of a journal directory: by position, following the tail. They need read access to the files, no key, and
  * never block the writer; they never go beyond the durable watermark that the writer publishes in DIR/watermark.
- * (Without a running writer: up to the footer, or up to the highest position that a block names as durable.)
+ * (Without a running writer: up to the watermark that the last one left, until the next one has recovered the file.)
  * Opening blocks takes the data key: the caller unwraps it with kms:Decrypt (kmsc_decrypt()) and opens with
  * jnl_block_open(). Thread: a reader belongs to one thread.
  */
@@ -28,7 +28,8 @@ struct jnl_reader_config {
 	bool any_shard;     /* false: blocks of shard only */
 	uint32_t shard;
 	enum jnl_from from;
-	uint64_t from_value; /* sequence number (first block that holds it or a later one) or Unix time in ns */
+	uint64_t from_value; /* sequence number (first block that holds it or a later one), or Unix time in ns (in each lane the
+			      * first block with an arrival at or after it, and all that follow) */
 	const struct slk_fs *fs; /* NULL: slk_fs_posix() */
 };
 
@@ -66,8 +67,8 @@ MUST_USE int jnl_reader_new(const struct jnl_reader_config *config, struct jnl_r
 void jnl_reader_free(struct jnl_reader *reader); /* NULL allowed */
 
 /* The next block in the order it was written (per lane; lanes are merged by arrival time, shards stay in order).
- * SLK_OK; SLK_AGAIN at the tail (call again later); SLK_CORRUPT with *err naming file and offset: the reader has moved
- * behind the damage and may go on; SLK_IO, SLK_NO_MEMORY. */
+ * SLK_OK; SLK_AGAIN at the tail (call again later); SLK_CORRUPT with *err naming file and offset, once for each damaged
+ * place and each file whose header is damaged: the reader has moved behind the damage and may go on; SLK_IO, SLK_NO_MEMORY. */
 MUST_USE int jnl_reader_next(struct jnl_reader *reader, struct jnl_block *out_block, struct slk_error *err);
 
 /* The key block of an epoch that a block named. SLK_NOT_FOUND if it was not seen (corruption). */
