@@ -14,7 +14,7 @@ static int
 open_durable(struct jnl_scan *s, const struct slk_fs *fs, const char *dir, const char *name)
 {
 	struct fmt_watermark mark;
-	int rc = jnl_scan_open(s, fs, dir, name);
+	int rc = jnl_scan_open(s, fs, dir, name, SLK_OPEN_READ);
 
 	if (rc != SLK_OK || s->closed)
 		return rc;

@@ -156,7 +156,7 @@ open_file(struct jnl_reader *r, struct tail *t, uint64_t id)
 	char name[FMT_JFILE_NAME_MAX];
 
 	fmt_jfile_name(FMT_JFILE_LANE, id, name);
-	int rc = jnl_scan_open(&t->scan, r->fs, r->dir, name);
+	int rc = jnl_scan_open(&t->scan, r->fs, r->dir, name, SLK_OPEN_READ);
 	if (rc != SLK_OK)
 		return rc;
 	t->file_id = id;

@@ -11,6 +11,8 @@
 #include "journal/scan.h"
 
 #define TORN_COPIES_MAX 1000u
+/* Past the page cache: after a failed flush it still shows, as clean, what the disk never got. */
+#define RECOVERY_READ (SLK_OPEN_READ | SLK_OPEN_DIRECT)
 
 struct survey {
 	uint64_t durable; /* highest known */
@@ -420,7 +422,7 @@ recover_file(struct jnl *j, uint64_t id, struct jnl_recovered *found, struct jnl
 
 	fmt_jfile_name(FMT_JFILE_LANE, id, name);
 	report->files++;
-	int rc = jnl_scan_open(&s, j->fs, j->dir, name);
+	int rc = jnl_scan_open(&s, j->fs, j->dir, name, RECOVERY_READ);
 	if (slk_status_class(rc) ==
 		SLK_CLASS_CORRUPT) { /* its header is gone: all of it is loss, nothing is touched */
 		report->corrupt_blocks++;
@@ -439,7 +441,7 @@ recover_file(struct jnl *j, uint64_t id, struct jnl_recovered *found, struct jnl
 		rc = recover_open_file(j, &s, name, report);
 		if (rc == SLK_OK) {
 			jnl_scan_close(&s);
-			rc = jnl_scan_open(&s, j->fs, j->dir, name);
+			rc = jnl_scan_open(&s, j->fs, j->dir, name, RECOVERY_READ);
 			if (rc == SLK_NOT_FOUND) /* it became a spare */
 				return SLK_OK;
 		}

@@ -141,7 +141,8 @@ out:
 }
 
 int
-jnl_scan_open(struct jnl_scan *s, const struct slk_fs *fs, const char *dir, const char *name)
+jnl_scan_open(
+	struct jnl_scan *s, const struct slk_fs *fs, const char *dir, const char *name, int flags)
 {
 	char path[PATH_MAX_BYTES];
 	const uint8_t *page = NULL;
@@ -152,7 +153,7 @@ jnl_scan_open(struct jnl_scan *s, const struct slk_fs *fs, const char *dir, cons
 	s->fd = -1;
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
 		return SLK_TOO_LARGE;
-	int rc = fs->open(fs->ctx, path, SLK_OPEN_READ, 0, &s->fd);
+	int rc = fs->open(fs->ctx, path, flags, 0, &s->fd);
 	if (rc != SLK_OK)
 		return rc;
 	s->header.capacity_bytes = FMT_JFILE_PAGE_BYTES; /* for the first fetch */

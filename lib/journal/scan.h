@@ -32,10 +32,11 @@ struct jnl_scan {
 	uint8_t *footer_buf;
 };
 
-/* Open DIR/name, check its header, and look whether it is closed; limit is set to the footer if so, else to the capacity.
- * SLK_NOT_FOUND, SLK_DENIED, SLK_IO, SLK_NO_MEMORY; what fmt_jfile_decode() says of a bad header. */
-MUST_USE int jnl_scan_open(
-	struct jnl_scan *scan, const struct slk_fs *fs, const char *dir, const char *name);
+/* Open DIR/name with slk_open_flags (all reads are aligned as SLK_OPEN_DIRECT wants), check its header, and look whether it
+ * is closed; limit is set to the footer if so, else to the capacity. SLK_NOT_FOUND, SLK_DENIED, SLK_IO, SLK_NO_MEMORY; what
+ * fmt_jfile_decode() says of a bad header. */
+MUST_USE int jnl_scan_open(struct jnl_scan *scan, const struct slk_fs *fs, const char *dir,
+	const char *name, int flags);
 void jnl_scan_close(struct jnl_scan *scan); /* a zeroed struct is allowed */
 
 /* The next block before the limit: SLK_OK with *out_block and *out_raw (borrowed until the next call); SLK_END at the
