@@ -23,9 +23,9 @@ struct pending {
 struct inode {
 	uint8_t *now, *disk; /* as readers see it; as a power cut would leave it */
 	uint64_t now_size, disk_size, cap;
+	bool *ghost; /* by sector: cached, clean, and not on the disk, since its flush failed */
 	struct pending *pending;
 	size_t pending_count, pending_cap;
-	unsigned refs;
 };
 
 struct entry {
@@ -72,6 +72,7 @@ struct simdisk {
 	struct inode *inodes[4096];
 	size_t inode_count;
 	struct inode *fds[FDS_MAX];
+	bool direct[FDS_MAX];
 	struct slk_fs fs;
 	struct jnl_io io;
 	struct slk_clock clock;
@@ -219,7 +220,17 @@ grow(struct inode *f, uint64_t size)
 	f->disk = must(realloc(f->disk, cap));
 	memset(f->now + f->cap, 0, cap - f->cap);
 	memset(f->disk + f->cap, 0, cap - f->cap);
+	f->ghost = must(realloc(f->ghost, cap / SECTOR * sizeof(*f->ghost)));
+	memset(f->ghost + f->cap / SECTOR, 0, (cap - f->cap) / SECTOR * sizeof(*f->ghost));
 	f->cap = cap;
+}
+
+static void
+set_ghosts(struct inode *f, const struct pending *p, bool ghost)
+{
+	for (uint64_t at = p->pos / SECTOR; p->len > 0 && at <= (p->pos + p->len - 1) / SECTOR;
+		at++)
+		f->ghost[at] = ghost;
 }
 
 static uint64_t
@@ -253,6 +264,7 @@ show(struct inode *f, const struct pending *p)
 {
 	grow(f, p->pos + p->len);
 	memcpy(f->now + p->pos, p->data, p->len);
+	set_ghosts(f, p, false);
 	if (p->pos + p->len > f->now_size)
 		f->now_size = p->pos + p->len;
 }
@@ -289,6 +301,8 @@ end_flush(struct inode *f, uint64_t flush_id, bool ok)
 			memcpy(f->disk + p->pos, p->data, p->len);
 			if (p->pos + p->len > f->disk_size)
 				f->disk_size = p->pos + p->len;
+		} else {
+			set_ghosts(f, p, true);
 		}
 		drop_pending(f, i);
 	}
@@ -329,6 +343,7 @@ sim_open(void *ctx, const char *path, int flags, unsigned mode, int *out_fd)
 	if (e == NULL)
 		name_op(d, NULL, path, f, false);
 	d->fds[slot] = f;
+	d->direct[slot] = (flags & SLK_OPEN_DIRECT) != 0;
 	*out_fd = FD_BASE + slot;
 	return SLK_OK;
 }
@@ -357,6 +372,10 @@ sim_pread(void *ctx, int fd, void *buf, size_t len, uint64_t pos, size_t *out_le
 					  : len;
 	if (*out_len > 0)
 		memcpy(buf, f->now + pos, *out_len);
+	for (uint64_t at = pos; d->direct[fd - FD_BASE] && at < pos + *out_len; at++) {
+		if (f->ghost[at / SECTOR])
+			((uint8_t *)buf)[at - pos] = f->disk[at];
+	}
 	return SLK_OK;
 }
 
@@ -685,6 +704,7 @@ cut_inode(struct simdisk *d, struct inode *f, enum keep keep)
 	if (f->cap > 0) {
 		memset(f->disk + f->disk_size, 0, f->cap - f->disk_size);
 		memcpy(f->now, f->disk, f->cap);
+		memset(f->ghost, 0, f->cap / SECTOR * sizeof(*f->ghost));
 	}
 	f->now_size = f->disk_size;
 }
@@ -847,6 +867,7 @@ simdisk_free(struct simdisk *d)
 		free(f->pending);
 		free(f->now);
 		free(f->disk);
+		free(f->ghost);
 		free(f);
 	}
 	settle_names(d, 0);

@@ -5,7 +5,7 @@
  * completed (asynchronous ones: reaped) before it was submitted. Of the rest, a power cut keeps any set of 512-byte
  * sectors: none, all, whole writes, a prefix, or each by chance. Names (create, rename, unlink) survive in order, as far
  * as a flush of the directory reached and maybe further. After a failed flush the writes that it covered count as clean
- * and are lost, as on Linux.
+ * and are lost, as on Linux: readers still see them in the cache, readers with SLK_OPEN_DIRECT see what the disk has.
  *
  * Descriptors are the simulator's own and mean nothing to the kernel. One directory level is enough: paths are compared
  * as text. Not thread-safe: a test turns everything by hand.
