@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #define ACTION_PUT "kinesis:PutRecord"
 #define RETRY_FIRST_NS (200 * SLK_NS_PER_MS)
 #define RETRY_MAX_NS (2 * SLK_NS_PER_S)
+#define GATE_FIRST_NS (100 * SLK_NS_PER_MS)
+#define GATE_MAX_NS (2 * SLK_NS_PER_S)
 #define WAIT_MAX_NS SLK_NS_PER_S
 #define PUSH_PAUSE_US 200u
 
@@ -48,7 +51,12 @@ struct dp_control {
 	_Atomic uint32_t stop;
 	_Atomic uint64_t keys;
 	struct grant grants[DP_LISTENERS_MAX];
-	pthread_mutex_t lock; /* asks, answers, and which slots are taken */
+	uint64_t gate_ns; /* no call of kmsd before this: the last one found nobody */
+	uint64_t gate_backoff_ns;
+	pthread_mutex_t lock; /* asks, answers, which slots are taken, and how kmsd is */
+	bool kms_known;
+	bool kms_up;
+	char kms_error[512];
 	struct dp_ask *asks, *asks_tail;
 	struct dp_ask *answers, *answers_tail;
 	struct entry entries[DP_STREAMS_MAX];
@@ -69,6 +77,46 @@ random_bits(void)
 	if (slk_random(&bits, sizeof(bits)) != SLK_OK)
 		return UINT32_MAX / 2;
 	return bits;
+}
+
+/* --- kmsd --- */
+
+/* SLK_OK, or what the last call said: one kmsd that hangs would otherwise cost a timeout per stream. */
+static int
+ask_kms(const struct dp_control *c, struct slk_error *err)
+{
+	if (now(c) >= c->gate_ns)
+		return SLK_OK;
+	return slk_fail(err, SLK_UNAVAILABLE, "%s", c->kms_error);
+}
+
+/* What a call came to. Said once per change; returns status. */
+static int
+saw_kms(struct dp_control *c, int status, const struct slk_error *err)
+{
+	bool up = !dp_renew_unavailable(status);
+	bool changed = !c->kms_known || c->kms_up != up;
+
+	if (up) {
+		c->gate_backoff_ns = 0;
+	} else {
+		c->gate_backoff_ns =
+			c->gate_backoff_ns == 0 ? GATE_FIRST_NS : c->gate_backoff_ns * 2;
+		if (c->gate_backoff_ns > GATE_MAX_NS)
+			c->gate_backoff_ns = GATE_MAX_NS;
+		c->gate_ns = now(c) + c->gate_backoff_ns;
+	}
+	pthread_mutex_lock(&c->lock);
+	c->kms_known = true;
+	c->kms_up = up;
+	snprintf(c->kms_error, sizeof(c->kms_error), "%s", up ? "" : err->text);
+	pthread_mutex_unlock(&c->lock);
+	if (changed && up)
+		slk_info("kmsd answers");
+	else if (changed)
+		slk_warn("kmsd does not answer; trying again",
+			slk_kv("reason", (const char *)err->text));
+	return status;
 }
 
 /* --- messages to the workers --- */
@@ -274,7 +322,9 @@ refresh_stream(struct dp_control *c, const char *name, struct entry **out, struc
 	struct entry *e = find_entry(c, name);
 	struct kmsc_stream info;
 
-	int rc = kmsc_describe_stream(c->kms, name, &info, err);
+	int rc = ask_kms(c, err);
+	if (rc == SLK_OK)
+		rc = saw_kms(c, kmsc_describe_stream(c->kms, name, &info, err), err);
 	bool gone = rc == SLK_NOT_FOUND ||
 		(rc == SLK_OK &&
 			(strcmp(info.status, "ACTIVE") != 0 ||
@@ -348,7 +398,9 @@ authorise_listener(struct dp_control *c, unsigned i)
 
 	int rc = refresh_stream(c, l->stream, &e, &err);
 	if (rc == SLK_OK)
-		rc = kmsc_authorize_role(c->kms, l->principal, ACTION_PUT, e->stream->arn, &err);
+		rc = saw_kms(c,
+			kmsc_authorize_role(c->kms, l->principal, ACTION_PUT, e->stream->arn, &err),
+			&err);
 	set_grant(c, i, rc, asked_ns, &err);
 }
 
@@ -374,7 +426,9 @@ answer_ask(struct dp_control *c, struct dp_ask *ask)
 	ask->status = refresh_stream(c, ask->stream, &e, &ask->error);
 	if (ask->status != SLK_OK)
 		return;
-	ask->status = kmsc_authorize_uid(c->kms, ask->uid, ACTION_PUT, e->stream->arn, &ask->error);
+	ask->status = saw_kms(c,
+		kmsc_authorize_uid(c->kms, ask->uid, ACTION_PUT, e->stream->arn, &ask->error),
+		&ask->error);
 	ask->stream_id = e->stream->id;
 	ask->slot = e->stream->slot;
 	ask->worker = e->stream->worker;
@@ -446,7 +500,10 @@ fetch_key(struct dp_control *c, struct entry *e)
 		fetch_failed(c, e, SLK_NO_MEMORY, &err);
 		return;
 	}
-	int rc = kmsc_generate_stream_key(c->kms, e->stream->arn, &ctl->key, &err);
+	int rc = ask_kms(c, &err);
+	if (rc == SLK_OK)
+		rc = saw_kms(
+			c, kmsc_generate_stream_key(c->kms, e->stream->arn, &ctl->key, &err), &err);
 	if (rc != SLK_OK) {
 		ctl->op = DP_CTL_ERROR; /* it holds no key */
 		free_ctl(ctl);
@@ -640,6 +697,16 @@ dp_control_each_stream(struct dp_control *control,
 		each(arg, &view);
 	}
 	pthread_mutex_unlock(&control->lock);
+}
+
+bool
+dp_control_kms_up(struct dp_control *control, char *out_error, size_t cap)
+{
+	pthread_mutex_lock(&control->lock);
+	bool up = control->kms_up;
+	snprintf(out_error, cap, "%s", control->kms_error);
+	pthread_mutex_unlock(&control->lock);
+	return up;
 }
 
 uint64_t

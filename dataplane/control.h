@@ -75,6 +75,9 @@ struct dp_stream_view {
 void dp_control_each_stream(struct dp_control *control,
 	void (*each)(void *arg, const struct dp_stream_view *view), void *arg);
 
+/* Whether kmsd answered the last call (false before the first), and the sentence if it did not. Thread: any. */
+bool dp_control_kms_up(struct dp_control *control, char *out_error, size_t cap);
+
 /* Data keys fetched since the start. Thread: any. */
 uint64_t dp_control_keys(const struct dp_control *control);
 

@@ -4,7 +4,7 @@
 
 #define BACKOFF_FIRST_NS (100 * SLK_NS_PER_MS)
 #define BACKOFF_AWAY_MAX_NS (2 * SLK_NS_PER_S)
-#define BACKOFF_REFUSED_MAX_NS (10 * SLK_NS_PER_S)
+#define BACKOFF_REFUSED_MAX_NS (4 * SLK_NS_PER_S)
 
 static uint64_t
 min_u64(uint64_t a, uint64_t b)

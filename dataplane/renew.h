@@ -10,7 +10,7 @@
  *   within the last half interval; otherwise it runs out.
  * - A key ends, hard, one interval after it was asked for. Only while kmsd answers Unavailable (or nothing) does the end
  *   move, step by step, up to the grace. Any other refusal ends that at once.
- * - A failed fetch is repeated after a back-off of 100 ms, doubled up to 2 s (Unavailable) or 10 s (refused), while the
+ * - A failed fetch is repeated after a back-off of 100 ms, doubled up to 2 s (Unavailable) or 4 s (refused), while the
  *   key is wanted or live.
  * One request at a time: after DP_RENEW_FETCH the caller answers with dp_renew_fetched() or dp_renew_failed().
  * Thread: one.

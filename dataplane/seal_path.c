@@ -5,6 +5,7 @@
 
 #include "renew.h"
 
+#define ERROR_FRESH_NS (5 * SLK_NS_PER_S)
 #define NEARLY_FULL_MARGIN 8192u /* records that one burst of frames may hold, as a rule */
 
 static void
@@ -63,11 +64,18 @@ keyless(const struct dp_stream *stream)
 	return stream->epoch == NULL;
 }
 
+/* The KMS's answer counts for a while only: whoever comes later asks again. */
+static bool
+error_is_fresh(const struct dp_worker *w, const struct dp_stream *stream)
+{
+	return stream->error != SLK_OK && w->now_ns < stream->error_until_ns;
+}
+
 /* Records that a permanent refusal of the KMS leaves without hope. */
 static bool
-hopeless(const struct dp_stream *stream)
+hopeless(const struct dp_worker *w, const struct dp_stream *stream)
 {
-	return keyless(stream) && stream->error != SLK_OK && !dp_renew_unavailable(stream->error);
+	return keyless(stream) && error_is_fresh(w, stream) && !dp_renew_unavailable(stream->error);
 }
 
 static void
@@ -93,7 +101,7 @@ dp_seal_stage(struct dp_worker *w, struct dp_stream *stream, uint32_t shard,
 {
 	if (keyless(stream))
 		want_key(w, stream);
-	if (hopeless(stream))
+	if (hopeless(w, stream))
 		return dp_loss_from_status(stream->error);
 	int rc = dp_stage_add(
 		&w->stage, &stream->shards[shard], keyless(stream), record, owner, kind);
@@ -218,11 +226,12 @@ static void
 take_error(struct dp_worker *w, struct dp_stream *stream, int status)
 {
 	stream->error = status;
+	stream->error_until_ns = w->now_ns + ERROR_FRESH_NS;
 	/* Whoever comes next asks again; the control thread spaces the attempts. */
 	atomic_store_explicit(&stream->wanted, stream->staged > 0, memory_order_relaxed);
 	if (!keyless(stream))
 		return;
-	if (hopeless(stream)) {
+	if (hopeless(w, stream)) {
 		drop_stream(w, stream, dp_loss_from_status(status), status);
 		atomic_store_explicit(&stream->wanted, 0, memory_order_relaxed);
 		return;
@@ -337,7 +346,7 @@ dp_seal_puts(struct dp_worker *w, unsigned max)
 			continue;
 		}
 		/* While the KMS is away and no key is left, the answer is known. */
-		if (keyless(stream) && stream->error != SLK_OK) {
+		if (keyless(stream) && error_is_fresh(w, stream)) {
 			want_key(w, stream);
 			fail_put(w, put, stream->error);
 			continue;
@@ -435,7 +444,7 @@ has_key(struct dp_worker *w, struct dp_stream *stream)
 		end_epoch(w, stream);
 	if (stream->epoch != NULL)
 		return true;
-	if (hopeless(stream)) {
+	if (hopeless(w, stream)) {
 		drop_stream(w, stream, dp_loss_from_status(stream->error), stream->error);
 		return false;
 	}

@@ -54,6 +54,7 @@ struct dp_stream {
 	_Alignas(64) struct seal_epoch *epoch;
 	uint64_t end_ns; /* of the key */
 	int error; /* the KMS's last answer; SLK_OK: none, or a key came */
+	uint64_t error_until_ns; /* how long it speaks for the KMS */
 	uint32_t staged;
 	struct dp_shard *shards; /* shard_count */
 };
