@@ -24,6 +24,7 @@
 #define RIGHTS_MAX 1024u
 #define RIGHT_NS (300 * SLK_NS_PER_S)
 #define DENIED_NS (2 * SLK_NS_PER_S)
+#define STALL_NS (10 * SLK_NS_PER_S) /* in the middle of a record */
 #define WAIT_MS 1000
 #define STATUS_SEND_BYTES (512 * 1024)
 
@@ -43,6 +44,7 @@ struct client {
 	uint32_t puts; /* whole or not, without an answer sent */
 	uint64_t bytes; /* of them */
 	struct dp_put *partial;
+	uint64_t partial_ns; /* when its last fragment came */
 	char partial_stream[FMT_PUT_STREAM_MAX + 1];
 	struct dp_put *done, *done_tail; /* answers that the socket did not take yet */
 };
@@ -196,11 +198,24 @@ flush_answers(struct dp_door *d, struct client *c)
 	}
 }
 
+/* The stream is gone: one that has its name now is another one. */
+static void
+forget_rights(struct dp_door *d, uint64_t stream_id)
+{
+	for (unsigned i = 0; i < RIGHTS_MAX; i++) {
+		struct right *r = &d->rights[i];
+		if (r->used && !r->asking && r->ask.stream_id == stream_id)
+			r->until_ns = 0;
+	}
+}
+
 static void
 answer(struct dp_door *d, struct dp_put *put)
 {
 	struct client *c = client_of(d, put->client);
 
+	if (put->status == SLK_NOT_FOUND)
+		forget_rights(d, put->stream_id);
 	if (c == NULL) {
 		free_put(d, put);
 		return;
@@ -358,6 +373,7 @@ take_message(struct dp_door *d, struct client *c, struct slk_span message)
 	if (in.fragment.len > 0)
 		memcpy(put->bytes + put->key_len + put->received, in.fragment.ptr, in.fragment.len);
 	put->received += (uint32_t)in.fragment.len;
+	c->partial_ns = slk_mono_ns(d->clock);
 	if (put->received < put->data_len)
 		return SLK_OK;
 	c->partial = NULL;
@@ -460,6 +476,22 @@ take_done(struct dp_door *d)
 	}
 }
 
+/* The room of a record that never ends would be missing for everybody. */
+static void
+hang_up_stalled(struct dp_door *d)
+{
+	uint64_t at = slk_mono_ns(d->clock);
+
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &d->clients[i];
+		if (c->fd < 0 || c->partial == NULL || at < c->partial_ns + STALL_NS)
+			continue;
+		slk_info("hung up on a put client", slk_kv("uid", (unsigned)c->peer.uid),
+			slk_kv("reason", "it stopped in the middle of a record"));
+		hang_up(d, c);
+	}
+}
+
 static bool
 done_waits(struct dp_door *d)
 {
@@ -537,6 +569,7 @@ dp_door_run(void *arg)
 	while (atomic_load(&d->stop) == 0) {
 		take_rights(d);
 		take_done(d);
+		hang_up_stalled(d);
 		if (atomic_load(&d->refusing) == 1)
 			atomic_store(&d->refusing, 2);
 		wait_events(d);
