@@ -21,7 +21,8 @@ enum dp_hugepages { DP_HUGEPAGES_AUTO, DP_HUGEPAGES_ON, DP_HUGEPAGES_OFF };
 enum dp_idle { DP_IDLE_ADAPTIVE, DP_IDLE_SPIN };
 enum dp_port_type { DP_PORT_AF_XDP, DP_PORT_AF_PACKET, DP_PORT_PCAP, DP_PORT_RING, DP_PORT_VDEV };
 enum dp_checksums { DP_CHECKSUMS_VERIFY, DP_CHECKSUMS_TRUST_UDP };
-/* What a port does while the worker's staging is full: read and drop, counted, or leave frames where they are. */
+/* What a port does while the worker's staging is full: read and drop, counted, or leave
+ * frames where they are. One that waits does so while kmsd is away, too. */
 enum dp_when_full { DP_WHEN_FULL_AUTO, DP_WHEN_FULL_DROP, DP_WHEN_FULL_WAIT };
 
 /* O_DIRECT, if the file system has it. Zero is what a file says that does not name it. */
