@@ -1,12 +1,15 @@
 #include "status_doc.h"
 
 #include <rte_cycles.h>
+#include <rte_ethdev.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <yajl/yajl_gen.h>
 
 #include "base/hist.h"
+#include "port.h"
 
 static uint64_t
 get(const uint64_t *counter)
@@ -93,8 +96,12 @@ put_sealing(yajl_gen g, const struct dp_status_sources *s)
 		slk_hist_merge(all, &s->workers[i]->counters.seal_cycles);
 	key(g, "seal_ns");
 	yajl_gen_map_open(g);
-	put_u64(g, "p50", hz > 0 ? (uint64_t)(slk_hist_quantile(all, 0.5) * 1e9 / (double)hz) : 0);
-	put_u64(g, "p99", hz > 0 ? (uint64_t)(slk_hist_quantile(all, 0.99) * 1e9 / (double)hz) : 0);
+	double ns = hz > 0 ? 1e9 / (double)hz : 0;
+	put_u64(g, "count", all->count);
+	put_u64(g, "p50", (uint64_t)((double)slk_hist_quantile(all, 0.5) * ns));
+	put_u64(g, "p99", (uint64_t)((double)slk_hist_quantile(all, 0.99) * ns));
+	put_u64(g, "p999", (uint64_t)((double)slk_hist_quantile(all, 0.999) * ns));
+	put_u64(g, "max", all->count > 0 ? (uint64_t)((double)all->max * ns) : 0);
 	yajl_gen_map_close(g);
 	free(all);
 	return SLK_OK;
@@ -119,6 +126,75 @@ put_stream(void *arg, const struct dp_stream_view *view)
 }
 
 static void
+put_port(yajl_gen g, const struct dp_worker *w, const struct dp_port *p)
+{
+	const uint8_t *m = p->host->mac;
+	struct rte_eth_stats stats = {0};
+	char mac[18];
+
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
+		m[5]);
+	/* Not every device counts; zeros then. */
+	if (rte_eth_stats_get(p->id, &stats) != 0)
+		memset(&stats, 0, sizeof(stats));
+	yajl_gen_map_open(g);
+	put_str(g, "name", p->config->name);
+	put_str(g, "type", dp_port_type_name(p->config->type));
+	put_str(g, "interface", p->config->interface != NULL ? p->config->interface : "");
+	put_str(g, "mac", mac);
+	put_u64(g, "mtu", p->mtu);
+	put_u64(g, "worker", w->index);
+	put_u64(g, "received", stats.ipackets);
+	put_u64(g, "missed", stats.imissed);
+	put_u64(g, "no_buffer", stats.rx_nombuf);
+	put_u64(g, "errors", stats.ierrors);
+	put_u64(g, "sent", stats.opackets);
+	yajl_gen_map_close(g);
+}
+
+static void
+put_ports(yajl_gen g, const struct dp_status_sources *s)
+{
+	key(g, "ports");
+	yajl_gen_array_open(g);
+	for (unsigned i = 0; i < s->worker_count; i++) {
+		const struct dp_worker *w = s->workers[i];
+		for (unsigned p = 0; p < w->port_count; p++)
+			put_port(g, w, w->ports[p]);
+	}
+	yajl_gen_array_close(g);
+}
+
+static void
+put_kms(yajl_gen g, const struct dp_status_sources *s)
+{
+	char error[512];
+	bool up = dp_control_kms_up(s->control, error, sizeof(error));
+
+	key(g, "kms");
+	yajl_gen_map_open(g);
+	key(g, "up");
+	yajl_gen_bool(g, up);
+	put_str(g, "error", error);
+	yajl_gen_map_close(g);
+}
+
+/* Resident bytes of this process; 0 if the kernel does not say. */
+static uint64_t
+resident_bytes(void)
+{
+	unsigned long total = 0, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%lu %lu", &total, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void
 put_worker(yajl_gen g, const struct dp_worker *w)
 {
 	struct jnl_lane_stats lane;
@@ -134,7 +210,11 @@ put_worker(yajl_gen g, const struct dp_worker *w)
 	put_u64(g, "durable", lane.durable_lsn);
 	put_u64(g, "appended", lane.appended_lsn);
 	put_u64(g, "flushes", lane.flushes);
+	put_u64(g, "flush_ns_last", lane.flush_ns_last);
 	put_u64(g, "flush_ns_max", lane.flush_ns_max);
+	put_u64(g, "rolls", lane.rolls);
+	put_u64(g, "written_bytes", lane.written_bytes);
+	put_u64(g, "epochs", lane.epochs);
 	put_str(g, "disk", slk_status_name(jnl_lane_status(w->lane)));
 	yajl_gen_map_close(g);
 }
@@ -146,6 +226,10 @@ generate(yajl_gen g, const struct dp_status_sources *s)
 
 	dp_status_totals(s->workers, s->worker_count, &t);
 	yajl_gen_map_open(g);
+	put_str(g, "program", "sealock-ingestd");
+	put_str(g, "version", SLK_VERSION);
+	put_u64(g, "pid", (uint64_t)getpid());
+	put_u64(g, "rss_bytes", resident_bytes());
 	put_u64(g, "uptime_s", s->uptime_ns / SLK_NS_PER_S);
 	put_str(g, "engine", s->worker_count > 0 ? seal_thread_engine(s->workers[0]->thread) : "");
 	put_u64(g, "records", t.records);
@@ -157,8 +241,10 @@ generate(yajl_gen g, const struct dp_status_sources *s)
 	put_u64(g, "puts", t.puts);
 	put_u64(g, "staged", t.staged);
 	put_u64(g, "keys", dp_control_keys(s->control));
+	put_kms(g, s);
 	int rc = put_sealing(g, s);
 	put_drops(g, s);
+	put_ports(g, s);
 	key(g, "streams");
 	yajl_gen_array_open(g);
 	dp_control_each_stream(s->control, put_stream, g);

@@ -1,10 +1,11 @@
 /* What the status socket says: one JSON object, gathered from counters that their threads go on writing.
  *
- *     {"uptime_s", "engine", "records", "bytes", "blocks", "frames", "datagrams", "replies", "puts", "staged",
- *      "keys", "seal_ns": {"p50", "p99"}, "drops": {REASON: n, ...},
+ *     {"program", "version", "pid", "rss_bytes", "uptime_s", "engine", "records", "bytes", "blocks", "frames", "datagrams", "replies", "puts", "staged",
+ *      "keys", "kms": {"up", "error"}, "seal_ns": {"count", "p50", "p99", "p999", "max"}, "drops": {REASON: n, ...},
  *      "streams": [{"name", "id", "shards", "key_age_s" (absent without a key), "key_error", "keys", "records", "bytes"}],
  *      "workers": [{"index", "records", "frames", "busy_cycles", "idle_cycles", "durable", "appended", "flushes",
- *                   "flush_ns_max", "disk"}]}
+ *                   "flush_ns_last", "flush_ns_max", "rolls", "written_bytes", "epochs", "disk"}],
+ *      "ports": [{"name", "type", "interface", "mac", "mtu", "worker", "received", "missed", "no_buffer", "errors", "sent"}]}
  *
  * Every reason of net/drop.h and loss.h is there, also with 0. Numbers only grow while the process lives, but gauges
  * ("staged", ages). Thread: the door's.
