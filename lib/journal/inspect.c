@@ -18,7 +18,7 @@ open_durable(struct jnl_scan *s, const struct slk_fs *fs, const char *dir, const
 
 	if (rc != SLK_OK || s->closed)
 		return rc;
-	rc = jnl_mark_load(fs, dir, s->header.lane, &mark);
+	rc = jnl_mark_load(fs, dir, s->header.lane, true, &mark);
 	if (rc == SLK_OK && mark.file_id == s->header.file_id)
 		s->limit = mark.position;
 	else if (rc == SLK_OK && mark.file_id < s->header.file_id)

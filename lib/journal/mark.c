@@ -4,12 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "format/jfile.h"
 
 #define PATH_MAX_BYTES 4096u
-#define TRIES 1000
+/* A page in the middle of a change is a matter of nanoseconds, unless the writer was preempted there: then of a time slice
+ * or several. */
+#define QUICK_TRIES 100
+#define PATIENCE_NS (500 * SLK_NS_PER_MS)
+#define PAUSE_NS 100000
 
 static int
 mark_path(const char *dir, char out[PATH_MAX_BYTES])
@@ -19,13 +25,27 @@ mark_path(const char *dir, char out[PATH_MAX_BYTES])
 		: SLK_TOO_LARGE;
 }
 
-int
-jnl_mark_load(
-	const struct slk_fs *fs, const char *dir, unsigned lane, struct fmt_watermark *out_mark)
+static int
+read_page(const struct slk_fs *fs, int fd, unsigned lane, struct fmt_watermark *out_mark)
 {
-	char path[PATH_MAX_BYTES];
 	uint8_t raw[FMT_WATERMARK_BYTES];
 	size_t len = 0;
+	int rc = fs->pread(
+		fs->ctx, fd, raw, sizeof(raw), (uint64_t)lane * FMT_WATERMARK_PAGE_BYTES, &len);
+
+	if (rc != SLK_OK)
+		return rc;
+	return len < sizeof(raw) ? SLK_NOT_FOUND
+				 : fmt_watermark_decode(slk_span(raw, len), out_mark);
+}
+
+int
+jnl_mark_load(const struct slk_fs *fs, const char *dir, unsigned lane, bool writer_may_live,
+	struct fmt_watermark *out_mark)
+{
+	static const struct timespec pause = {.tv_nsec = PAUSE_NS};
+	char path[PATH_MAX_BYTES];
+	uint64_t until_ns = 0;
 	int fd = -1;
 	int rc = mark_path(dir, path);
 
@@ -33,14 +53,18 @@ jnl_mark_load(
 		rc = fs->open(fs->ctx, path, SLK_OPEN_READ, 0, &fd);
 	if (rc != SLK_OK)
 		return rc;
-	for (int i = 0; i < TRIES; i++) {
-		rc = fs->pread(fs->ctx, fd, raw, sizeof(raw),
-			(uint64_t)lane * FMT_WATERMARK_PAGE_BYTES, &len);
-		if (rc == SLK_OK)
-			rc = len < sizeof(raw) ? SLK_NOT_FOUND
-					       : fmt_watermark_decode(slk_span(raw, len), out_mark);
-		if (rc != SLK_AGAIN)
+	for (unsigned tries = 0;; tries++) {
+		rc = read_page(fs, fd, lane, out_mark);
+		if (rc != SLK_AGAIN || !writer_may_live)
 			break;
+		if (tries < QUICK_TRIES)
+			continue;
+		uint64_t now_ns = slk_mono_ns(slk_clock_system());
+		if (until_ns == 0)
+			until_ns = now_ns + PATIENCE_NS;
+		if (now_ns >= until_ns)
+			break;
+		nanosleep(&pause, NULL);
 	}
 	(void)fs->close(fs->ctx, fd);
 	return rc == SLK_AGAIN ? SLK_CORRUPT : rc;

@@ -17,9 +17,11 @@ struct jnl_mark {
 	uint64_t offset;
 };
 
-/* Read lane's page. SLK_NOT_FOUND if the lane (or the file) never was, SLK_CORRUPT if it stays unreadable. */
-MUST_USE int jnl_mark_load(
-	const struct slk_fs *fs, const char *dir, unsigned lane, struct fmt_watermark *out_mark);
+/* Read lane's page. writer_may_live: a page caught in the middle of a change is read again for half a second, since its
+ * writer may have been preempted there; recovery, which holds the directory's lock, takes it as it is. SLK_NOT_FOUND if the
+ * lane (or the file) never was, SLK_CORRUPT if the page stays unreadable: its writer died in the middle of a change. */
+MUST_USE int jnl_mark_load(const struct slk_fs *fs, const char *dir, unsigned lane,
+	bool writer_may_live, struct fmt_watermark *out_mark);
 
 /* Open (and create) DIR/watermark for lane's writer. */
 MUST_USE int jnl_mark_open(struct jnl_mark *mark, const struct slk_fs *fs, bool may_map,

@@ -137,7 +137,7 @@ set_limit(struct jnl_reader *r, struct tail *t)
 
 	if (t->scan.closed)
 		return SLK_OK;
-	int rc = jnl_mark_load(r->fs, r->dir, t->lane, &mark);
+	int rc = jnl_mark_load(r->fs, r->dir, t->lane, true, &mark);
 	if (rc != SLK_OK)
 		return rc == SLK_NOT_FOUND ? SLK_AGAIN : rc;
 	if (mark.file_id != t->file_id) {
@@ -309,7 +309,8 @@ reopen_if_closed(struct jnl_reader *r, struct tail *t)
 	struct fmt_watermark mark;
 	uint64_t pos = t->scan.pos;
 
-	if (jnl_mark_load(r->fs, r->dir, t->lane, &mark) != SLK_OK || mark.file_id == t->file_id)
+	if (jnl_mark_load(r->fs, r->dir, t->lane, true, &mark) != SLK_OK ||
+		mark.file_id == t->file_id)
 		return SLK_AGAIN;
 	uint64_t id = t->file_id;
 	close_file(t);
@@ -423,7 +424,7 @@ find_lanes(struct jnl_reader *r)
 		struct fmt_watermark mark;
 		if (r->tails[lane].used)
 			continue;
-		int rc = jnl_mark_load(r->fs, r->dir, lane, &mark);
+		int rc = jnl_mark_load(r->fs, r->dir, lane, true, &mark);
 		if (rc == SLK_NOT_FOUND)
 			continue;
 		if (rc != SLK_OK && rc != SLK_CORRUPT)
@@ -507,7 +508,8 @@ jnl_reader_new(const struct jnl_reader_config *config, struct jnl_reader **out_r
 	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX && config->from == JNL_FROM_LATEST;
 		lane++) {
 		struct fmt_watermark mark;
-		if (!r->tails[lane].used || jnl_mark_load(r->fs, r->dir, lane, &mark) != SLK_OK)
+		if (!r->tails[lane].used ||
+			jnl_mark_load(r->fs, r->dir, lane, true, &mark) != SLK_OK)
 			continue;
 		/* Read that file from its beginning, for its key blocks, but give out only what comes after. */
 		r->tails[lane].file_id = mark.file_id - 1;
@@ -609,7 +611,7 @@ jnl_watermark_read(
 	const char *dir, unsigned lane, struct jnl_watermark *out_mark, struct slk_error *err)
 {
 	struct fmt_watermark m;
-	int rc = jnl_mark_load(slk_fs_posix(), dir, lane, &m);
+	int rc = jnl_mark_load(slk_fs_posix(), dir, lane, true, &m);
 
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "no watermark of lane %u in %s: %s", lane, dir,

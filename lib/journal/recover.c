@@ -302,7 +302,7 @@ recover_open_file(struct jnl *j, struct jnl_scan *s, const char *name, struct jn
 	struct closing c = {0};
 	uint64_t end = 0;
 
-	int rc = jnl_mark_load(j->fs, j->dir, s->header.lane, &mark);
+	int rc = jnl_mark_load(j->fs, j->dir, s->header.lane, false, &mark);
 	uint64_t marked = rc == SLK_OK && mark.file_id == s->header.file_id ? mark.position : 0;
 	rc = look_over(s, marked, &v);
 	if (rc != SLK_OK)
@@ -476,7 +476,7 @@ jnl_recover(struct jnl *j, struct jnl_recovered *found, struct jnl_recovery *rep
 		found->max_id = spares[spare_count - 1];
 	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
 		struct fmt_watermark mark;
-		if (jnl_mark_load(j->fs, j->dir, lane, &mark) == SLK_OK &&
+		if (jnl_mark_load(j->fs, j->dir, lane, false, &mark) == SLK_OK &&
 			mark.file_id > found->max_id)
 			found->max_id = mark.file_id;
 	}
