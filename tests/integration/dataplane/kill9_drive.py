@@ -37,27 +37,53 @@ def watermark(path):
     return None if change % 2 else (struct.unpack_from("<I", page, 56)[0], records)
 
 
-def wait(until, seconds, what):
+def backlog_drops():
+    """Datagrams that the kernel dropped before any port saw them, for want of room in a CPU's receive backlog."""
+    with open("/proc/net/softnet_stat") as f:
+        return sum(int(line.split()[1], 16) for line in f)
+
+
+def wait(until, seconds, what, more=lambda: ""):
     end = time.monotonic() + seconds
     while not until():
         if time.monotonic() > end:
-            sys.exit("kill9_drive: waited %d s for %s" % (seconds, what))
+            sys.exit("kill9_drive: waited %d s for %s%s" % (seconds, what, more()))
         time.sleep(0.0005)
 
 
 def main():
     (kills, seed, mark, log, promises), ingestd, sender = split(sys.argv[1:])
     draw = random.Random(int(seed))
+    children = []
+    try:
+        drive(int(kills), draw, mark, log, promises, ingestd, sender, children)
+    finally:  # whatever went wrong, nothing runs on
+        for child in children:
+            child.kill()
+            child.wait()
+
+
+def drive(kills, draw, mark, log, promises, ingestd, sender, children):
     with open(promises, "w") as out:
-        for run in range(int(kills)):
+        for run in range(kills):
+            del children[:]
+            dropped = backlog_drops()
             with open(log, "wb") as log_file:
                 child = subprocess.Popen(ingestd, stdin=subprocess.DEVNULL, stderr=log_file)
+            children.append(child)
             wait(lambda: b"listener takes records" in open(log, "rb").read() or child.poll() is not None, 20, "the listener to open")
             if child.poll() is not None:
                 sys.exit("kill9_drive: ingestd ended by itself in run %d" % run)
             producer = subprocess.Popen(sender, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            children.append(producer)
             want = draw.randrange(1, 12000)
-            wait(lambda: (watermark(mark) or (0, 0)) >= (child.pid, want), 20, "%d durable records" % want)
+            wait(
+                lambda: (watermark(mark) or (0, 0)) >= (child.pid, want),
+                20,
+                "%d durable records" % want,
+                lambda: "; run %d, watermark (pid, records) %s, ingestd %d, sender ended: %s, backlog drops in this run: %d"
+                % (run, watermark(mark), child.pid, producer.poll(), backlog_drops() - dropped),
+            )
             time.sleep(draw.random() * 0.003)
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
