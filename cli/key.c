@@ -87,8 +87,8 @@ create(struct cli *cli, int argc, char **argv)
 				&err, "key %s was created, but not its alias", key.id);
 			return cli_fail(cli, &err);
 		}
-		strncpy(alias.name, args.alias, sizeof(alias.name) - 1);
-		strncpy(alias.key_id, key.id, sizeof(alias.key_id) - 1);
+		snprintf(alias.name, sizeof(alias.name), "%s", args.alias);
+		snprintf(alias.key_id, sizeof(alias.key_id), "%s", key.id);
 	}
 	print_key(cli, &key, &alias, args.alias != NULL);
 	return CLI_EXIT_OK;

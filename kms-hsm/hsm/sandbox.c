@@ -69,7 +69,7 @@ static int
 add_ioctl_rule(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-		SCMP_A1(SCMP_CMP_EQ, 0x5401 /* TCGETS */));
+		SCMP_A1(SCMP_CMP_EQ, 0x5401 /* TCGETS */, 0));
 }
 
 int

@@ -13,7 +13,7 @@ struct gather {
 	size_t len;
 };
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 gather_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 {
 	struct gather *g = ctx;

@@ -14,8 +14,9 @@
 void
 fmt_jfile_encode(const struct fmt_jfile_header *header, uint8_t out[FMT_JFILE_PAGE_BYTES])
 {
-	struct slk_writer w = slk_writer(out, FMT_JFILE_PAGE_BYTES);
+	struct slk_writer w = slk_writer(out, CRC_OFFSET);
 
+	memset(out, 0, FMT_JFILE_PAGE_BYTES);
 	slk_write_bytes(&w, MAGIC, 4);
 	slk_write_le32(&w, VERSION);
 	slk_write_le64(&w, header->file_id);
@@ -27,9 +28,8 @@ fmt_jfile_encode(const struct fmt_jfile_header *header, uint8_t out[FMT_JFILE_PA
 	slk_write_le64(&w, header->created_ns);
 	slk_write_le64(&w, header->previous_id);
 	slk_write_le64(&w, header->run);
-	slk_write_zeros(&w, CRC_OFFSET - w.len);
-	slk_write_le32(&w, slk_crc32c(0, out, CRC_OFFSET));
-	assert(w.status == SLK_OK && w.len == FMT_JFILE_PAGE_BYTES);
+	assert(w.status == SLK_OK);
+	slk_put_le32(out + CRC_OFFSET, slk_crc32c(0, out, CRC_OFFSET));
 }
 
 static bool

@@ -1,7 +1,5 @@
 #include "format/watermark.h"
 
-#include <assert.h>
-
 #define MAGIC "SLJW"
 #define VERSION 1u
 #define CRC_OFFSET 60u
@@ -9,19 +7,16 @@
 void
 fmt_watermark_encode(const struct fmt_watermark *mark, uint8_t out[FMT_WATERMARK_BYTES])
 {
-	struct slk_writer w = slk_writer(out, FMT_WATERMARK_BYTES);
-
-	slk_write_bytes(&w, MAGIC, 4);
-	slk_write_le32(&w, VERSION);
-	slk_write_le64(&w, mark->change_count);
-	slk_write_le64(&w, mark->file_id);
-	slk_write_le64(&w, mark->position);
-	slk_write_le64(&w, mark->records);
-	slk_write_le64(&w, mark->plain_bytes);
-	slk_write_le64(&w, mark->opened_ns);
-	slk_write_le32(&w, mark->pid);
-	slk_write_le32(&w, slk_crc32c(0, out, CRC_OFFSET));
-	assert(w.status == SLK_OK && w.len == FMT_WATERMARK_BYTES);
+	memcpy(out, MAGIC, 4);
+	slk_put_le32(out + 4, VERSION);
+	slk_put_le64(out + 8, mark->change_count);
+	slk_put_le64(out + 16, mark->file_id);
+	slk_put_le64(out + 24, mark->position);
+	slk_put_le64(out + 32, mark->records);
+	slk_put_le64(out + 40, mark->plain_bytes);
+	slk_put_le64(out + 48, mark->opened_ns);
+	slk_put_le32(out + 56, mark->pid);
+	slk_put_le32(out + CRC_OFFSET, slk_crc32c(0, out, CRC_OFFSET));
 }
 
 int
