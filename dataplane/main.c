@@ -152,7 +152,6 @@ open_journal(struct ingestd *d, struct slk_error *err)
 		.file_bytes = j->file_mb * MIB,
 		.group_bytes = j->group_kb * 1024u,
 		.group_count = j->group_count,
-		.block_bytes = j->block_kb * 1024u,
 		.reserve_bytes = j->reserve_mb * MIB,
 		.io = j->io,
 		.direct = dp_config_direct(d->config)};

@@ -14,7 +14,7 @@
  *     40      16    salt, random: initialises the CRC of every block of the file
  *     56      8     le64 capacity of the file in bytes, a multiple of 4,096
  *     64      8     le64 created, Unix time in ns
- *     72      8     le64 id of the lane's previous file, 0 for the first
+ *     72      8     le64 id of the lane's previous file, 0 for the first of an opening
  *     80      8     le64 run: the lowest file id of the opening that made this file
  *     88      4004  reserved, zero
  *     4092    4     le32 CRC-32C of bytes 0..4091

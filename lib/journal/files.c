@@ -127,6 +127,7 @@ prepare_locked(struct jnl_lane *lane, struct jnl_file *f)
 		.lane = lane->index,
 		.capacity_bytes = j->config.file_bytes,
 		.created_ns = slk_wall_ns(j->clock),
+		.previous_id = lane->last_id,
 		.run = j->run,
 	};
 	memcpy(f->header.journal_uuid, j->uuid, sizeof(j->uuid));
@@ -146,6 +147,7 @@ prepare_locked(struct jnl_lane *lane, struct jnl_file *f)
 		return rc;
 	}
 	f->seed = fmt_jfile_crc_seed(f->header.salt);
+	lane->last_id = id;
 	return SLK_OK;
 }
 

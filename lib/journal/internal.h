@@ -89,6 +89,7 @@ struct jnl_lane {
 	size_t stage_bytes;
 	struct iovec *pieces;
 	bool closing;
+	uint64_t last_id; /* of the file prepared before; under the journal's files_lock */
 
 	/* between worker and lane thread */
 	_Atomic uint64_t submitted, done, flushing;

@@ -20,7 +20,6 @@ settle(const struct jnl_config *in, struct jnl_config *c, struct slk_error *err)
 	c->file_bytes = c->file_bytes != 0 ? c->file_bytes : 64ull * MIB;
 	c->group_bytes = c->group_bytes != 0 ? c->group_bytes : 2 * MIB;
 	c->group_count = c->group_count != 0 ? c->group_count : 4;
-	c->block_bytes = c->block_bytes != 0 ? c->block_bytes : 64 * 1024;
 	c->reserve_bytes = c->reserve_bytes != 0 ? c->reserve_bytes : 4 * c->file_bytes;
 	if (c->lane_count < 1 || c->lane_count > FMT_JFILE_LANES_MAX)
 		return slk_fail(err, SLK_RANGE, "a journal has 1 to %u lanes, not %u",

@@ -29,33 +29,36 @@
 #include "seal/epoch.h"
 #include "seal/seal.h"
 
-#define JNL_BLOCK_PLAIN_MAX ((1u << 21) - 16384u) /* plaintext bytes of one block, tables included */
-#define JNL_BLOCK_RECORDS_MAX 4096u               /* records of one block */
+#define JNL_BLOCK_PLAIN_MAX \
+	((1u << 21) - 16384u) /* plaintext bytes of one block, tables included */
+#define JNL_BLOCK_RECORDS_MAX 4096u /* records of one block */
 
 struct jnl_config {
-	const char *dir;      /* must exist, owned by the caller's uid, not world-writable */
-	unsigned lane_count;  /* 1..64 */
-	uint64_t file_bytes;  /* capacity of a lane file; multiple of 1 MiB; 0: 64 MiB */
+	const char *dir; /* must exist, owned by the caller's uid, not world-writable */
+	unsigned lane_count; /* 1..64 */
+	uint64_t file_bytes; /* capacity of a lane file; multiple of 1 MiB; 0: 64 MiB */
 	uint32_t group_bytes; /* a group buffer; multiple of 4 KiB; 0: 2 MiB */
 	uint32_t group_count; /* buffers per lane, 2..16; 0: 4 */
-	uint32_t block_bytes; /* plaintext at which a block is full; 0: 64 KiB. A larger single record gets its own block */
-	uint64_t reserve_bytes; /* free space below which appends answer SLK_DISK_FULL; 0: 4 files */
-	const char *io;       /* "auto" (NULL), "uring", "sync" */
-	bool direct;          /* O_DIRECT where the file system has it */
-	const struct slk_fs *fs;       /* NULL: slk_fs_posix() */
+	uint64_t
+		reserve_bytes; /* free space below which appends answer SLK_DISK_FULL; 0: 4 files */
+	const char *io; /* "auto" (NULL), "uring", "sync" */
+	bool direct; /* O_DIRECT where the file system has it */
+	const struct slk_fs *fs; /* NULL: slk_fs_posix() */
 	const struct slk_clock *clock; /* NULL: slk_clock_system() */
-	const struct jnl_io *sim_io;   /* asynchronous I/O of a simulator (journal/io.h); NULL: by io. With it, descriptors
+	const struct jnl_io *
+		sim_io; /* asynchronous I/O of a simulator (journal/io.h); NULL: by io. With it, descriptors
 					* are the simulator's: no lock is taken and nothing is mapped */
 };
 
 /* What recovery found, for the log and for tests. */
 struct jnl_recovery {
-	uint64_t files;           /* lane files seen */
-	uint64_t files_unclosed;  /* without a footer: scanned */
+	uint64_t files; /* lane files seen */
+	uint64_t files_unclosed; /* without a footer: scanned */
 	uint64_t blocks_scanned;
-	uint64_t torn_files;      /* with a torn tail: kept aside as NAME.torn-OFFSET, never deleted */
+	uint64_t torn_files; /* with a torn tail: kept aside as NAME.torn-OFFSET, never deleted */
 	uint64_t torn_bytes;
-	uint64_t corrupt_blocks;  /* damage below the highest position known durable: reported as loss */
+	uint64_t
+		corrupt_blocks; /* damage below the highest position known durable: reported as loss */
 	uint64_t corrupt_bytes;
 };
 
@@ -65,8 +68,8 @@ struct jnl_lane;
 /* Lock the directory (SLK_EXISTS if another process holds it), recover it, open a fresh file per lane. Ends all earlier
  * epochs. Fails with a sentence if the directory is not writable, not ours, or its disk is full. Corruption is reported
  * in *out_report and does not prevent the start. */
-MUST_USE int jnl_open(const struct jnl_config *config, struct jnl **out_journal, struct jnl_recovery *out_report,
-	struct slk_error *err);
+MUST_USE int jnl_open(const struct jnl_config *config, struct jnl **out_journal,
+	struct jnl_recovery *out_report, struct slk_error *err);
 /* Close after every lane's thread has ended (see jnl_lane_close()); NULL allowed. A lane that was not closed is left as
  * a crash would leave it, for recovery to close. */
 void jnl_close(struct jnl *journal);
@@ -90,8 +93,8 @@ struct jnl_epoch_params {
 	uint64_t max_blocks; /* 0: the hard maximum */
 	uint64_t max_bytes;
 };
-MUST_USE int jnl_lane_epoch_begin(struct jnl_lane *lane, struct seal_thread *thread, const struct jnl_epoch_params *params,
-	struct seal_epoch **out_epoch);
+MUST_USE int jnl_lane_epoch_begin(struct jnl_lane *lane, struct seal_thread *thread,
+	const struct jnl_epoch_params *params, struct seal_epoch **out_epoch);
 /* Wipe the epoch's key. NULL allowed. */
 void jnl_lane_epoch_end(struct jnl_lane *lane, struct seal_epoch *epoch);
 
@@ -107,12 +110,13 @@ uint64_t jnl_lane_next_sequence(struct jnl_lane *lane, uint64_t stream_id, uint3
  * file's shard table may take: file_bytes / 96 shards). Nothing of the records is written on error. */
 struct jnl_append {
 	uint64_t first_sequence;
-	uint64_t lsn;         /* acknowledged once jnl_lane_durable() >= lsn */
+	uint64_t lsn; /* acknowledged once jnl_lane_durable() >= lsn */
 	uint64_t seal_cycles; /* time-stamp counter around the seal call (gathering included) */
 	uint32_t block_bytes; /* as written */
 };
-MUST_USE int jnl_lane_append(struct jnl_lane *lane, struct seal_thread *thread, struct seal_epoch *epoch, uint32_t shard,
-	const struct fmt_record *records, uint32_t count, struct jnl_append *out_append);
+MUST_USE int jnl_lane_append(struct jnl_lane *lane, struct seal_thread *thread,
+	struct seal_epoch *epoch, uint32_t shard, const struct fmt_record *records, uint32_t count,
+	struct jnl_append *out_append);
 
 /* True if what was appended should be handed over now: the disk is idle, or one flush is under way, nothing waits behind
  * it and the group is worth a write of its own (256 KiB). A worker submits then; it never waits for a full block or

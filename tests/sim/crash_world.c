@@ -85,7 +85,6 @@ world_open(struct world *w, struct slk_error *err)
 		.file_bytes = 1u << 20,
 		.group_bytes = 64u << 10,
 		.group_count = 4,
-		.block_bytes = 16u << 10,
 		.fs = simdisk_fs(w->disk),
 		.clock = simdisk_clock(w->disk),
 		.sim_io = simdisk_io(w->disk),

@@ -12,6 +12,7 @@
 
 #include "faultfs.h"
 #include "format/block.h"
+#include "format/jfile.h"
 #include "journal/inspect.h"
 #include "journal/journal.h"
 #include "journal/reader.h"
@@ -291,6 +292,29 @@ nothing_is_visible_or_acknowledged_before_its_flush(void **state)
 	close_clean(j);
 }
 
+/* Every file but the first names the one before it. */
+static void
+check_chain(void)
+{
+	uint8_t page[FMT_JFILE_PAGE_BYTES];
+	struct fmt_jfile_header header;
+	uint64_t before = 0;
+	char path[512];
+
+	for (uint64_t id = 1;; id++) {
+		snprintf(path, sizeof(path), "%s/%020llu.slj", dir, (unsigned long long)id);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			break;
+		assert_int_equal(read(fd, page, sizeof(page)), sizeof(page));
+		close(fd);
+		assert_ok(fmt_jfile_decode(slk_span(page, sizeof(page)), &header));
+		assert_int_equal(header.previous_id, before);
+		before = id;
+	}
+	assert_true(before >= 3);
+}
+
 static void
 files_roll_and_numbers_go_on(void **state)
 {
@@ -306,6 +330,7 @@ files_roll_and_numbers_go_on(void **state)
 	assert_true(stats.rolls >= 3);
 	assert_int_equal(stats.epochs, 1);
 	close_clean(j);
+	check_chain();
 	assert_int_equal(read_all(JNL_FROM_TRIM_HORIZON, 0, 0, NULL), 200);
 	assert_int_equal(read_all(JNL_FROM_SEQUENCE, 150, 150, NULL), 50);
 	assert_int_equal(read_all(JNL_FROM_TIME, 1000 + 180, 180, NULL), 20);
