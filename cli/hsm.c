@@ -116,7 +116,7 @@ init(struct cli *cli, int argc, char **argv)
 		"that is there is kept.\v"
 		"Examples:\n"
 		"  sealock hsm init --config /etc/sealock/kmsd.yaml\n"
-		"  sealock hsm init --pin-fd 3 3</root/pin\n"
+		"  sealock hsm init --pin-fd 3 3</path/to/pin\n"
 		"\n"
 		"The PIN is written to hsm.pin_file, which only the worker's user may read; it is "
 		"never an argument and never "
