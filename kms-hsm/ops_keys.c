@@ -230,7 +230,8 @@ kms_op_create_alias(struct kms_call *call, const Kmsp__Request *request)
 		kms_call_find_key(call, call->action, in->key, &call->key) != SLK_OK ||
 		kms_call_key_direct(call, &call->key) != SLK_OK)
 		return;
-	if (call->key.state == KMS_KEY_PENDING_DELETION && kms_call_key_usable(call, &call->key) != SLK_OK)
+	if (call->key.state == KMS_KEY_PENDING_DELETION &&
+		kms_call_key_usable(call, &call->key) != SLK_OK)
 		return;
 	strcpy(alias.name, in->alias);
 	memcpy(alias.key_id, call->key.id, sizeof(alias.key_id));

@@ -28,13 +28,16 @@ MUST_USE int fmt_context_new(struct fmt_context **out_context);
 void fmt_context_free(struct fmt_context *context); /* NULL allowed */
 
 /* Copies both. SLK_EXISTS for a key that is there already, SLK_MALFORMED (UTF-8, NUL, empty key), SLK_LIMIT. */
-MUST_USE int fmt_context_add(struct fmt_context *context, struct slk_span key, struct slk_span value);
+MUST_USE int fmt_context_add(
+	struct fmt_context *context, struct slk_span key, struct slk_span value);
 size_t fmt_context_count(const struct fmt_context *context);
 /* The index-th pair in canonical order; borrowed. */
-void fmt_context_pair(const struct fmt_context *context, size_t index, struct slk_span *out_key, struct slk_span *out_value);
+void fmt_context_pair(const struct fmt_context *context, size_t index, struct slk_span *out_key,
+	struct slk_span *out_value);
 
 /* Write the canonical form into out (cap FMT_CONTEXT_MAX always suffices). SLK_FULL. */
-MUST_USE int fmt_context_encode(const struct fmt_context *context, uint8_t *out, size_t cap, size_t *out_len);
+MUST_USE int fmt_context_encode(
+	const struct fmt_context *context, uint8_t *out, size_t cap, size_t *out_len);
 /* Parse a canonical form strictly: sorted, no duplicates, no trailing bytes. SLK_MALFORMED, SLK_TRUNCATED, SLK_LIMIT. */
 MUST_USE int fmt_context_decode(struct slk_span in, struct fmt_context **out_context);
 

@@ -48,11 +48,12 @@ fmt_record_table_bytes(uint32_t count)
 /* Walk a plaintext that came out of an authenticated block, still checking everything. */
 struct fmt_record_iter {
 	struct slk_span table; /* entries left */
-	struct slk_span body;  /* keys and data left */
+	struct slk_span body; /* keys and data left */
 };
 
 /* count: from the block's header. SLK_TRUNCATED, SLK_MALFORMED (lengths don't add up to the plaintext, reserved != 0). */
-MUST_USE int fmt_record_iter_init(struct fmt_record_iter *it, struct slk_span plaintext, uint32_t count);
+MUST_USE int fmt_record_iter_init(
+	struct fmt_record_iter *it, struct slk_span plaintext, uint32_t count);
 /* SLK_OK and *out, or SLK_END. Cannot fail otherwise: init checked all entries. */
 int fmt_record_iter_next(struct fmt_record_iter *it, struct fmt_record *out_record);
 

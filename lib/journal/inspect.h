@@ -32,11 +32,12 @@ struct jnl_file_info {
 	const char *name; /* in the directory */
 	uint64_t file_id;
 	uint32_t lane;
-	uint64_t run;             /* lowest file id of the opening that wrote it: grows with every start of the writer */
-	uint64_t created_ns;      /* Unix time */
+	uint64_t
+		run; /* lowest file id of the opening that wrote it: grows with every start of the writer */
+	uint64_t created_ns; /* Unix time */
 	uint64_t capacity_bytes;
-	uint64_t used_bytes;      /* up to the end of the last readable block */
-	bool closed;              /* has a footer */
+	uint64_t used_bytes; /* up to the end of the last readable block */
+	bool closed; /* has a footer */
 	bool closed_by_recovery;
 	uint64_t blocks, records, plain_bytes;
 	const struct jnl_shard_info *shards;
@@ -48,44 +49,48 @@ struct jnl_file_info {
 /* Call each(arg, info) for every lane file, by file id; a non-zero return stops and is returned. Files that cannot be
  * read or decoded are passed to damaged(arg, name, sentence) (NULL: ignored). fs: NULL for slk_fs_posix().
  * SLK_NOT_FOUND (no journal there), SLK_DENIED, SLK_NO_MEMORY, SLK_IO. */
-MUST_USE int jnl_list(const char *dir, const struct slk_fs *fs, int (*each)(void *arg, const struct jnl_file_info *info),
-	void (*damaged)(void *arg, const char *name, const struct slk_error *why), void *arg, struct slk_error *err);
+MUST_USE int jnl_list(const char *dir, const struct slk_fs *fs,
+	int (*each)(void *arg, const struct jnl_file_info *info),
+	void (*damaged)(void *arg, const char *name, const struct slk_error *why), void *arg,
+	struct slk_error *err);
 
 /* What a verification found wrong, one call each. */
 struct jnl_finding {
-	int status;           /* SLK_BAD_CRC, SLK_BAD_TAG, SLK_CORRUPT (numbering, lost range), SLK_BAD_COMMITMENT, ... */
-	const char *name;     /* of the file */
+	int status; /* SLK_BAD_CRC, SLK_BAD_TAG, SLK_CORRUPT (numbering, lost range), SLK_BAD_COMMITMENT, ... */
+	const char *name; /* of the file */
 	uint64_t file_id;
 	uint64_t offset;
-	uint64_t bytes;       /* damaged, 0 if that is not known */
+	uint64_t bytes; /* damaged, 0 if that is not known */
 	const char *sentence; /* for people */
 };
 
 struct jnl_verify_config {
 	const char *dir;
-	const struct slk_fs *fs;  /* NULL: slk_fs_posix() */
+	const struct slk_fs *fs; /* NULL: slk_fs_posix() */
 	struct seal_thread *seal; /* for tags; NULL: tags are not checked */
 	/* The data key of an epoch, or any error to leave its tags unchecked. Called once per epoch and run of files. The
 	 * secret becomes the verifier's. NULL: tags are not checked. */
-	int (*data_key)(void *arg, const struct jnl_epoch_info *info, struct slk_secret **out_data_key);
+	int (*data_key)(
+		void *arg, const struct jnl_epoch_info *info, struct slk_secret **out_data_key);
 	void (*finding)(void *arg, const struct jnl_finding *finding); /* NULL: only counted */
 	void *arg;
 };
 
 struct jnl_verify_report {
 	uint64_t files, files_unclosed, files_by_recovery;
-	uint64_t bytes;           /* read and checked */
+	uint64_t bytes; /* read and checked */
 	uint64_t blocks, data_blocks, records, plain_bytes;
 	uint64_t epochs, shards;
-	uint64_t tags_checked;    /* data blocks opened and found authentic */
-	uint64_t tags_unchecked;  /* data blocks whose key was not given */
-	uint64_t findings;        /* 0: all is well */
+	uint64_t tags_checked; /* data blocks opened and found authentic */
+	uint64_t tags_unchecked; /* data blocks whose key was not given */
+	uint64_t findings; /* 0: all is well */
 };
 
 /* Check every lane file: header, CRC and position of each block, block numbers of each epoch consecutive from 0, sequence
  * numbers of each shard without gaps, footers against what is there, commitments and tags where a key is given. Torn
  * tails that recovery has cut are not part of the files any more.
  * SLK_OK when everything could be looked at: see out_report->findings. Errors as jnl_list(). */
-MUST_USE int jnl_verify(const struct jnl_verify_config *config, struct jnl_verify_report *out_report, struct slk_error *err);
+MUST_USE int jnl_verify(const struct jnl_verify_config *config,
+	struct jnl_verify_report *out_report, struct slk_error *err);
 
 #endif

@@ -23,12 +23,13 @@ enum jnl_from { JNL_FROM_TRIM_HORIZON, JNL_FROM_LATEST, JNL_FROM_SEQUENCE, JNL_F
 
 struct jnl_reader_config {
 	const char *dir;
-	bool any_stream;    /* false: blocks of stream_id only */
+	bool any_stream; /* false: blocks of stream_id only */
 	uint64_t stream_id;
-	bool any_shard;     /* false: blocks of shard only */
+	bool any_shard; /* false: blocks of shard only */
 	uint32_t shard;
 	enum jnl_from from;
-	uint64_t from_value; /* sequence number (first block that holds it or a later one), or Unix time in ns (in each lane the
+	uint64_t
+		from_value; /* sequence number (first block that holds it or a later one), or Unix time in ns (in each lane the
 			      * first block with an arrival at or after it, and all that follow) */
 	const struct slk_fs *fs; /* NULL: slk_fs_posix() */
 };
@@ -63,16 +64,19 @@ struct jnl_epoch_info {
 };
 
 /* SLK_NOT_FOUND (no journal there), SLK_DENIED (not in the group that may read it), SLK_NO_MEMORY. */
-MUST_USE int jnl_reader_new(const struct jnl_reader_config *config, struct jnl_reader **out_reader, struct slk_error *err);
+MUST_USE int jnl_reader_new(const struct jnl_reader_config *config, struct jnl_reader **out_reader,
+	struct slk_error *err);
 void jnl_reader_free(struct jnl_reader *reader); /* NULL allowed */
 
 /* The next block in the order it was written (per lane; lanes are merged by arrival time, shards stay in order).
  * SLK_OK; SLK_AGAIN at the tail (call again later); SLK_CORRUPT with *err naming file and offset, once for each damaged
  * place and each file whose header is damaged: the reader has moved behind the damage and may go on; SLK_IO, SLK_NO_MEMORY. */
-MUST_USE int jnl_reader_next(struct jnl_reader *reader, struct jnl_block *out_block, struct slk_error *err);
+MUST_USE int jnl_reader_next(
+	struct jnl_reader *reader, struct jnl_block *out_block, struct slk_error *err);
 
 /* The key block of an epoch that a block named. SLK_NOT_FOUND if it was not seen (corruption). */
-MUST_USE int jnl_reader_epoch(struct jnl_reader *reader, uint64_t epoch_id, struct jnl_epoch_info *out_info);
+MUST_USE int jnl_reader_epoch(
+	struct jnl_reader *reader, uint64_t epoch_id, struct jnl_epoch_info *out_info);
 
 /* An opened epoch: derived key, checked against the commitment. SLK_BAD_COMMITMENT if the data key is not the one. */
 struct jnl_epoch_key;
@@ -81,17 +85,18 @@ MUST_USE int jnl_epoch_key_new(struct seal_thread *thread, const struct jnl_epoc
 void jnl_epoch_key_free(struct jnl_epoch_key *key); /* wipes; NULL allowed */
 
 /* Open a block into out (plain_bytes). Walk it with fmt_record_iter_init(). SLK_BAD_TAG (out is zeroed), SLK_FULL. */
-MUST_USE int jnl_block_open(struct seal_thread *thread, const struct jnl_epoch_key *key, const struct jnl_block *block,
-	uint8_t *out, size_t cap);
+MUST_USE int jnl_block_open(struct seal_thread *thread, const struct jnl_epoch_key *key,
+	const struct jnl_block *block, uint8_t *out, size_t cap);
 
 /* The lane watermarks, as published by the writer. */
 struct jnl_watermark {
 	uint64_t file_id;
-	uint64_t position;     /* durable up to here in that file */
-	uint64_t records;      /* records durable since the journal was opened */
+	uint64_t position; /* durable up to here in that file */
+	uint64_t records; /* records durable since the journal was opened */
 	uint64_t plain_bytes;
-	uint64_t opened_ns;    /* when the writer opened it, Unix time */
+	uint64_t opened_ns; /* when the writer opened it, Unix time */
 };
-MUST_USE int jnl_watermark_read(const char *dir, unsigned lane, struct jnl_watermark *out_mark, struct slk_error *err);
+MUST_USE int jnl_watermark_read(
+	const char *dir, unsigned lane, struct jnl_watermark *out_mark, struct slk_error *err);
 
 #endif

@@ -22,7 +22,7 @@
 #include "format/context.h"
 
 #define KMSC_DEFAULT_SOCKET "/run/sealock/kms/kms.sock"
-#define KMSC_ARN_MAX 320u  /* with terminator */
+#define KMSC_ARN_MAX 320u /* with terminator */
 #define KMSC_NAME_MAX 260u /* alias and stream names, with terminator */
 #define KMSC_BLOB_MAX 8192u
 
@@ -33,11 +33,11 @@ MUST_USE int kmsc_new(const char *path, unsigned timeout_ms, struct kmsc **out_c
 void kmsc_free(struct kmsc *client); /* NULL allowed */
 
 struct kmsc_key {
-	char id[64];  /* UUID */
+	char id[64]; /* UUID */
 	char arn[KMSC_ARN_MAX];
 	char description[KMSC_NAME_MAX];
 	char state[32]; /* Creating, Enabled, Disabled, PendingDeletion, Unavailable */
-	char spec[32];  /* SYMMETRIC_DEFAULT */
+	char spec[32]; /* SYMMETRIC_DEFAULT */
 	char usage[32]; /* ENCRYPT_DECRYPT */
 	char manager[32]; /* CUSTOMER or AWS (appliance-owned) */
 	uint64_t created_ns; /* wall clock */
@@ -54,16 +54,16 @@ struct kmsc_stream {
 	char arn[KMSC_ARN_MAX];
 	uint64_t id; /* never given twice, not even after deletion */
 	uint32_t shard_count;
-	bool encrypted_kms;        /* EncryptionType KMS; false: NONE, sealed under the appliance's own key */
+	bool encrypted_kms; /* EncryptionType KMS; false: NONE, sealed under the appliance's own key */
 	char key_arn[KMSC_ARN_MAX]; /* the CMK that new epochs use */
-	char status[16];           /* ACTIVE, DELETING */
+	char status[16]; /* ACTIVE, DELETING */
 	uint64_t created_ns;
 };
 
 struct kmsc_status {
 	bool hsm_ok;
-	char hsm_state[32];   /* ready, reconnecting, failed */
-	char hsm_error[256];  /* last error sentence, "" if none */
+	char hsm_state[32]; /* ready, reconnecting, failed */
+	char hsm_error[256]; /* last error sentence, "" if none */
 	char token_label[40];
 	char token_serial[24];
 	char module[256];
@@ -78,58 +78,67 @@ struct kmsc_status {
 };
 
 /* --- keys. key_id: id, ARN, alias name ("alias/x") or alias ARN --- */
-MUST_USE int kmsc_create_key(struct kmsc *c, const char *description, struct kmsc_key *out_key, struct slk_error *err);
-MUST_USE int kmsc_describe_key(struct kmsc *c, const char *key_id, struct kmsc_key *out_key, struct slk_error *err);
+MUST_USE int kmsc_create_key(
+	struct kmsc *c, const char *description, struct kmsc_key *out_key, struct slk_error *err);
+MUST_USE int kmsc_describe_key(
+	struct kmsc *c, const char *key_id, struct kmsc_key *out_key, struct slk_error *err);
 /* Up to cap keys after marker ("" first); *out_next is "" at the end (buffer of 64 bytes). */
-MUST_USE int kmsc_list_keys(struct kmsc *c, const char *marker, struct kmsc_key *out_keys, size_t cap, size_t *out_count,
-	char *out_next, struct slk_error *err);
-MUST_USE int kmsc_create_alias(struct kmsc *c, const char *alias, const char *key_id, struct slk_error *err);
+MUST_USE int kmsc_list_keys(struct kmsc *c, const char *marker, struct kmsc_key *out_keys,
+	size_t cap, size_t *out_count, char *out_next, struct slk_error *err);
+MUST_USE int kmsc_create_alias(
+	struct kmsc *c, const char *alias, const char *key_id, struct slk_error *err);
 MUST_USE int kmsc_delete_alias(struct kmsc *c, const char *alias, struct slk_error *err);
 /* As kmsc_list_keys(); key_id may be NULL for all; out_next: KMSC_NAME_MAX bytes. */
-MUST_USE int kmsc_list_aliases(struct kmsc *c, const char *key_id, const char *marker, struct kmsc_alias *out_aliases,
-	size_t cap, size_t *out_count, char *out_next, struct slk_error *err);
+MUST_USE int kmsc_list_aliases(struct kmsc *c, const char *key_id, const char *marker,
+	struct kmsc_alias *out_aliases, size_t cap, size_t *out_count, char *out_next,
+	struct slk_error *err);
 
 /* --- cryptography --- */
 struct kmsc_data_key {
 	struct slk_secret *plaintext; /* 32 bytes; NULL from ..._without_plaintext */
-	uint8_t blob[KMSC_BLOB_MAX];  /* the wrapped key: a KMS ciphertext blob (docs/FORMATS.md) */
+	uint8_t blob[KMSC_BLOB_MAX]; /* the wrapped key: a KMS ciphertext blob (docs/FORMATS.md) */
 	size_t blob_len;
 	char key_arn[KMSC_ARN_MAX];
 };
 void kmsc_data_key_fini(struct kmsc_data_key *dk); /* wipes and frees the plaintext */
 
 /* context may be NULL (empty). An AES-256 data key. */
-MUST_USE int kmsc_generate_data_key(struct kmsc *c, const char *key_id, const struct fmt_context *context,
-	struct kmsc_data_key *out_dk, struct slk_error *err);
+MUST_USE int kmsc_generate_data_key(struct kmsc *c, const char *key_id,
+	const struct fmt_context *context, struct kmsc_data_key *out_dk, struct slk_error *err);
 MUST_USE int kmsc_generate_data_key_without_plaintext(struct kmsc *c, const char *key_id,
 	const struct fmt_context *context, struct kmsc_data_key *out_dk, struct slk_error *err);
 /* plaintext: 1..4096 bytes. */
 MUST_USE int kmsc_encrypt(struct kmsc *c, const char *key_id, const struct fmt_context *context,
-	const struct slk_secret *plaintext, uint8_t *out_blob, size_t cap, size_t *out_len, struct slk_error *err);
+	const struct slk_secret *plaintext, uint8_t *out_blob, size_t cap, size_t *out_len,
+	struct slk_error *err);
 /* key_id may be NULL: the blob names its key. *out_plaintext is to be freed. out_key_arn: KMSC_ARN_MAX bytes or NULL. */
-MUST_USE int kmsc_decrypt(struct kmsc *c, const char *key_id, const struct fmt_context *context, struct slk_span blob,
-	struct slk_secret **out_plaintext, char *out_key_arn, struct slk_error *err);
+MUST_USE int kmsc_decrypt(struct kmsc *c, const char *key_id, const struct fmt_context *context,
+	struct slk_span blob, struct slk_secret **out_plaintext, char *out_key_arn,
+	struct slk_error *err);
 
 /* --- service principal calls, for ingestd only --- */
 /* A data key for a stream's epoch: kmsd looks the stream's CMK up itself, uses {"aws:kinesis:arn": arn} as context and
  * authorises ingestd as the service principal of that stream (kms:ViaService, aws:SourceArn). */
-MUST_USE int kmsc_generate_stream_key(struct kmsc *c, const char *stream_arn, struct kmsc_data_key *out_dk, struct slk_error *err);
+MUST_USE int kmsc_generate_stream_key(struct kmsc *c, const char *stream_arn,
+	struct kmsc_data_key *out_dk, struct slk_error *err);
 /* May the principal of uid do this? SLK_OK or SLK_DENIED with the sentence. Only doors (ingestd) may ask; audited. For a
  * put: action "kinesis:PutRecord" on the stream; kmsd adds kms:GenerateDataKey on the stream's CMK by itself when the
  * stream's encryption type is KMS. */
-MUST_USE int kmsc_authorize_uid(struct kmsc *c, uid_t uid, const char *action, const char *resource_arn, struct slk_error *err);
+MUST_USE int kmsc_authorize_uid(struct kmsc *c, uid_t uid, const char *action,
+	const char *resource_arn, struct slk_error *err);
 /* The same for a configured role principal (plain listeners). */
-MUST_USE int kmsc_authorize_role(struct kmsc *c, const char *principal_arn, const char *action, const char *resource_arn,
-	struct slk_error *err);
+MUST_USE int kmsc_authorize_role(struct kmsc *c, const char *principal_arn, const char *action,
+	const char *resource_arn, struct slk_error *err);
 
 /* --- streams --- */
 /* key_id: NULL for EncryptionType NONE (the appliance's own key). shard_count: 1..1024. */
-MUST_USE int kmsc_create_stream(struct kmsc *c, const char *name, uint32_t shard_count, const char *key_id,
-	struct kmsc_stream *out_stream, struct slk_error *err);
+MUST_USE int kmsc_create_stream(struct kmsc *c, const char *name, uint32_t shard_count,
+	const char *key_id, struct kmsc_stream *out_stream, struct slk_error *err);
 /* name_or_arn. */
-MUST_USE int kmsc_describe_stream(struct kmsc *c, const char *name_or_arn, struct kmsc_stream *out_stream, struct slk_error *err);
-MUST_USE int kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out_streams, size_t cap,
-	size_t *out_count, char *out_next /* KMSC_NAME_MAX */, struct slk_error *err);
+MUST_USE int kmsc_describe_stream(struct kmsc *c, const char *name_or_arn,
+	struct kmsc_stream *out_stream, struct slk_error *err);
+MUST_USE int kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out_streams,
+	size_t cap, size_t *out_count, char *out_next /* KMSC_NAME_MAX */, struct slk_error *err);
 MUST_USE int kmsc_delete_stream(struct kmsc *c, const char *name, struct slk_error *err);
 
 /* --- service --- */

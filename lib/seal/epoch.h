@@ -25,19 +25,22 @@
 struct seal_epoch;
 
 /* Derive the sealing key and the commitment. data_key: 32 bytes. out_key: a secret of 32 bytes, to be freed. */
-MUST_USE int seal_epoch_derive(const struct slk_secret *data_key, uint64_t epoch_id, uint64_t stream_id,
-	struct slk_secret **out_key, uint8_t out_commitment[SEAL_COMMITMENT_BYTES]);
+MUST_USE int seal_epoch_derive(const struct slk_secret *data_key, uint64_t epoch_id,
+	uint64_t stream_id, struct slk_secret **out_key,
+	uint8_t out_commitment[SEAL_COMMITMENT_BYTES]);
 
 /* Begin an epoch for sealing; the counter starts at 0. max_blocks and max_bytes: 0 takes the maxima above, larger is
  * SLK_RANGE. data_key is borrowed until return. */
-MUST_USE int seal_epoch_new(struct seal_thread *thread, const struct slk_secret *data_key, uint64_t epoch_id,
-	uint64_t stream_id, uint64_t max_blocks, uint64_t max_bytes, struct seal_epoch **out_epoch);
+MUST_USE int seal_epoch_new(struct seal_thread *thread, const struct slk_secret *data_key,
+	uint64_t epoch_id, uint64_t stream_id, uint64_t max_blocks, uint64_t max_bytes,
+	struct seal_epoch **out_epoch);
 void seal_epoch_free(struct seal_epoch *epoch); /* wipes; NULL allowed */
 
 const uint8_t *seal_epoch_commitment(const struct seal_epoch *epoch);
 uint64_t seal_epoch_id(const struct seal_epoch *epoch);
 uint64_t seal_epoch_stream(const struct seal_epoch *epoch);
-uint64_t seal_epoch_blocks(const struct seal_epoch *epoch); /* taken so far: the number that comes next */
+uint64_t seal_epoch_blocks(
+	const struct seal_epoch *epoch); /* taken so far: the number that comes next */
 uint64_t seal_epoch_bytes(const struct seal_epoch *epoch);
 
 /* Take the next block number for len plaintext bytes. SLK_KEY_EXHAUSTED, for good, once a limit is reached; nothing is

@@ -41,7 +41,7 @@ struct seal_item {
 	uint32_t aad_len; /* 1..2^31 - 1; never empty, as everywhere in this project */
 	uint8_t nonce[SEAL_NONCE_BYTES];
 	uint8_t *tag; /* 16 bytes; written by seal_burst(), read by seal_open_burst() */
-	void *user;   /* the caller's; never looked at */
+	void *user; /* the caller's; never looked at */
 };
 
 /* Engine names, best first: "ipsec-mb-avx512", "ipsec-mb-avx2", "ipsec-mb-sse", "openssl". Index 0..; NULL at the end.
@@ -52,21 +52,25 @@ const char *seal_engine_name(unsigned index);
  * (NULL): ipsec-mb if it is there and passes its self-test, otherwise openssl. The known-answer self-test runs here.
  * SLK_NOT_FOUND (no such engine), SLK_UNSUPPORTED (CPU or build lacks it), SLK_SELF_TEST, SLK_NO_MEMORY.
  * Thread: the one that will use it (or any, before it starts). */
-MUST_USE int seal_thread_new(const char *engine, struct seal_thread **out_thread, struct slk_error *err);
+MUST_USE int seal_thread_new(
+	const char *engine, struct seal_thread **out_thread, struct slk_error *err);
 void seal_thread_free(struct seal_thread *thread); /* NULL allowed */
 const char *seal_thread_engine(const struct seal_thread *thread); /* the name that was chosen */
 
 /* Expand a key once. key_len: 16, 24 or 32. The schedule lives in secret memory; the caller still wipes key.
  * SLK_INVALID, SLK_NO_MEMORY. */
-MUST_USE int seal_key_new(struct seal_thread *thread, const uint8_t *key, size_t key_len, struct seal_key **out_key);
+MUST_USE int seal_key_new(
+	struct seal_thread *thread, const uint8_t *key, size_t key_len, struct seal_key **out_key);
 void seal_key_free(struct seal_key *key); /* wipes; NULL allowed; no thread may be using it */
 
 /* Seal count items under one key. Returns the number of items whose status is SLK_OK; items[i].status says the rest.
  * No allocation, system call, lock or log line. Thread: thread's own. */
-uint32_t seal_burst(struct seal_thread *thread, const struct seal_key *key, struct seal_item *items, uint32_t count);
+uint32_t seal_burst(struct seal_thread *thread, const struct seal_key *key, struct seal_item *items,
+	uint32_t count);
 
 /* Open count items. On SLK_BAD_TAG the item's out bytes are zeroed before the call returns, and the tag was compared in
  * constant time. Otherwise as seal_burst(). */
-uint32_t seal_open_burst(struct seal_thread *thread, const struct seal_key *key, struct seal_item *items, uint32_t count);
+uint32_t seal_open_burst(struct seal_thread *thread, const struct seal_key *key,
+	struct seal_item *items, uint32_t count);
 
 #endif

@@ -254,8 +254,8 @@ stream_key_is_wrapped_for_its_stream(void **state)
 	memcpy(blob, reply->cipher->blob.data, len);
 	const char *line = rig_audit_last(&rig);
 	assert_contains(line, "\"principal\":\"kinesis.amazonaws.com\",\"uid\":2000");
-	assert_contains(
-		line, "\"viaService\":\"kinesis.local.amazonaws.com\",\"sourceArn\":\"" WEB_ARN "\"");
+	assert_contains(line,
+		"\"viaService\":\"kinesis.local.amazonaws.com\",\"sourceArn\":\"" WEB_ARN "\"");
 	assert_contains(line, "\"encryptionContext\":{\"aws:kinesis:arn\":\"" WEB_ARN "\"}");
 	/* A reader with kms:Decrypt opens it, with the stream as its context. */
 	reply = rig_decrypt(&rig, RIG_BOB, "", "aws:kinesis:arn=" WEB_ARN, slk_span(blob, len));
