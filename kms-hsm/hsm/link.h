@@ -26,6 +26,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "keyspec.h"
 
 #define HSM_KEY_ID_BYTES 16u
 #define HSM_KCV_BYTES 3u
@@ -33,6 +34,9 @@
 #define HSM_TAG_BYTES 16u
 #define HSM_AAD_MAX 8704u /* FMT_CONTEXT_MAX and 512 bytes of blob header */
 #define HSM_DATA_MAX 4096u /* plaintext of a wrap; a ciphertext may have HSM_TAG_BYTES more */
+#define HSM_OUTPUT_MAX 4112u /* signature, public key or list of a reply */
+#define HSM_LIST_ENTRY_BYTES 17u
+#define HSM_LIST_MAX 240u
 #define HSM_RANDOM_MAX 1024u /* bytes of HSM_RANDOM and HSM_GENERATE_DATA_KEY */
 #define HSM_PENDING_MAX 256u
 #define HSM_ERROR_MAX 256u
@@ -40,19 +44,37 @@
 /* Which members of a request an operation takes (all others must be zero or empty), and which a
  * reply with SLK_OK has:
  *
- *     operation              takes                                   gives
- *     HSM_CREATE_KEY         key_id                                  kcv, kcv_cmac, existed
- *     HSM_OPEN_KEY           key_id, kcv                             kcv, kcv_cmac
- *     HSM_WRAP               key_id, kcv, aad, data (1..4096)        iv, ciphertext
- *     HSM_UNWRAP             key_id, kcv, aad, iv, data (ct || tag)  plaintext
- *     HSM_GENERATE_DATA_KEY  key_id, kcv, aad, length (1..1024)      plaintext, iv, ciphertext
- *     HSM_RANDOM             length (1..1024)                        plaintext
- *     HSM_STATUS             -                                       health
+ *     operation              takes                                      gives
+ *     HSM_CREATE_KEY         key_id, spec, usage                        kcv, kcv_cmac or output, existed
+ *     HSM_OPEN_KEY           key_id, kcv, spec, usage                   kcv, kcv_cmac or output
+ *     HSM_DESTROY_KEY        key_id, kcv (zero: any), spec, usage       existed
+ *     HSM_LIST_KEYS          key_id (after; zero: from the first),      output
+ *                            length (1..HSM_LIST_MAX)
+ *   AES keys
+ *     HSM_WRAP               key_id, kcv, aad, data (1..4096)           iv, ciphertext
+ *     HSM_UNWRAP             key_id, kcv, aad, iv, data (ct || tag)     plaintext
+ *     HSM_GENERATE_DATA_KEY  key_id, kcv, aad, length (1..1024)         plaintext, iv, ciphertext
+ *     HSM_REWRAP             as HSM_UNWRAP, and to_key_id, to_kcv,      iv, ciphertext
+ *                            extra (AAD of the new wrap)
+ *   asymmetric keys (spec and usage are given too)
+ *     HSM_SIGN               key_id, kcv, algorithm, data (digest)      output (signature)
+ *     HSM_VERIFY             as HSM_SIGN, and extra (signature)         -
+ *     HSM_ENCRYPT            key_id, kcv, algorithm, data               ciphertext
+ *     HSM_DECRYPT            key_id, kcv, algorithm, data (ciphertext)  plaintext
  *
- * aad is 1..HSM_AAD_MAX bytes and never empty. HSM_CREATE_KEY makes a non-extractable AES-256 key
+ *     HSM_RANDOM             length (1..1024)                           plaintext
+ *     HSM_STATUS             -                                          health
+ *
+ * aad is 1..HSM_AAD_MAX bytes and never empty. HSM_CREATE_KEY makes a non-extractable key (or pair)
  * under the id that the caller chose (random, never used before); asked again for the same id it
  * makes nothing, checks what is there and says `existed`, so a call whose answer was lost is simply
- * repeated. */
+ * repeated. HSM_DESTROY_KEY removes every object of the id, and is repeated likewise; a key whose
+ * check value is another is left alone (SLK_CORRUPT). HSM_LIST_KEYS gives the ids above key_id, in
+ * order, of all objects that bear our label, each once: 16 bytes of id and one of kind (0: secret
+ * key, 1: anything of a key pair). In HSM_REWRAP the plaintext does not leave the worker.
+ *
+ * The check value of an asymmetric key is the first three bytes of SHA-256 over its public key in
+ * DER (SubjectPublicKeyInfo), which is what `output` holds for it; kcv_cmac is zero then. */
 enum hsm_op {
 	HSM_CREATE_KEY = 1,
 	HSM_OPEN_KEY = 2,
@@ -61,16 +83,29 @@ enum hsm_op {
 	HSM_GENERATE_DATA_KEY = 5,
 	HSM_RANDOM = 6,
 	HSM_STATUS = 7,
+	HSM_DESTROY_KEY = 8,
+	HSM_LIST_KEYS = 9,
+	HSM_REWRAP = 10,
+	HSM_SIGN = 11,
+	HSM_VERIFY = 12,
+	HSM_ENCRYPT = 13,
+	HSM_DECRYPT = 14,
 };
 
 /* Spans are borrowed until hsm_link_submit() returns. */
 struct hsm_request {
 	enum hsm_op op;
 	uint8_t key_id[HSM_KEY_ID_BYTES]; /* CKA_ID */
-	uint8_t kcv[HSM_KCV_BYTES]; /* first bytes of AES-ECB(0^16), as HSM_CREATE_KEY gave it */
-	uint8_t iv[HSM_IV_BYTES]; /* HSM_UNWRAP only; all zero is refused */
+	uint8_t kcv[HSM_KCV_BYTES]; /* check value, as HSM_CREATE_KEY gave it */
+	enum kms_spec spec;
+	enum kms_usage usage;
+	enum kms_algorithm algorithm;
+	uint8_t iv[HSM_IV_BYTES]; /* HSM_UNWRAP and HSM_REWRAP; all zero is refused */
+	uint8_t to_key_id[HSM_KEY_ID_BYTES];
+	uint8_t to_kcv[HSM_KCV_BYTES];
 	struct slk_span aad;
 	struct slk_span data;
+	struct slk_span extra;
 	uint32_t length;
 	uint64_t mono_deadline_ns; /* CLOCK_MONOTONIC; 0 = HSM_DEADLINE_DEFAULT_NS from now */
 };
@@ -95,6 +130,9 @@ struct hsm_health {
 	uint32_t worker_pid;
 	uint32_t sessions_count;
 	uint32_t keys_count; /* keys that passed their checks and are cached */
+	uint32_t
+		specs; /* set of enum kms_spec that the token can make and use; 0 until it is READY */
+	uint32_t algorithms; /* set of enum kms_algorithm, likewise */
 	uint32_t keys_refused_count; /* distinct keys refused since start: attributes, check value,
 					duplicates, IVs */
 	uint64_t calls_count;
@@ -112,14 +150,17 @@ struct hsm_health {
 
 /* status:
  *   SLK_OK
- *   SLK_INVALID             the request breaks the table above (also answered by hsm_link_submit
- * itself) SLK_NOT_FOUND           the token is there and has no such key SLK_CORRUPT the key was
- * refused: wrong check value, attributes, two objects, repeated or zero IV SLK_INVALID_CIPHERTEXT
- * the ciphertext, iv or aad is not what was wrapped; the token was proved to be well SLK_TIMEOUT
- * the deadline passed; a later call may succeed SLK_UNAVAILABLE         no worker, or the token is
- * lost, busy or starting; a later call may succeed SLK_PIN, SLK_SELF_TEST, SLK_UNSUPPORTED, SLK_HSM
- * the token cannot be used; an operator has to look Everything that is pointed to is borrowed
- * during the callback. error is a sentence, empty on SLK_OK, without secrets. */
+ *   SLK_INVALID             the request breaks the table above (also answered by hsm_link_submit itself)
+ *   SLK_NOT_FOUND           the token is there and has no such key
+ *   SLK_CORRUPT             the key was refused: wrong check value, attributes, two objects, repeated or zero IV
+ *   SLK_INVALID_CIPHERTEXT  the ciphertext, iv or aad is not what was wrapped; the token was proved to be well
+ *   SLK_BAD_TAG             HSM_VERIFY: the signature does not fit
+ *   SLK_TIMEOUT             the deadline passed; a later call may succeed
+ *   SLK_UNAVAILABLE         no worker, or the token is lost, busy or starting; a later call may succeed
+ *   SLK_UNSUPPORTED         the token cannot do this (mechanism, spec or algorithm)
+ *   SLK_PIN, SLK_SELF_TEST, SLK_HSM
+ *                           the token cannot be used; an operator has to look
+ * Everything that is pointed to is borrowed during the callback. error is a sentence, empty on SLK_OK, without secrets. */
 struct hsm_reply {
 	enum hsm_op op;
 	int status;
@@ -129,7 +170,8 @@ struct hsm_reply {
 	uint8_t kcv_cmac[5]; /* the payment world's check value: AES-CMAC over a zero block,
 				leftmost 5 bytes */
 	uint8_t iv[HSM_IV_BYTES];
-	struct slk_span ciphertext; /* ciphertext || 16-byte tag */
+	struct slk_span ciphertext; /* ciphertext || 16-byte tag; of HSM_ENCRYPT without a tag */
+	struct slk_span output; /* public bytes: signature, public key, list */
 	struct slk_span plaintext; /* in secret memory */
 	uint32_t encryptions_count; /* GCM encryptions under this key for this call: count them (SP
 				       800-38D 8.3) */

@@ -142,6 +142,11 @@ perform(struct work *w)
 	CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
 
 	answer(w, SLK_OK, "");
+	if (q->op >= HSM_DESTROY_KEY || q->spec != KMS_SPEC_SYMMETRIC_DEFAULT) {
+		answer(w, SLK_UNSUPPORTED,
+			"this worker does not know the operation or the kind of key");
+		return CKR_OK;
+	}
 	if (q->op == HSM_RANDOM) {
 		uint8_t *out = slk_secret_bytes(w->session->arena) + PLAIN_AT;
 		CK_RV rv = random_bytes(w, out, q->length);

@@ -3,53 +3,82 @@
 #include <assert.h>
 #include <string.h>
 
-#define MAGIC_REQUEST 0x31514853u /* "SHQ1" */
-#define MAGIC_REPLY 0x31524853u /* "SHR1" */
+#define MAGIC_REQUEST 0x32514853u /* "SHQ2" */
+#define MAGIC_REPLY 0x32524853u /* "SHR2" */
 #define MAGIC_CONTROL 0x31434853u /* "SHC1" */
 #define FLAG_EXISTED 1u
 #define CIPHERTEXT_MAX (HSM_DATA_MAX + HSM_TAG_BYTES)
+#define DIGEST_MIN 32u
+#define DIGEST_MAX 64u
 
-static_assert(HSM_REQUEST_HEAD_BYTES + HSM_AAD_MAX + CIPHERTEXT_MAX <= HSM_MESSAGE_MAX,
+static_assert(HSM_REQUEST_HEAD_BYTES + 2 * HSM_AAD_MAX + CIPHERTEXT_MAX <= HSM_MESSAGE_MAX,
 	"largest request");
-static_assert(
-	HSM_REPLY_HEAD_BYTES + HSM_ERROR_MAX + CIPHERTEXT_MAX + HSM_DATA_MAX + HSM_HEALTH_BYTES <=
+static_assert(HSM_REPLY_HEAD_BYTES + HSM_ERROR_MAX + CIPHERTEXT_MAX + HSM_DATA_MAX +
+			HSM_OUTPUT_MAX + HSM_HEALTH_BYTES <=
 		HSM_MESSAGE_MAX,
 	"largest reply");
 static_assert(HSM_RANDOM_MAX <= HSM_DATA_MAX, "a data key is wrapped as data");
 
-/* One row per operation: what it takes. The lengths are inclusive bounds. */
+/* One row per operation: what it takes. The lengths are inclusive bounds; kind: spec and usage are of the key. */
 struct shape {
-	bool known, key, kcv, iv;
-	uint32_t aad_min, aad_max, data_min, data_max, length_min, length_max;
+	bool known, kind, algorithm, key, kcv, iv, to;
+	uint32_t aad_min, aad_max, data_min, data_max, extra_min, extra_max, length_min, length_max;
 };
 
+#define AAD .aad_min = 1, .aad_max = HSM_AAD_MAX
+#define DATA(min, max) .data_min = (min), .data_max = (max)
+#define SEALED DATA(HSM_TAG_BYTES + 1, CIPHERTEXT_MAX)
+
 static const struct shape shapes[] = {
-	[HSM_CREATE_KEY] = {.known = true, .key = true},
-	[HSM_OPEN_KEY] = {.known = true, .key = true, .kcv = true},
-	[HSM_WRAP] = {.known = true,
-		.key = true,
-		.kcv = true,
-		.aad_min = 1,
-		.aad_max = HSM_AAD_MAX,
-		.data_min = 1,
-		.data_max = HSM_DATA_MAX},
-	[HSM_UNWRAP] = {.known = true,
-		.key = true,
-		.kcv = true,
-		.iv = true,
-		.aad_min = 1,
-		.aad_max = HSM_AAD_MAX,
-		.data_min = HSM_TAG_BYTES + 1,
-		.data_max = CIPHERTEXT_MAX},
+	[HSM_CREATE_KEY] = {.known = true, .kind = true, .key = true},
+	[HSM_OPEN_KEY] = {.known = true, .kind = true, .key = true, .kcv = true},
+	[HSM_WRAP] = {.known = true, .key = true, .kcv = true, AAD, DATA(1, HSM_DATA_MAX)},
+	[HSM_UNWRAP] = {.known = true, .key = true, .kcv = true, .iv = true, AAD, SEALED},
 	[HSM_GENERATE_DATA_KEY] = {.known = true,
 		.key = true,
 		.kcv = true,
-		.aad_min = 1,
-		.aad_max = HSM_AAD_MAX,
+		AAD,
 		.length_min = 1,
 		.length_max = HSM_RANDOM_MAX},
 	[HSM_RANDOM] = {.known = true, .length_min = 1, .length_max = HSM_RANDOM_MAX},
 	[HSM_STATUS] = {.known = true},
+	[HSM_DESTROY_KEY] = {.known = true, .kind = true, .key = true, .kcv = true},
+	[HSM_LIST_KEYS] = {.known = true, .length_min = 1, .length_max = HSM_LIST_MAX},
+	[HSM_REWRAP] = {.known = true,
+		.key = true,
+		.kcv = true,
+		.iv = true,
+		.to = true,
+		AAD,
+		SEALED,
+		.extra_min = 1,
+		.extra_max = HSM_AAD_MAX},
+	[HSM_SIGN] = {.known = true,
+		.kind = true,
+		.algorithm = true,
+		.key = true,
+		.kcv = true,
+		DATA(DIGEST_MIN, DIGEST_MAX)},
+	[HSM_VERIFY] = {.known = true,
+		.kind = true,
+		.algorithm = true,
+		.key = true,
+		.kcv = true,
+		DATA(DIGEST_MIN, DIGEST_MAX),
+		.extra_min = 1,
+		.extra_max = HSM_AAD_MAX},
+	[HSM_ENCRYPT] = {.known = true,
+		.kind = true,
+		.algorithm = true,
+		.key = true,
+		.kcv = true,
+		DATA(1, HSM_DATA_MAX)},
+	[HSM_DECRYPT] = {.known = true,
+		.kind = true,
+		.algorithm = true,
+		.key = true,
+		.kcv = true,
+		DATA(1, CIPHERTEXT_MAX)},
 };
 
 static const struct shape *
@@ -74,22 +103,46 @@ within(size_t len, uint32_t min, uint32_t max)
 	return len >= min && len <= max;
 }
 
+/* Spec, usage and algorithm fit each other and the operation. */
+static bool
+kind_fits(const struct shape *s, const struct hsm_request *q)
+{
+	if (!s->kind)
+		return q->spec == 0 && q->usage == 0 && q->algorithm == 0;
+	if ((unsigned)q->spec >= KMS_SPEC_COUNT || (unsigned)q->usage >= KMS_USAGE_COUNT ||
+		!kms_spec_allows(q->spec, q->usage))
+		return false;
+	if (!s->algorithm)
+		return q->algorithm == 0;
+	bool encrypts = q->op == HSM_ENCRYPT || q->op == HSM_DECRYPT;
+	return !kms_spec_is_symmetric(q->spec) && (unsigned)q->algorithm < KMS_ALG_COUNT &&
+		(kms_spec_algorithms(q->spec, q->usage) & KMS_BIT(q->algorithm)) != 0 &&
+		encrypts == (q->usage == KMS_USAGE_ENCRYPT_DECRYPT) &&
+		(encrypts || q->data.len == kms_algorithm_digest_bytes(q->algorithm));
+}
+
 int
 hsm_request_check(const struct hsm_request *request)
 {
 	const struct shape *s = shape_of((unsigned)request->op);
 
-	if (s == NULL || !within(request->aad.len, s->aad_min, s->aad_max) ||
+	if (s == NULL || !kind_fits(s, request) ||
+		!within(request->aad.len, s->aad_min, s->aad_max) ||
 		!within(request->data.len, s->data_min, s->data_max) ||
+		!within(request->extra.len, s->extra_min, s->extra_max) ||
 		!within(request->length, s->length_min, s->length_max))
 		return SLK_INVALID;
 	/* A check value of zero is possible, if one in 2^24; a key id or an IV of zero is a
 	 * caller's omission. */
-	if (all_zero(request->key_id, HSM_KEY_ID_BYTES) == s->key)
+	if (all_zero(request->key_id, HSM_KEY_ID_BYTES) == s->key && request->op != HSM_LIST_KEYS)
 		return SLK_INVALID;
 	if (!s->kcv && !all_zero(request->kcv, HSM_KCV_BYTES))
 		return SLK_INVALID;
 	if (all_zero(request->iv, HSM_IV_BYTES) == s->iv)
+		return SLK_INVALID;
+	if (all_zero(request->to_key_id, HSM_KEY_ID_BYTES) == s->to)
+		return SLK_INVALID;
+	if (!s->to && !all_zero(request->to_kcv, HSM_KCV_BYTES))
 		return SLK_INVALID;
 	return SLK_OK;
 }
@@ -106,18 +159,25 @@ hsm_wire_encode_request(
 		return SLK_INVALID;
 	slk_write_le32(&w, MAGIC_REQUEST);
 	slk_write_u8(&w, (uint8_t)q->op);
-	slk_write_zeros(&w, 3);
+	slk_write_u8(&w, (uint8_t)q->spec);
+	slk_write_u8(&w, (uint8_t)q->usage);
+	slk_write_u8(&w, (uint8_t)q->algorithm);
 	slk_write_le64(&w, in->call_id);
 	slk_write_le64(&w, q->mono_deadline_ns);
 	slk_write_bytes(&w, q->key_id, sizeof(q->key_id));
 	slk_write_bytes(&w, q->kcv, sizeof(q->kcv));
 	slk_write_zeros(&w, 1);
 	slk_write_bytes(&w, q->iv, sizeof(q->iv));
+	slk_write_bytes(&w, q->to_key_id, sizeof(q->to_key_id));
+	slk_write_bytes(&w, q->to_kcv, sizeof(q->to_kcv));
+	slk_write_zeros(&w, 1);
 	slk_write_le32(&w, q->length);
 	slk_write_le32(&w, (uint32_t)q->aad.len);
 	slk_write_le32(&w, (uint32_t)q->data.len);
+	slk_write_le32(&w, (uint32_t)q->extra.len);
 	slk_write_bytes(&w, q->aad.ptr, q->aad.len);
 	slk_write_bytes(&w, q->data.ptr, q->data.len);
+	slk_write_bytes(&w, q->extra.ptr, q->extra.len);
 	if (w.status != SLK_OK)
 		return w.status;
 	*out_len = w.len;
@@ -151,18 +211,25 @@ hsm_wire_decode_request(struct slk_span in, struct hsm_wire_request *out_request
 
 	read_magic(&r, MAGIC_REQUEST);
 	q->op = (enum hsm_op)slk_read_u8(&r);
-	read_zeros(&r, 3);
+	q->spec = (enum kms_spec)slk_read_u8(&r);
+	q->usage = (enum kms_usage)slk_read_u8(&r);
+	q->algorithm = (enum kms_algorithm)slk_read_u8(&r);
 	m.call_id = slk_read_le64(&r);
 	q->mono_deadline_ns = slk_read_le64(&r);
 	slk_read_bytes(&r, q->key_id, sizeof(q->key_id));
 	slk_read_bytes(&r, q->kcv, sizeof(q->kcv));
 	read_zeros(&r, 1);
 	slk_read_bytes(&r, q->iv, sizeof(q->iv));
+	slk_read_bytes(&r, q->to_key_id, sizeof(q->to_key_id));
+	slk_read_bytes(&r, q->to_kcv, sizeof(q->to_kcv));
+	read_zeros(&r, 1);
 	q->length = slk_read_le32(&r);
 	uint32_t aad_len = slk_read_le32(&r);
 	uint32_t data_len = slk_read_le32(&r);
+	uint32_t extra_len = slk_read_le32(&r);
 	q->aad = slk_read_span(&r, aad_len);
 	q->data = slk_read_span(&r, data_len);
+	q->extra = slk_read_span(&r, extra_len);
 	int rc = slk_reader_end(&r);
 	if (rc != SLK_OK)
 		return rc;
@@ -192,7 +259,7 @@ write_health(struct slk_writer *w, const struct hsm_health *h)
 	slk_write_le32(w, h->sessions_count);
 	slk_write_le32(w, h->keys_count);
 	slk_write_le32(w, h->keys_refused_count);
-	slk_write_zeros(w, 4);
+	slk_write_le32(w, h->specs);
 	slk_write_le64(w, h->calls_count);
 	slk_write_le64(w, h->failures_count);
 	slk_write_le64(w, h->logins_count);
@@ -203,7 +270,8 @@ write_health(struct slk_writer *w, const struct hsm_health *h)
 	write_text(w, h->token_label, sizeof(h->token_label));
 	write_text(w, h->token_serial, sizeof(h->token_serial));
 	write_text(w, h->token_model, sizeof(h->token_model));
-	slk_write_zeros(w, 5);
+	slk_write_zeros(w, 1);
+	slk_write_le32(w, h->algorithms);
 	write_text(w, h->text, sizeof(h->text));
 }
 
@@ -215,7 +283,7 @@ hsm_wire_encode_reply(const struct hsm_wire_reply *in, uint8_t *out, size_t cap,
 	bool with_health = p->op == HSM_STATUS && p->status == SLK_OK;
 
 	if (shape_of((unsigned)p->op) == NULL || p->ciphertext.len > CIPHERTEXT_MAX ||
-		p->plaintext.len > HSM_DATA_MAX)
+		p->plaintext.len > HSM_DATA_MAX || p->output.len > HSM_OUTPUT_MAX)
 		return SLK_INVALID;
 	size_t error_len = strnlen(p->error, sizeof(p->error) - 1);
 	slk_write_le32(&w, MAGIC_REPLY);
@@ -231,10 +299,12 @@ hsm_wire_encode_reply(const struct hsm_wire_reply *in, uint8_t *out, size_t cap,
 	slk_write_le32(&w, (uint32_t)error_len);
 	slk_write_le32(&w, (uint32_t)p->ciphertext.len);
 	slk_write_le32(&w, (uint32_t)p->plaintext.len);
+	slk_write_le32(&w, (uint32_t)p->output.len);
 	slk_write_le32(&w, with_health ? HSM_HEALTH_BYTES : 0);
 	slk_write_bytes(&w, p->error, error_len);
 	slk_write_bytes(&w, p->ciphertext.ptr, p->ciphertext.len);
 	slk_write_bytes(&w, p->plaintext.ptr, p->plaintext.len);
+	slk_write_bytes(&w, p->output.ptr, p->output.len);
 	if (with_health)
 		write_health(&w, &p->health);
 	if (w.status != SLK_OK)
@@ -267,7 +337,7 @@ read_health(struct slk_span in, struct hsm_health *h)
 	h->sessions_count = slk_read_le32(&r);
 	h->keys_count = slk_read_le32(&r);
 	h->keys_refused_count = slk_read_le32(&r);
-	read_zeros(&r, 4);
+	h->specs = slk_read_le32(&r);
 	h->calls_count = slk_read_le64(&r);
 	h->failures_count = slk_read_le64(&r);
 	h->logins_count = slk_read_le64(&r);
@@ -278,9 +348,11 @@ read_health(struct slk_span in, struct hsm_health *h)
 	read_text(&r, h->token_label, sizeof(h->token_label));
 	read_text(&r, h->token_serial, sizeof(h->token_serial));
 	read_text(&r, h->token_model, sizeof(h->token_model));
-	read_zeros(&r, 5);
+	read_zeros(&r, 1);
+	h->algorithms = slk_read_le32(&r);
 	read_text(&r, h->text, sizeof(h->text));
-	if (state > HSM_REFUSED || iv_from_hsm > 1)
+	if (state > HSM_REFUSED || iv_from_hsm > 1 || h->specs >= KMS_BIT(KMS_SPEC_COUNT) ||
+		h->algorithms >= KMS_BIT(KMS_ALG_COUNT))
 		return SLK_MALFORMED;
 	h->state = (enum hsm_state)state;
 	h->iv_from_hsm = iv_from_hsm == 1;
@@ -313,17 +385,19 @@ hsm_wire_decode_reply(struct slk_span in, struct hsm_wire_reply *out_reply)
 	uint32_t error_len = slk_read_le32(&r);
 	uint32_t ciphertext_len = slk_read_le32(&r);
 	uint32_t plaintext_len = slk_read_le32(&r);
+	uint32_t output_len = slk_read_le32(&r);
 	uint32_t health_len = slk_read_le32(&r);
 	struct slk_span error = slk_read_span(&r, error_len);
 	p->ciphertext = slk_read_span(&r, ciphertext_len);
 	p->plaintext = slk_read_span(&r, plaintext_len);
+	p->output = slk_read_span(&r, output_len);
 	struct slk_span health = slk_read_span(&r, health_len);
 	int rc = slk_reader_end(&r);
 	if (rc != SLK_OK)
 		return rc;
 	if (shape_of((unsigned)p->op) == NULL || flags > FLAG_EXISTED || !known_status(p->status) ||
 		error_len >= HSM_ERROR_MAX || ciphertext_len > CIPHERTEXT_MAX ||
-		plaintext_len > HSM_DATA_MAX)
+		plaintext_len > HSM_DATA_MAX || output_len > HSM_OUTPUT_MAX)
 		return SLK_MALFORMED;
 	if ((health_len != 0) != (p->op == HSM_STATUS && p->status == SLK_OK))
 		return SLK_MALFORMED;

@@ -8,23 +8,30 @@
  *
  * Request (front to worker)
  *     offset  size  field
- *     0       4     magic "SHQ1"
+ *     0       4     magic "SHQ2"
  *     4       1     operation, enum hsm_op
- *     5       3     zero
+ *     5       1     spec, enum kms_spec
+ *     6       1     usage, enum kms_usage
+ *     7       1     algorithm, enum kms_algorithm
  *     8       8     call id, chosen by the link
  *     16      8     deadline, CLOCK_MONOTONIC nanoseconds, not zero
  *     24      16    key id (CKA_ID)
  *     40      3     key check value
  *     43      1     zero
  *     44      12    IV
- *     56      4     length
- *     60      4     AAD length A, 0..8704
- *     64      4     data length D, 0..4112
- *     68      A     AAD
- *     68+A    D     data
+ *     56      16    key id of the new wrap
+ *     72      3     key check value of the new wrap
+ *     75      1     zero
+ *     76      4     length
+ *     80      4     AAD length A, 0..8704
+ *     84      4     data length D, 0..4112
+ *     88      4     extra length X, 0..8704
+ *     92      A     AAD
+ *     92+A    D     data
+ *     ..      X     extra
  *
  * Reply (worker to front)
- *     0       4     magic "SHR1"
+ *     0       4     magic "SHR2"
  *     4       1     operation of the request
  *     5       1     flags: 1 = the key existed; the rest zero
  *     6       2     zero
@@ -37,10 +44,12 @@
  *     44      4     error text length E, 0..255
  *     48      4     ciphertext length C, 0..4112
  *     52      4     plaintext length P, 0..4096
- *     56      4     health length H, 0 or HSM_HEALTH_BYTES
- *     60      E     error text, no NUL
+ *     56      4     output length O, 0..4112
+ *     60      4     health length H, 0 or HSM_HEALTH_BYTES
+ *     64      E     error text, no NUL
  *     ..      C     ciphertext || tag
  *     ..      P     plaintext
+ *     ..      O     output
  *     ..      H     health
  *
  * Health, HSM_HEALTH_BYTES long
@@ -51,7 +60,7 @@
  *     8       4     sessions
  *     12      4     keys cached
  *     16      4     keys refused
- *     20      4     zero
+ *     20      4     set of key specs
  *     24      8     calls
  *     32      8     failed module calls
  *     40      8     logins
@@ -62,7 +71,8 @@
  *     88      33    token label, likewise
  *     121     17    token serial, likewise
  *     138     17    token model, likewise
- *     155     5     zero
+ *     155     1     zero
+ *     156     4     set of algorithms
  *     160     256   text, likewise
  *
  * Control message (monitor and front, both directions), HSM_CONTROL_BYTES long
@@ -78,10 +88,10 @@
 
 #include "hsm/link.h"
 
-#define HSM_REQUEST_HEAD_BYTES 68u
-#define HSM_REPLY_HEAD_BYTES 60u
+#define HSM_REQUEST_HEAD_BYTES 92u
+#define HSM_REPLY_HEAD_BYTES 64u
 #define HSM_HEALTH_BYTES 416u
-#define HSM_MESSAGE_MAX 16384u
+#define HSM_MESSAGE_MAX 24576u
 #define HSM_CONTROL_BYTES 16u
 
 struct hsm_wire_request {

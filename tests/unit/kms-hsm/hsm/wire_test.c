@@ -6,20 +6,22 @@
 #include "hsm/wire.h"
 
 static const uint8_t golden_request[] = {
-	'S', 'H', 'Q', '1', 3, 0, 0, 0, /* wrap */
+	'S', 'H', 'Q', '2', 3, 0, 0, 0, /* wrap; spec, usage, algorithm */
 	0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01, /* call id */
 	0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, /* deadline */
 	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, /* key id */
 	0xaa, 0xbb, 0xcc, 0, /* check value */
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* IV */
-	0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 'a', 'a', 'd', 'h', 'i', /* lengths, AAD, data */
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* key of the new wrap */
+	0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, /* lengths */
+	'a', 'a', 'd', 'h', 'i', /* AAD, data */
 };
 
 static const uint8_t golden_reply[] = {
 	'S',
 	'H',
 	'R',
-	'1',
+	'2',
 	3,
 	0,
 	0,
@@ -65,6 +67,10 @@ static const uint8_t golden_reply[] = {
 	0,
 	0,
 	17,
+	0,
+	0,
+	0,
+	0,
 	0,
 	0,
 	0,
@@ -161,7 +167,7 @@ static void
 reserved_bytes_and_other_magic_are_refused(void **state)
 {
 	(void)state;
-	static const size_t reserved[] = {5, 6, 7, 43};
+	static const size_t reserved[] = {43, 75};
 	uint8_t copy[sizeof(golden_request)];
 	struct hsm_wire_request m;
 
@@ -172,7 +178,7 @@ reserved_bytes_and_other_magic_are_refused(void **state)
 			hsm_wire_decode_request(slk_span(copy, sizeof(copy)), &m), SLK_MALFORMED);
 	}
 	memcpy(copy, golden_request, sizeof(copy));
-	copy[3] = '2';
+	copy[3] = '1';
 	assert_int_equal(
 		hsm_wire_decode_request(slk_span(copy, sizeof(copy)), &m), SLK_BAD_VERSION);
 }
@@ -260,6 +266,81 @@ an_operation_that_takes_no_key_may_not_name_one(void **state)
 	m.request.length = HSM_RANDOM_MAX + 1;
 	expect_invalid(&m);
 	m.request.length = 0;
+	expect_invalid(&m);
+}
+
+static struct hsm_wire_request
+sign_request(void)
+{
+	struct hsm_wire_request m = wrap_request();
+
+	m.request.op = HSM_SIGN;
+	m.request.spec = KMS_SPEC_ECC_NIST_P384;
+	m.request.usage = KMS_USAGE_SIGN_VERIFY;
+	m.request.algorithm = KMS_ALG_ECDSA_SHA_384;
+	m.request.aad = slk_span(NULL, 0);
+	m.request.data = slk_span("0123456789abcdef0123456789abcdef0123456789abcdef", 48);
+	return m;
+}
+
+static void
+a_signature_takes_a_digest_of_its_algorithm_only(void **state)
+{
+	(void)state;
+	struct hsm_wire_request m = sign_request();
+	struct hsm_wire_request back;
+	uint8_t out[HSM_MESSAGE_MAX];
+	size_t len;
+
+	assert_ok(hsm_wire_encode_request(&m, out, sizeof(out), &len));
+	assert_ok(hsm_wire_decode_request(slk_span(out, len), &back));
+	assert_int_equal(back.request.spec, KMS_SPEC_ECC_NIST_P384);
+	assert_int_equal(back.request.usage, KMS_USAGE_SIGN_VERIFY);
+	assert_int_equal(back.request.algorithm, KMS_ALG_ECDSA_SHA_384);
+	m.request.data.len = 47;
+	expect_invalid(&m);
+	m.request.data.len = 48;
+	m.request.algorithm = KMS_ALG_ECDSA_SHA_256;
+	expect_invalid(&m);
+}
+
+static void
+a_key_that_signs_does_not_decrypt_and_an_aes_key_does_not_sign(void **state)
+{
+	(void)state;
+	struct hsm_wire_request m = sign_request();
+
+	m.request.op = HSM_DECRYPT;
+	expect_invalid(&m);
+	m = sign_request();
+	m.request.usage = KMS_USAGE_ENCRYPT_DECRYPT;
+	expect_invalid(&m);
+	m = sign_request();
+	m.request.spec = KMS_SPEC_SYMMETRIC_DEFAULT;
+	expect_invalid(&m);
+}
+
+static void
+a_rewrap_names_both_keys_and_both_aads(void **state)
+{
+	(void)state;
+	static const uint8_t ct[48];
+	struct hsm_wire_request m = wrap_request();
+	struct hsm_wire_request back;
+	uint8_t out[HSM_MESSAGE_MAX];
+	size_t len;
+
+	m.request.op = HSM_REWRAP;
+	m.request.iv[0] = 1;
+	m.request.data = slk_span(ct, sizeof(ct));
+	m.request.extra = slk_span("other", 5);
+	expect_invalid(&m);
+	m.request.to_key_id[15] = 7;
+	assert_ok(hsm_wire_encode_request(&m, out, sizeof(out), &len));
+	assert_ok(hsm_wire_decode_request(slk_span(out, len), &back));
+	assert_int_equal(back.request.to_key_id[15], 7);
+	assert_true(slk_span_equal(back.request.extra, slk_span_str("other")));
+	m.request.extra = slk_span(NULL, 0);
 	expect_invalid(&m);
 }
 
@@ -441,6 +522,9 @@ main(void)
 		cmocka_unit_test(an_unwrap_needs_an_iv_and_more_than_a_tag),
 		cmocka_unit_test(sizes_over_the_limits_are_refused_and_the_limits_are_not),
 		cmocka_unit_test(an_operation_that_takes_no_key_may_not_name_one),
+		cmocka_unit_test(a_signature_takes_a_digest_of_its_algorithm_only),
+		cmocka_unit_test(a_key_that_signs_does_not_decrypt_and_an_aes_key_does_not_sign),
+		cmocka_unit_test(a_rewrap_names_both_keys_and_both_aads),
 		cmocka_unit_test(an_unknown_operation_is_refused),
 		cmocka_unit_test(a_wrap_reply_has_the_golden_bytes_and_comes_back),
 		cmocka_unit_test(every_shortened_reply_is_refused),
