@@ -115,14 +115,25 @@ read_number(const char *path)
 	return value;
 }
 
+static unsigned long
+free_hugepages(void)
+{
+	return read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+}
+
+static unsigned long
+pages_for(uint32_t memory_mb)
+{
+	return (memory_mb * 1024ul + HUGEPAGE_KB - 1) / HUGEPAGE_KB;
+}
+
+/* Anonymous hugepages (--in-memory) ask for no privilege and no mounted hugetlbfs. */
 static bool
 want_hugepages(const struct dp_eal_config *c)
 {
 	if (c->hugepages != DP_HUGEPAGES_AUTO)
 		return c->hugepages == DP_HUGEPAGES_ON;
-	unsigned long pages =
-		read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-	return geteuid() == 0 && pages * HUGEPAGE_KB / 1024 >= c->memory_mb;
+	return free_hugepages() >= pages_for(c->memory_mb);
 }
 
 /* "0,1,3": the CPUs this process may use; *out_last is the highest. */
@@ -211,6 +222,21 @@ set_runtime_dir(const char *socket_path)
 	(void)setenv("XDG_RUNTIME_DIR", dir, 1);
 }
 
+static int
+fail_start(const struct dp_eal_config *c, const struct dp_eal *eal, struct slk_error *err)
+{
+	unsigned long needed = pages_for(c->memory_mb), there = free_hugepages();
+
+	if (eal->hugepages && there < needed)
+		return slk_fail(err, SLK_NO_MEMORY,
+			"eal.memory_mb: %u needs %lu hugepages of 2 MiB, but %lu are free; reserve "
+			"them "
+			"(sysctl vm.nr_hugepages=...) or set eal.hugepages: off",
+			c->memory_mb, needed, there);
+	return slk_fail(err, SLK_SYSTEM, "DPDK does not start (%s): %s", rte_strerror(rte_errno),
+		last_words);
+}
+
 int
 dp_eal_start(const struct dp_config *config, struct dp_eal *out_eal, struct slk_error *err)
 {
@@ -235,9 +261,7 @@ dp_eal_start(const struct dp_config *config, struct dp_eal *out_eal, struct slk_
 	memcpy(argv, a.argv, sizeof(argv));
 	int n = rte_eal_init(a.argc, argv);
 	if (n < 0)
-		rc = slk_fail(err, SLK_SYSTEM,
-			"DPDK does not start (%s): %s. Without hugepages set eal.hugepages: off",
-			rte_strerror(rte_errno), last_words);
+		rc = fail_start(&config->eal, &eal, err);
 	free_args(&a);
 	if (rc != SLK_OK)
 		return rc;
@@ -256,11 +280,25 @@ hide_segment(const struct rte_memseg_list *list, const struct rte_memseg *segmen
 	return 0;
 }
 
+/* Before DPDK hands the new pages to whoever asked. */
+static void
+hide_new(enum rte_mem_event event, const void *addr, size_t len, void *arg)
+{
+	(void)arg;
+	if (event == RTE_MEM_EVENT_ALLOC && madvise((void *)addr, len, MADV_DONTDUMP) != 0)
+		slk_warn("memory of DPDK stays in core dumps", slk_kv("bytes", len),
+			slk_kv("error", (const char *)strerror(errno)));
+}
+
 int
-dp_eal_hide_memory(struct slk_error *err)
+dp_eal_hide_memory(const struct dp_eal *eal, struct slk_error *err)
 {
 	int fault = 0;
 
+	/* Without hugepages all memory is there from the start, and DPDK offers no such event. */
+	if (eal->hugepages && rte_mem_event_callback_register("sealock-hide", hide_new, NULL) != 0)
+		return slk_fail(
+			err, SLK_SYSTEM, "cannot watch DPDK's memory: %s", rte_strerror(rte_errno));
 	if (rte_memseg_walk(hide_segment, &fault) < 0)
 		return slk_fail(err, SLK_SYSTEM, "cannot walk DPDK's memory");
 	if (fault != 0) {

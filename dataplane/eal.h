@@ -18,12 +18,12 @@ struct dp_eal {
 	bool hugepages;
 };
 
-/* SLK_CONFIG, SLK_SYSTEM, SLK_NO_MEMORY, with a sentence that ends with what DPDK said. */
+/* SLK_CONFIG; SLK_NO_MEMORY if there are too few hugepages, with how many; SLK_SYSTEM with what DPDK said. */
 MUST_USE int dp_eal_start(
 	const struct dp_config *config, struct dp_eal *out_eal, struct slk_error *err);
 
-/* Leave DPDK's memory out of core dumps. */
-MUST_USE int dp_eal_hide_memory(struct slk_error *err);
+/* Leave DPDK's memory out of core dumps, hugepages that it takes later included. */
+MUST_USE int dp_eal_hide_memory(const struct dp_eal *eal, struct slk_error *err);
 
 /* DPDK's last complaint, for sentences; "" if none. */
 const char *dp_eal_last_words(void);

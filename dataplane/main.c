@@ -124,7 +124,7 @@ start_dpdk(struct ingestd *d, struct slk_error *err)
 	d->eal_runs = true;
 	rc = dp_priv_lock_memory(d->config->allow_unlocked_memory, &d->memory_locked, err);
 	if (rc == SLK_OK)
-		rc = dp_eal_hide_memory(err);
+		rc = dp_eal_hide_memory(&d->eal, err);
 	if (rc == SLK_OK && !d->memory_locked)
 		slk_warn(
 			"memory is not locked: records may be swapped out (allow_unlocked_memory)");

@@ -2,6 +2,7 @@
 
 #include <linux/capability.h>
 #include <rte_dev.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -223,11 +224,11 @@ start_device(struct dp_port *port, const struct dp_eal_config *eal, struct slk_e
 		SOCKET_ID_ANY);
 	if (port->pool == NULL)
 		return slk_fail(err, SLK_NO_MEMORY,
-			"port %s: no memory for %u buffers of %u bytes (%s); raise eal.memory_mb "
-			"(%u) or lower "
+			"port %s: no memory for %u buffers of %u bytes (%s); %s or lower "
 			"eal.buffers",
 			port->config->name, eal->buffers, buffer_room(port),
-			rte_strerror(rte_errno), eal->memory_mb);
+			rte_strerror(rte_errno),
+			rte_eal_has_hugepages() ? "reserve more hugepages" : "raise eal.memory_mb");
 	int rc = rte_eth_dev_configure(port->id, 1, 1, &conf);
 	if (rc == 0)
 		rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
