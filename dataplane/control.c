@@ -259,6 +259,8 @@ make_stream(
 	stream->id = info->id;
 	stream->shard_count = info->shard_count;
 	stream->slot = slot;
+	/* Without a listener any worker will do; with one, make_feeds() names its. */
+	stream->worker = (unsigned)(stream->id % c->worker_count);
 	int rc = stream->shard_count >= 1 && stream->shard_count <= DP_SHARD_COUNT_MAX ? SLK_OK
 										       : SLK_RANGE;
 	if (rc == SLK_OK)
