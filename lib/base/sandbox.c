@@ -74,6 +74,8 @@ fs_of(unsigned access)
 		fs |= FS_REMOVE;
 	if ((access & SLK_SANDBOX_RUN) != 0)
 		fs |= LANDLOCK_ACCESS_FS_EXECUTE;
+	if ((access & SLK_SANDBOX_BIND) != 0)
+		fs |= LANDLOCK_ACCESS_FS_MAKE_SOCK;
 	return fs;
 }
 

@@ -26,12 +26,13 @@ enum slk_sandbox_access {
 				  also rename within one directory */
 	SLK_SANDBOX_REMOVE = 4, /* remove files and directories, sockets among them */
 	SLK_SANDBOX_RUN = 8, /* execute a file as a new program (mapping a library is reading) */
+	SLK_SANDBOX_BIND = 16, /* make unix sockets; confined together with WRITE */
 	/* Without paths; can be confined only. */
-	SLK_SANDBOX_TCP = 16, /* bind or connect TCP sockets */
-	SLK_SANDBOX_OTHERS = 32, /* signals, and abstract unix sockets, to processes that are not
+	SLK_SANDBOX_TCP = 32, /* bind or connect TCP sockets */
+	SLK_SANDBOX_OTHERS = 64, /* signals, and abstract unix sockets, to processes that are not
 				    confined with this one */
 };
-/* Devices, fifos, sockets and symbolic links are never made anew once WRITE is confined. */
+/* Devices, fifos and symbolic links are never made anew once WRITE is confined. */
 
 struct slk_sandbox_path {
 	const char *path; /* a file, or a directory and all beneath it; NULL or absent: nothing */

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -177,6 +178,41 @@ links_and_fifos_are_never_made_and_nothing_is_moved_out(void **state)
 	need_abi(1);
 	assert_int_equal(in_child(make_odd_things), 0);
 	assert_int_equal(access(file, F_OK), 0);
+}
+
+static int
+bind_at(const char *path)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%.100s", path);
+	int rc = fd >= 0 ? bind(fd, (struct sockaddr *)&at, sizeof(at)) : -1;
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return rc;
+}
+
+static int
+bind_twice(void)
+{
+	char path[400];
+
+	if (chdir(outside) != 0 || confine(ALL, SLK_SANDBOX_BIND) < 1)
+		return 1;
+	if (bind_at("here") == 0 || errno != EACCES)
+		return 2;
+	snprintf(path, sizeof(path), "%s/s", inside);
+	return bind_at(path) == 0 ? 0 : 3;
+}
+
+static void
+a_socket_is_made_only_where_it_was_allowed(void **state)
+{
+	(void)state;
+	need_abi(1);
+	assert_int_equal(in_child(bind_twice), 0);
 }
 
 static int
@@ -385,6 +421,7 @@ main(void)
 		T(a_file_outside_is_refused_and_one_inside_is_not),
 		T(reading_is_neither_writing_nor_removing),
 		T(links_and_fifos_are_never_made_and_nothing_is_moved_out),
+		T(a_socket_is_made_only_where_it_was_allowed),
 		T(nothing_else_can_be_run),
 		T(tcp_goes_nowhere),
 		T(others_cannot_be_signalled),
