@@ -1,9 +1,10 @@
 #include "hsm/sandbox.h"
 
 #include <errno.h>
-#include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "hsm/filter.h"
 
 /* Found with strace over the integration tests, and from what glibc may use in place of what it
  * used there. */
@@ -23,29 +24,10 @@ static const char *const allowed[] = {"read", "readv", "pread64", "preadv", "wri
 	"epoll_wait", "epoll_pwait", "epoll_ctl", "sendto", "sendmsg", "recvfrom", "recvmsg",
 	"eventfd2", "signalfd4", "exit", "exit_group", "set_tid_address", "membarrier"};
 
-static const char *const denied[] = {"execve", "execveat", "fork", "vfork", "ptrace",
-	"process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp", "mount",
-	"umount2", "move_mount", "open_tree", "fsopen", "fsmount", "pivot_root", "chroot",
-	"unshare", "setns", "init_module", "finit_module", "delete_module", "kexec_load",
-	"kexec_file_load", "bpf", "perf_event_open", "userfaultfd", "add_key", "request_key",
-	"keyctl", "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups",
-	"capset", "swapon", "swapoff", "reboot", "iopl", "ioperm", "acct", "settimeofday",
-	"clock_settime", "personality", "io_uring_setup", "mknod", "mknodat", "name_to_handle_at",
-	"open_by_handle_at"};
-
-static int
-add_rules(scmp_filter_ctx filter, uint32_t action, const char *const *names, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		int nr = seccomp_syscall_resolve_name(names[i]);
-		if (nr == __NR_SCMP_ERROR)
-			continue; /* this machine, or this libseccomp, does not know it */
-		int rc = seccomp_rule_add(filter, action, nr, 0);
-		if (rc != 0 && rc != -EDOM)
-			return rc;
-	}
-	return 0;
-}
+/* Beside hsm_filter_hostile: no new programs or processes, no other users. */
+static const char *const denied[] = {"execve", "execveat", "fork", "vfork", "setuid", "setgid",
+	"setreuid", "setregid", "setresuid", "setresgid", "setgroups", "setfsuid", "setfsgid",
+	"capset"};
 
 /* A new thread, never a new process. clone3's flags lie in memory, where a filter cannot look:
  * glibc falls back to clone. */
@@ -79,22 +61,17 @@ hsm_sandbox_enter(enum hsm_sandbox kind, struct slk_error *err)
 
 	scmp_filter_ctx filter = seccomp_init(allow_list ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
 	if (filter == NULL)
-		return slk_fail(err, SLK_SYSTEM, "cannot make a system-call filter");
+		return hsm_filter_load(filter, 0, err);
+	const uint32_t no = allow_list ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
 	int rc = add_thread_rules(filter, allow_list);
 	if (rc == 0)
-		rc = add_rules(filter, allow_list ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM),
-			denied, sizeof(denied) / sizeof(denied[0]));
+		rc = hsm_filter_add(filter, no, denied, sizeof(denied) / sizeof(denied[0]));
+	if (rc == 0)
+		rc = hsm_filter_add(filter, no, hsm_filter_hostile, hsm_filter_hostile_count);
 	if (rc == 0 && allow_list)
-		rc = add_rules(
+		rc = hsm_filter_add(
 			filter, SCMP_ACT_ALLOW, allowed, sizeof(allowed) / sizeof(allowed[0]));
 	if (rc == 0 && allow_list)
 		rc = add_ioctl_rule(filter);
-	if (rc == 0)
-		rc = seccomp_load(filter);
-	seccomp_release(filter);
-	if (rc != 0) {
-		errno = -rc;
-		return slk_fail_errno(err, "cannot install the system-call filter");
-	}
-	return SLK_OK;
+	return hsm_filter_load(filter, rc, err);
 }

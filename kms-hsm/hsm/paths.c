@@ -1,0 +1,130 @@
+#include "hsm/paths.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SOFTHSM_CONF "/etc/softhsm/softhsm2.conf"
+#define SOFTHSM_TOKENS "/var/lib/softhsm/tokens/" /* compiled into Debian's */
+#define SOFTHSM_KEY "directories.tokendir"
+
+/* Libraries that a module loads late, and what the C library and SoftHSM look at. */
+static const struct slk_sandbox_path common[] = {
+	{"/usr/lib", SLK_SANDBOX_READ},
+	{"/usr/lib64", SLK_SANDBOX_READ},
+	{"/usr/local/lib", SLK_SANDBOX_READ},
+	{"/lib", SLK_SANDBOX_READ},
+	{"/lib64", SLK_SANDBOX_READ},
+	{"/etc/ld.so.cache", SLK_SANDBOX_READ},
+	{"/etc/localtime", SLK_SANDBOX_READ},
+	{"/sys/devices/system/cpu", SLK_SANDBOX_READ},
+	{"/dev/urandom", SLK_SANDBOX_READ},
+	{"/dev/random", SLK_SANDBOX_READ},
+	{"/dev/null", SLK_SANDBOX_READ | SLK_SANDBOX_WRITE},
+};
+
+static int
+add(struct hsm_paths *out, const char *path, unsigned access, struct slk_error *err)
+{
+	if (out->count == HSM_PATHS_MAX)
+		return slk_fail(err, SLK_LIMIT, "more than %u paths for the HSM worker",
+			(unsigned)HSM_PATHS_MAX);
+	out->list[out->count++] = (struct slk_sandbox_path){path, access};
+	return SLK_OK;
+}
+
+static int
+add_parent(struct hsm_paths *out, const char *path, unsigned access, struct slk_error *err)
+{
+	if (path == NULL)
+		return SLK_OK;
+	char *text = out->text[out->text_count];
+	int rc = slk_sandbox_parent(path, text, PATH_MAX, err);
+	if (rc != SLK_OK)
+		return rc;
+	out->text_count++;
+	return add(out, text, access, err);
+}
+
+/* "directories.tokendir = /path" of softhsm2.conf; false: not this line. */
+static bool
+take_tokens(char *line, char out[PATH_MAX])
+{
+	char *value = strchr(line, '=');
+
+	if (value == NULL || line[strspn(line, " \t")] == '#')
+		return false;
+	*value++ = '\0';
+	const char *key = line + strspn(line, " \t");
+	if (strncmp(key, SOFTHSM_KEY, strlen(SOFTHSM_KEY)) != 0 ||
+		key[strlen(SOFTHSM_KEY) + strspn(key + strlen(SOFTHSM_KEY), " \t")] != '\0')
+		return false;
+	value += strspn(value, " \t");
+	size_t len = strcspn(value, "\r\n");
+	while (len > 1 &&
+		(value[len - 1] == ' ' || value[len - 1] == '\t' || value[len - 1] == '/'))
+		len--;
+	if (len == 0 || len >= PATH_MAX)
+		return false;
+	memcpy(out, value, len);
+	out[len] = '\0';
+	return true;
+}
+
+/* Without a configuration SoftHSM does not start at all, and says so by itself. */
+static void
+find_tokens(const char *conf, char out[PATH_MAX])
+{
+	char line[PATH_MAX + 64];
+
+	strcpy(out, SOFTHSM_TOKENS);
+	FILE *f = fopen(conf, "re");
+	if (f == NULL)
+		return;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (take_tokens(line, out))
+			break;
+	}
+	fclose(f);
+}
+
+static int
+add_softhsm(const char *conf, struct hsm_paths *out, struct slk_error *err)
+{
+	char tokens[PATH_MAX];
+
+	if (conf == NULL)
+		conf = getenv("SOFTHSM2_CONF");
+	if (conf == NULL)
+		conf = SOFTHSM_CONF;
+	find_tokens(conf, tokens);
+	int rc = add_parent(out, conf, SLK_SANDBOX_READ, err);
+	if (rc == SLK_OK)
+		rc = add_parent(out, tokens,
+			SLK_SANDBOX_READ | SLK_SANDBOX_WRITE | SLK_SANDBOX_REMOVE, err);
+	return rc;
+}
+
+int
+hsm_paths_find(
+	const struct hsm_paths_request *request, struct hsm_paths *out, struct slk_error *err)
+{
+	int rc = SLK_OK;
+
+	out->count = out->text_count = 0;
+	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]) && rc == SLK_OK; i++)
+		rc = add(out, common[i].path, common[i].access, err);
+	for (size_t i = 0; i < request->module_paths_count && rc == SLK_OK; i++)
+		rc = add(out, request->module_paths[i],
+			SLK_SANDBOX_READ | SLK_SANDBOX_WRITE | SLK_SANDBOX_REMOVE, err);
+	if (rc == SLK_OK)
+		rc = add_parent(out, request->module, SLK_SANDBOX_READ, err);
+	if (rc == SLK_OK)
+		rc = add_parent(out, request->pin_file, SLK_SANDBOX_READ, err);
+	if (rc == SLK_OK)
+		rc = add_parent(
+			out, request->state_file, SLK_SANDBOX_READ | SLK_SANDBOX_WRITE, err);
+	if (rc == SLK_OK && request->softhsm)
+		rc = add_softhsm(request->softhsm_conf, out, err);
+	return rc;
+}

@@ -1,0 +1,44 @@
+/* Which files the worker and its module touch, as rules for lib/base/sandbox.h.
+ *
+ * Directories rather than files wherever an operator may put a new file in place of an old one: the
+ * PIN file, SoftHSM's configuration, and the token directory, which a restored backup replaces. A
+ * rule on the old file would not hold for the new one.
+ *
+ * Thread: start-up.
+ */
+#ifndef KMS_HSM_HSM_PATHS_H
+#define KMS_HSM_HSM_PATHS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/sandbox.h"
+#include "base/status.h"
+
+#define HSM_MODULE_PATHS_MAX 16u
+#define HSM_PATHS_MAX 40u
+
+struct hsm_paths_request {
+	bool softhsm; /* add the token directory that SoftHSM's configuration names */
+	const char *module;
+	const char *pin_file; /* NULL: the PIN comes by a descriptor */
+	const char *state_file;
+	const char *softhsm_conf; /* NULL: $SOFTHSM2_CONF, or SoftHSM's own default */
+	const char *const *module_paths; /* what else the module reads and writes */
+	size_t module_paths_count;
+};
+
+struct hsm_paths {
+	struct slk_sandbox_path list[HSM_PATHS_MAX];
+	size_t count;
+	char text[5][PATH_MAX]; /* of those that were made up here */
+	size_t text_count;
+};
+
+/* The request's texts are borrowed by out. Errors with a sentence. */
+MUST_USE int hsm_paths_find(
+	const struct hsm_paths_request *request, struct hsm_paths *out, struct slk_error *err);
+
+#endif
