@@ -155,6 +155,7 @@ set_up(struct kms_catalog *catalog, const char *path, struct slk_error *err)
 		"PRAGMA locking_mode = EXCLUSIVE", /* one process; also no shared-memory file */
 		"PRAGMA journal_mode = WAL",
 		"PRAGMA synchronous = FULL", /* a commit is flushed before it returns */
+		"PRAGMA temp_store = MEMORY", /* the sandbox gives it no other directory */
 		"PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF",
 		"PRAGMA cache_size = -512", "PRAGMA wal_autocheckpoint = 256",
 		"BEGIN EXCLUSIVE; COMMIT", /* takes the lock now, not at the first change */

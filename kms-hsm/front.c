@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "rpc.h"
+#include "sandbox.h"
 #include "service.h"
 
 #define TICK_NS SLK_NS_PER_S
@@ -158,6 +159,8 @@ start(struct front *f, int monitor_fd, struct slk_error *err)
 		rc = open_stores(f, err);
 	if (rc == SLK_OK)
 		rc = open_doors(f, err);
+	if (rc == SLK_OK)
+		rc = kms_sandbox_front(f->config, err);
 	return rc;
 }
 

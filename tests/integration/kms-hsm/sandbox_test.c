@@ -1,0 +1,365 @@
+/* What front, HSM worker and monitor can still ask of the kernel: each call in a child of its own that entered the same
+ * sandbox, with the exact outcome. */
+#include "slk_test.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "sandbox.h"
+#include "tempdir.h"
+
+#define KILLED 1000 /* by the filter: SIGSYS */
+#define WORKS 0
+
+static char dir[256], kms_dir[300], door_dir[300], inside[320], outside[320], door[320];
+static struct kms_config config;
+
+/* Each gives 0, or errno. */
+#define CALL(name, expr) \
+	static int name(void) \
+	{ \
+		errno = 0; \
+		return (expr) < 0 ? errno : 0; \
+	}
+
+static int
+open_and_close(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+
+	return fd < 0 ? fd : close(fd);
+}
+
+static int
+map(int protection)
+{
+	void *p = mmap(NULL, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? -1 : munmap(p, 4096);
+}
+
+static int
+set_up_ring(void)
+{
+	struct io_uring_params params = {0};
+
+	return (int)syscall(SYS_io_uring_setup, 4, &params);
+}
+
+static int
+read_other(void)
+{
+	char c;
+	struct iovec here = {&c, 1}, there = {&c, 1};
+
+	return (int)process_vm_readv(getppid(), &here, 1, &there, 1, 0);
+}
+
+/* What a child of fork() would do is not asked: whether there is one at all is. */
+static int
+fork_one(void)
+{
+	long pid = syscall(SYS_fork);
+
+	if (pid == 0)
+		_exit(0);
+	return (int)pid;
+}
+
+static int
+clone_one(unsigned long flags)
+{
+	long pid = syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (pid == 0)
+		_exit(0);
+	return (int)pid;
+}
+
+static int
+secret_works(void)
+{
+	struct slk_secret *s = NULL;
+
+	if (slk_secret_new(32, &s) != SLK_OK)
+		return -1;
+	slk_secret_free(s);
+	return 0;
+}
+
+static int
+replace_file(void)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s-journal", inside);
+	if (open_and_close(path, O_RDWR | O_CREAT) != 0 || rename(path, inside) != 0)
+		return -1;
+	return 0;
+}
+
+static int
+read_limits(void)
+{
+	struct rlimit l;
+
+	return getrlimit(RLIMIT_NOFILE, &l);
+}
+
+static int
+raise_core(void)
+{
+	struct rlimit l = {0, 0};
+
+	return setrlimit(RLIMIT_CORE, &l);
+}
+
+CALL(run_shell, execl("/bin/sh", "sh", "-c", "true", (char *)NULL))
+CALL(make_process, fork_one())
+CALL(make_thread_like, clone_one(0))
+CALL(trace_parent, (int)ptrace(PTRACE_ATTACH, getppid(), NULL, NULL))
+CALL(read_parent, read_other())
+CALL(make_ring, set_up_ring())
+CALL(inet_socket, socket(AF_INET, SOCK_STREAM, 0))
+CALL(unix_socket, socket(AF_UNIX, SOCK_SEQPACKET, 0))
+CALL(become_root, setuid(0))
+CALL(make_namespace, unshare(CLONE_NEWUSER))
+CALL(load_bpf, (int)syscall(SYS_bpf, 0, NULL, 0))
+CALL(use_keyring, (int)syscall(SYS_keyctl, 0, 0, 0, 0, 0))
+CALL(signal_parent, kill(getppid(), 0))
+CALL(make_code, map(PROT_READ | PROT_WRITE | PROT_EXEC))
+CALL(make_data, map(PROT_READ | PROT_WRITE))
+CALL(read_passwd, open_and_close("/etc/passwd", O_RDONLY))
+CALL(read_mem, open_and_close("/proc/self/mem", O_RDWR))
+CALL(write_outside, open_and_close(outside, O_WRONLY | O_CREAT))
+CALL(write_inside, open_and_close(inside, O_RDWR | O_CREAT))
+CALL(remove_door, unlink(door))
+CALL(link_inside, symlink("/etc/passwd", inside))
+CALL(lock_memory, secret_works())
+CALL(swap_files, replace_file())
+CALL(ask_limits, read_limits())
+CALL(set_limits, raise_core())
+CALL(old_call, (int)syscall(SYS_personality, 0xffffffff))
+
+struct probe {
+	const char *what;
+	int (*call)(void);
+	int expected;
+};
+
+static int
+setup(void **state)
+{
+	static char catalog[340], audit[340], sock[340];
+
+	(void)state;
+	tempdir_make(dir, sizeof(dir));
+	snprintf(kms_dir, sizeof(kms_dir), "%s/kms", dir);
+	snprintf(door_dir, sizeof(door_dir), "%s/run", dir);
+	snprintf(inside, sizeof(inside), "%s/catalog.db", kms_dir);
+	snprintf(outside, sizeof(outside), "%s/outside", dir);
+	snprintf(door, sizeof(door), "%s/kms.sock", door_dir);
+	if (mkdir(kms_dir, 0700) != 0 || mkdir(door_dir, 0700) != 0)
+		return -1;
+	if (open_and_close(door, O_WRONLY | O_CREAT) != 0)
+		return -1;
+	snprintf(catalog, sizeof(catalog), "%s", inside);
+	snprintf(audit, sizeof(audit), "%s/audit.log", kms_dir);
+	snprintf(sock, sizeof(sock), "%s", door);
+	config.catalog.path = catalog;
+	config.audit.path = audit;
+	config.socket.path = sock;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	tempdir_remove(dir);
+	return 0;
+}
+
+static int
+enter_front(void)
+{
+	return kms_sandbox_front(&config, NULL);
+}
+
+static int
+outcome(int (*enter)(void), int (*call)(void))
+{
+	int status = -1;
+
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		slk_log_init("probe", SLK_LOG_ERROR);
+		if (slk_process_harden(NULL) != SLK_OK || enter() != SLK_OK)
+			_exit(255);
+		_exit(call());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) == SIGSYS ? KILLED : 2000 + WTERMSIG(status);
+	return WEXITSTATUS(status);
+}
+
+static void
+ask_all(int (*enter)(void), const struct probe *probes, size_t count)
+{
+	unsigned wrong = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		int got = outcome(enter, probes[i].call);
+		if (got == probes[i].expected)
+			continue;
+		print_error("%s: %d and not %d\n", probes[i].what, got, probes[i].expected);
+		wrong++;
+	}
+	assert_int_equal(wrong, 0);
+}
+
+#define PROBE(call, expected) \
+	{ \
+#call, call, expected \
+	}
+#define ASK(enter, list) ask_all(enter, list, sizeof(list) / sizeof((list)[0]))
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NO_PROCESS EPERM /* a sanitizer's report wants to try */
+#else
+#define NO_PROCESS KILLED
+#endif
+
+static void
+what_only_an_attacker_wants_of_the_front_kills_it(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(run_shell, NO_PROCESS),
+		PROBE(make_process, NO_PROCESS),
+		PROBE(make_thread_like, NO_PROCESS),
+		PROBE(trace_parent, KILLED),
+		PROBE(read_parent, KILLED),
+		PROBE(make_ring, KILLED),
+		PROBE(become_root, KILLED),
+		PROBE(make_namespace, KILLED),
+		PROBE(load_bpf, KILLED),
+		PROBE(use_keyring, KILLED),
+		PROBE(old_call, KILLED),
+	};
+
+	ASK(enter_front, probes);
+}
+
+static void
+what_the_front_does_not_need_fails(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(inet_socket, EPERM),
+		PROBE(unix_socket, EPERM),
+		PROBE(signal_parent, EPERM),
+		PROBE(make_code, EPERM),
+		PROBE(set_limits, EPERM),
+		PROBE(link_inside, EPERM),
+	};
+
+	ASK(enter_front, probes);
+}
+
+static void
+what_the_front_needs_works(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(make_data, WORKS),
+		PROBE(lock_memory, WORKS),
+		PROBE(write_inside, WORKS),
+		PROBE(swap_files, WORKS),
+		PROBE(remove_door, WORKS),
+		PROBE(ask_limits, WORKS),
+	};
+
+	ASK(enter_front, probes);
+}
+
+static bool
+has_landlock(void)
+{
+	bool has = syscall(SYS_landlock_create_ruleset, NULL, 0, 1) >= 1;
+
+	if (!has)
+		print_message("skipped: this kernel has no Landlock\n");
+	return has;
+}
+
+/* As root, too: permissions would allow it. */
+static void
+the_front_finds_no_files_but_its_own(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(read_passwd, EACCES),
+		PROBE(read_mem, EACCES),
+		PROBE(write_outside, EACCES),
+	};
+
+	if (!has_landlock())
+		skip();
+	ASK(enter_front, probes);
+}
+
+static void
+without_locked_memory_the_front_does_not_start(void **state)
+{
+	(void)state;
+	int status = -1;
+
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct rlimit little = {1 << 20, 1 << 20};
+		struct slk_error err = {0};
+		if (setrlimit(RLIMIT_MEMLOCK, &little) != 0)
+			_exit(1);
+		int rc = kms_sandbox_front(&config, &err);
+		_exit(rc == SLK_CONFIG && strstr(err.text, "LimitMEMLOCK") != NULL ? 0 : 2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+int
+main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(what_only_an_attacker_wants_of_the_front_kills_it),
+		T(what_the_front_does_not_need_fails),
+		T(what_the_front_needs_works),
+		T(the_front_finds_no_files_but_its_own),
+		T(without_locked_memory_the_front_does_not_start),
+	};
+
+	return cmocka_run_group_tests_name("kms_sandbox", tests, NULL, NULL);
+}
