@@ -47,6 +47,7 @@ struct arguments {
 	const char *config;
 	bool check, front;
 	enum slk_log_level level;
+	const char *level_name; /* for front and worker */
 };
 
 static error_t
@@ -67,6 +68,7 @@ parse(int key, char *arg, struct argp_state *state)
 	case KEY_LEVEL:
 		if (!slk_log_parse_level(arg, &a->level))
 			argp_error(state, "'%s' is none of debug, info, warn and error", arg);
+		a->level_name = arg;
 		break;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is one argument too many", arg);
@@ -116,9 +118,10 @@ static int
 run(const struct arguments *a, const struct kms_config *config, struct slk_error *err)
 {
 	char path[PATH_MAX], self[PATH_MAX], worker[PATH_MAX];
-	struct kms_monitor_options o = {path, self, worker};
+	struct kms_monitor_options o = {path, self, worker, a->level_name};
 
 	if (a->front) {
+		closefrom(HSM_MONITOR_FD + 1);
 		int rc = slk_process_harden(err);
 		return rc == SLK_OK ? kms_front_run(config, HSM_MONITOR_FD) : rc;
 	}
@@ -152,8 +155,12 @@ main(int argc, char **argv)
 	if (rc == SLK_OK)
 		rc = run(&a, config, &err); /* an exit status, or a negative code */
 	kms_config_free(config);
-	if (rc >= 0)
-		return rc;
-	slk_error_log("cannot start", slk_kv("why", (const char *)err.text));
-	return slk_status_class(rc) == SLK_CLASS_CALLER ? 2 : 1;
+	if (rc < 0) {
+		slk_error_log("cannot start", slk_kv("why", (const char *)err.text));
+		rc = slk_status_class(rc) == SLK_CLASS_CALLER ? 2 : 1;
+	}
+	/* Not exit(): what a library does there is not in the front's system-call filter. */
+	if (a.front)
+		_exit(rc);
+	return rc;
 }

@@ -175,12 +175,22 @@ introduce(struct monitor *m)
 /* --- starting --- */
 
 static void
+add(const char **argv, int *argc, const char *option, const char *value)
+{
+	if (value == NULL)
+		return;
+	argv[(*argc)++] = option;
+	argv[(*argc)++] = value;
+}
+
+static void
 start_front(struct monitor *m)
 {
-	const char *argv[] = {
-		m->options->front_program, "--config", m->options->config_path, "--front", NULL};
-	int fds[2];
+	const char *argv[ARGS_MAX] = {m->options->front_program, "--front"};
+	int argc = 2, fds[2];
 
+	add(argv, &argc, "--config", m->options->config_path);
+	add(argv, &argc, "--log-level", m->options->log_level);
 	int rc = socket_pair(fds);
 	if (rc == SLK_OK) {
 		struct epoll_event ev = {.events = EPOLLIN, .data.fd = fds[0]};
@@ -201,15 +211,6 @@ start_front(struct monitor *m)
 	}
 	m->control_fd = fds[0];
 	introduce(m);
-}
-
-static void
-add(const char **argv, int *argc, const char *option, const char *value)
-{
-	if (value == NULL)
-		return;
-	argv[(*argc)++] = option;
-	argv[(*argc)++] = value;
 }
 
 static void
@@ -234,6 +235,7 @@ start_worker(struct monitor *m)
 	add(argv, &argc, "--sessions", hsm->sessions != 0 ? sessions : NULL);
 	add(argv, &argc, "--deadline-ms", deadline);
 	add(argv, &argc, "--start-deadline-ms", start_deadline);
+	add(argv, &argc, "--log-level", m->options->log_level);
 	int rc = socket_pair(fds);
 	if (rc == SLK_OK) {
 		rc = start_child(m, &m->worker, fds[1], argv);

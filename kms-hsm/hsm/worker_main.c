@@ -12,6 +12,8 @@
 #include "hsm/user.h"
 #include "hsm/worker.h"
 
+#define PROGRAM "sealock-hsm-worker"
+
 const char *argp_program_version = "sealock-hsm-worker 0.1.0";
 
 static const char doc[] = "The HSM worker of sealock-kmsd: holds the login to one PKCS#11 token "
@@ -34,6 +36,7 @@ enum key {
 	KEY_DEADLINE,
 	KEY_START_DEADLINE,
 	KEY_USER,
+	KEY_LEVEL,
 	KEY_FD,
 };
 
@@ -52,6 +55,7 @@ static const struct argp_option options[] = {
 	{"start-deadline-ms", KEY_START_DEADLINE, "MS", 0,
 		"the same for initialising and logging in", 0},
 	{"user", KEY_USER, "NAME", 0, "become this user first, when started as root", 0},
+	{"log-level", KEY_LEVEL, "LEVEL", 0, "debug, info, warn or error (default info)", 0},
 	{"fd", KEY_FD, "N", 0, "descriptor of the socket to the front", 0},
 	{0},
 };
@@ -104,6 +108,7 @@ parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
 	struct hsm_options *o = &a->hsm;
+	enum slk_log_level level = SLK_LOG_INFO;
 
 	switch (key) {
 	case KEY_PROFILE:
@@ -141,6 +146,11 @@ parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_USER:
 		a->user = arg;
+		break;
+	case KEY_LEVEL:
+		if (!slk_log_parse_level(arg, &level))
+			argp_error(state, "'%s' is none of debug, info, warn and error", arg);
+		slk_log_init(PROGRAM, level);
 		break;
 	case KEY_FD:
 		a->fd = (int)number(state, arg, 3, 1023);
@@ -183,7 +193,7 @@ main(int argc, char **argv)
 	a.hsm.deadline_ns = 5 * SLK_NS_PER_S;
 	a.hsm.start_deadline_ns = 30 * SLK_NS_PER_S;
 	argp_err_exit_status = HSM_EXIT_CONFIG;
-	slk_log_init("sealock-hsm-worker", SLK_LOG_INFO);
+	slk_log_init(PROGRAM, SLK_LOG_INFO);
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	if (harden(&a, &err) != SLK_OK) {
 		slk_error_log("the HSM worker cannot start", slk_kv("why", err.text));
