@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 #define ALIAS_PREFIX "alias/"
 #define ALIAS_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/_-"
 #define STREAM_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
@@ -17,6 +19,15 @@ kms_arn_key(const struct kms_realm *realm, const uint8_t id[FMT_UUID_BYTES], cha
 	fmt_uuid_print(id, uuid);
 	(void)snprintf(
 		out, KMS_ARN_MAX, "arn:aws:kms:%s:%s:key/%s", realm->region, realm->account, uuid);
+}
+
+void
+kms_material_print(const uint8_t key_id[FMT_UUID_BYTES], const uint8_t backing_id[FMT_UUID_BYTES],
+	char out[KMS_MATERIAL_TEXT])
+{
+	slk_hex(slk_span(key_id, FMT_UUID_BYTES), out, KMS_MATERIAL_TEXT);
+	slk_hex(slk_span(backing_id, FMT_UUID_BYTES), out + 2 * FMT_UUID_BYTES,
+		KMS_MATERIAL_TEXT - 2 * FMT_UUID_BYTES);
 }
 
 void

@@ -18,6 +18,7 @@
 #define KMS_ARN_MAX 320u /* with terminator */
 #define KMS_ALIAS_MAX 257u /* "alias/..." with terminator */
 #define KMS_STREAM_MAX 129u /* with terminator */
+#define KMS_MATERIAL_TEXT 65u /* with terminator */
 
 /* Where this kmsd is; borrowed from the configuration. */
 struct kms_realm {
@@ -29,6 +30,10 @@ void kms_arn_key(
 	const struct kms_realm *realm, const uint8_t id[FMT_UUID_BYTES], char out[KMS_ARN_MAX]);
 void kms_arn_alias(const struct kms_realm *realm, const char *alias, char out[KMS_ARN_MAX]);
 void kms_arn_stream(const struct kms_realm *realm, const char *stream, char out[KMS_ARN_MAX]);
+
+/* KeyMaterialId of a generation of a key, as clients see it: 64 hex digits, the key's id and then the backing key's. */
+void kms_material_print(const uint8_t key_id[FMT_UUID_BYTES],
+	const uint8_t backing_id[FMT_UUID_BYTES], char out[KMS_MATERIAL_TEXT]);
 
 enum kms_ref_kind { KMS_REF_KEY, KMS_REF_ALIAS };
 

@@ -117,6 +117,18 @@ short_forms_are_written_in_full(void **state)
 	assert_string_equal(out, "arn:aws:kinesis:local:000000000000:stream/web");
 }
 
+static void
+material_is_the_key_and_its_generation(void **state)
+{
+	(void)state;
+	static const uint8_t key[16] = {0x01, [15] = 0xfe}, backing[16] = {0xab, [15] = 0x10};
+	char out[KMS_MATERIAL_TEXT];
+
+	kms_material_print(key, backing, out);
+	assert_string_equal(
+		out, "010000000000000000000000000000feab000000000000000000000000000010");
+}
+
 int
 main(void)
 {
@@ -127,6 +139,7 @@ main(void)
 		cmocka_unit_test(aliases_of_aws_and_long_ones_are_refused),
 		cmocka_unit_test(stream_is_named_by_name_and_arn),
 		cmocka_unit_test(short_forms_are_written_in_full),
+		cmocka_unit_test(material_is_the_key_and_its_generation),
 	};
 
 	return cmocka_run_group_tests_name("kms_names", tests, NULL, NULL);
