@@ -23,8 +23,9 @@ struct kms_policy {
 /* Every action that there is; one that is misspelt must not stay unnoticed in a Deny. */
 static const char *const actions[] = {"kms:CreateAlias", "kms:CreateKey", "kms:Decrypt",
 	"kms:DeleteAlias", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey",
-	"kms:GenerateDataKeyWithoutPlaintext", "kms:ListAliases", "kms:ListKeys",
-	"kinesis:CreateStream", "kinesis:DeleteStream", "kinesis:DescribeStream",
+	"kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateRandom", "kms:GetPublicKey",
+	"kms:ListAliases", "kms:ListKeys", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:Sign",
+	"kms:Verify", "kinesis:CreateStream", "kinesis:DeleteStream", "kinesis:DescribeStream",
 	"kinesis:GetRecords", "kinesis:ListStreams", "kinesis:PutRecord"};
 
 static bool
