@@ -49,7 +49,13 @@ wm=b"SLJW"+struct.pack("<IQQQQQQI",1,8,42,8192,11,222,1700000000123456789,4711);
 ct=bytes((i*7)&255 for i in range(len(rec))); tag=bytes(range(0xe0,0xf0))
 data=block(2,ct+tag,4336,durable=4096,epoch=(42<<24)|7,stream=9,shard=1,recs=2,num=5,seq=100,plain=len(rec),fa=1700000000000000001,la=1700000000000000002)
 pad=block(3,bytes(72),4096+4096-200)
-out={'jfile':{'lane3':jfile()},'record':{'two':struct.pack("<I",2)+rec},'keyblock':{'one':key},'shardtable':{'two':shards},'footer':{'recovery':footer},'watermark':{'lane':wm},
+import hashlib
+def side_entry(epoch, stream, arn, blob): return struct.pack("<QQ",epoch,stream)+bytes(range(32))+struct.pack("<HHI",len(arn),len(blob),0)+arn+blob
+side_entries=side_entry((42<<24)|7,9,kar,b"blob!")+side_entry((42<<24)|9,9,kar,b"another")
+side=b"SLJR"+struct.pack("<IQ",1,3)+uuid+struct.pack("<QIIQ",1700000000123456789,2,0,len(side_entries))+bytes(range(0x40,0x60))+bytes(8)+side_entries
+sig=bytes(range(70)); pub=bytes(range(91)); aka=b"arn:aws:kms:local:000000000000:key/a"
+side+=b"SLJS"+struct.pack("<HHH",len(sig),len(pub),len(aka))+bytes(6)+hashlib.sha256(side).digest()+sig+pub+aka
+out={'rewrap':{'two':side},'jfile':{'lane3':jfile()},'record':{'two':struct.pack("<I",2)+rec},'keyblock':{'one':key},'shardtable':{'two':shards},'footer':{'recovery':footer},'watermark':{'lane':wm},
  'block':{'data':data,'pad':pad,'key':block(1,key,4096,epoch=(42<<24)|7,stream=9),'shards':block(4,shards,4096),'footer':block(5,footer,8192),'trailer':block(6,trailer,(1<<20)-4096)}}
 root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../fuzz/corpus")
 for name, files in out.items():
