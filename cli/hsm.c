@@ -61,8 +61,8 @@ make_token(const struct hsm_args *args, const struct kms_config_hsm *hsm,
 	};
 
 	if (request.profile == NULL)
-		return slk_fail(err, SLK_CONFIG, "there is no HSM profile '%s' (there are %s)",
-			hsm->profile, hsm_profile_names());
+		return slk_fail(err, SLK_CONFIG, "there is no HSM profile '%s': %s", hsm->profile,
+			hsm_profile_refusal(hsm->profile));
 	return hsm_init_token(&request, out_result, err);
 }
 

@@ -22,6 +22,7 @@ static const cyaml_schema_field_t hsm_fields[] = {
 	STRING_OPT("softhsm_conf", struct kms_config_hsm, softhsm_conf, 4095),
 	STRING_OPT("module_parameters", struct kms_config_hsm, module_parameters, 4095),
 	CYAML_FIELD_UINT("sessions", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, sessions),
+	CYAML_FIELD_UINT("workers", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, workers),
 	CYAML_FIELD_UINT("deadline_ms", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, deadline_ms),
 	CYAML_FIELD_UINT(
 		"start_deadline_ms", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, start_deadline_ms),
@@ -117,6 +118,10 @@ fill_number(uint32_t *member, uint32_t value)
 static int
 fill_hsm(struct kms_config_hsm *hsm)
 {
+	const struct hsm_profile *profile = hsm_profile_find(hsm->profile);
+
+	if (profile != NULL)
+		fill_number(&hsm->workers, profile->workers_count);
 	fill_number(&hsm->deadline_ms, 5000);
 	fill_number(&hsm->start_deadline_ms, 30000);
 	if (hsm->state_file == NULL && asprintf(&hsm->state_file, "%s.state", hsm->pin_file) < 0) {
@@ -143,14 +148,20 @@ fill(struct kms_config *config)
 static int
 check_hsm(const char *path, const struct kms_config_hsm *hsm, struct slk_error *err)
 {
-	if (hsm_profile_find(hsm->profile) == NULL)
+	const struct hsm_profile *profile = hsm_profile_find(hsm->profile);
+	if (profile == NULL)
 		return slk_fail(err, SLK_CONFIG,
-			"configuration %s: hsm.profile: no profile is called '%s'; known are %s",
-			path, hsm->profile, hsm_profile_names());
-	if (hsm->sessions > HSM_SESSIONS_MAX)
+			"configuration %s: hsm.profile: no profile is called '%s': %s", path,
+			hsm->profile, hsm_profile_refusal(hsm->profile));
+	if (hsm->sessions > profile->sessions_max)
 		return slk_fail(err, SLK_CONFIG,
 			"configuration %s: hsm.sessions: %u is more than %u", path, hsm->sessions,
-			HSM_SESSIONS_MAX);
+			profile->sessions_max);
+	if (hsm->workers > profile->workers_max)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: hsm.workers: %u is more than the %u that profile '%s' "
+			"allows",
+			path, hsm->workers, profile->workers_max, profile->name);
 	if (hsm->deadline_ms > 600000 || hsm->start_deadline_ms > 600000)
 		return slk_fail(err, SLK_CONFIG,
 			"configuration %s: hsm: a deadline may be at most 600000 ms", path);

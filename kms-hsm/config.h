@@ -21,7 +21,8 @@
  *       state_file: /var/lib/sealock/hsm/pin.state         # optional; default: pin_file + ".state"
  *       softhsm_conf: /var/lib/sealock/hsm/softhsm2.conf   # optional; SOFTHSM2_CONF of the worker
  *       module_parameters: "..."         # optional; string for C_Initialize where the profile takes one
- *       sessions: 2                      # optional; 1..16, default: the profile's
+ *       sessions: 2                      # optional; 1..16 of each worker, default: the profile's
+ *       workers: 1                       # optional; worker processes, 1..8, default and limit: the profile's
  *       deadline_ms: 5000                # optional; a module call that takes longer costs the worker its life
  *       start_deadline_ms: 30000         # optional; the same for initialising, opening and logging in
  *       worker_user: sealock-hsm         # optional; used when started as root
@@ -60,6 +61,7 @@ struct kms_config_hsm {
 	char *softhsm_conf; /* NULL: environment untouched */
 	char *module_parameters; /* NULL: none */
 	uint32_t sessions; /* 0: the profile's */
+	uint32_t workers; /* the profile's where the file says nothing */
 	uint32_t deadline_ms;
 	uint32_t start_deadline_ms;
 	char *worker_user;

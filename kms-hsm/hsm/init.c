@@ -349,7 +349,7 @@ make_all(struct making *m)
 	int rc = settle_softhsm_conf(m);
 	if (rc != SLK_OK)
 		return rc;
-	rc = hsm_pin_open(q->pin_file, q->state_file, &lock, m->err);
+	rc = hsm_pin_open(q->pin_file, q->state_file, HSM_PIN_ALONE, &lock, m->err);
 	if (rc == SLK_UNAVAILABLE) {
 		/* Two processes on one token directory are one too many; and who holds it has a
 		 * token. */

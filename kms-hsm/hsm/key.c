@@ -566,7 +566,11 @@ hsm_key_create(struct hsm_session *session, uint64_t login, const uint8_t id[HSM
 
 	/* One at a time: two calls for one id would each find nothing, and make two keys. */
 	pthread_mutex_lock(&keys->creating);
-	CK_RV rv = find_or_generate(session, login, id, out, out_existed);
+	CK_RV rv = CKR_FUNCTION_FAILED;
+	if (hsm_pin_lock_keys(session->token->pin) == SLK_OK) {
+		rv = find_or_generate(session, login, id, out, out_existed);
+		hsm_pin_unlock_keys(session->token->pin);
+	}
 	pthread_mutex_unlock(&keys->creating);
 	return rv;
 }

@@ -15,6 +15,9 @@
 #define VERDICT_AT 14u /* behind "sealock-pin 1 " */
 #define VERDICT_BYTES 8u
 #define SETTLE_NS SLK_NS_PER_S
+/* Bytes far behind the line that are locked and never written. */
+#define ATTEMPT_AT 65536
+#define KEYS_AT 65537
 
 struct hsm_pin_file {
 	const char *pin_path;
@@ -22,14 +25,46 @@ struct hsm_pin_file {
 	int state_fd;
 };
 
+/* Locks of the open file, not of the process: they are told apart from flock() on every local file system, and end
+ * with the descriptor. */
+static int
+lock_byte(const struct hsm_pin_file *file, off_t at, short type)
+{
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
+	int rc;
+
+	do {
+		rc = fcntl(file->state_fd, F_OFD_SETLKW, &lock);
+	} while (rc != 0 && errno == EINTR);
+	return rc == 0 ? SLK_OK : SLK_IO;
+}
+
 int
-hsm_pin_open(const char *pin_path, const char *state_path, struct hsm_pin_file **out_file,
-	struct slk_error *err)
+hsm_pin_lock_keys(struct hsm_pin_file *file)
+{
+	return lock_byte(file, KEYS_AT, F_WRLCK);
+}
+
+void
+hsm_pin_unlock_keys(struct hsm_pin_file *file)
+{
+	(void)lock_byte(file, KEYS_AT, F_UNLCK); /* what was locked can be unlocked */
+}
+
+void
+hsm_pin_give_up(struct hsm_pin_file *file)
+{
+	(void)lock_byte(file, ATTEMPT_AT, F_UNLCK);
+}
+
+int
+hsm_pin_open(const char *pin_path, const char *state_path, enum hsm_pin_lock lock,
+	struct hsm_pin_file **out_file, struct slk_error *err)
 {
 	int fd = open(state_path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return slk_fail_errno(err, "cannot open the HSM's state file %s", state_path);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+	if (flock(fd, (lock == HSM_PIN_ALONE ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
 		int rc = errno == EWOULDBLOCK
 			? slk_fail(err, SLK_UNAVAILABLE,
 				  "another HSM worker holds %s; only one may use this token",
@@ -141,6 +176,7 @@ hsm_pin_begin(struct hsm_pin_file *file, const char *serial, struct slk_secret *
 	struct slk_secret *pin = NULL;
 	char line[LINE_BYTES];
 	struct stat st;
+	bool locked = false;
 
 	int fd = open(file->pin_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
@@ -149,6 +185,11 @@ hsm_pin_begin(struct hsm_pin_file *file, const char *serial, struct slk_secret *
 	if (rc != SLK_OK)
 		goto out;
 	format_line(&st, serial, line);
+	if (lock_byte(file, ATTEMPT_AT, F_WRLCK) != SLK_OK) {
+		rc = slk_fail_errno(err, "cannot lock the HSM's state file %s", file->state_path);
+		goto out;
+	}
+	locked = true;
 	rc = consult(file, &st, line, err);
 	if (rc != SLK_OK)
 		goto out;
@@ -168,7 +209,10 @@ hsm_pin_begin(struct hsm_pin_file *file, const char *serial, struct slk_secret *
 	}
 	*out_pin = pin;
 	pin = NULL;
+	locked = false; /* until the attempt ends */
 out:
+	if (locked)
+		hsm_pin_give_up(file);
 	slk_secret_free(pin);
 	close(fd);
 	return rc;
@@ -177,5 +221,7 @@ out:
 int
 hsm_pin_end(struct hsm_pin_file *file, bool refused)
 {
-	return remember(file, refused ? "refused " : "good    ", VERDICT_BYTES, VERDICT_AT);
+	int rc = remember(file, refused ? "refused " : "good    ", VERDICT_BYTES, VERDICT_AT);
+	hsm_pin_give_up(file);
+	return rc;
 }

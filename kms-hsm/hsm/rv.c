@@ -67,6 +67,7 @@ static const struct row rows[] = {
 	ROW(CKR_CANCEL, BUSY),
 	ROW(CKR_FUNCTION_CANCELED, BUSY),
 	{HSM_RV_VANISHED, HSM_RV_TOKEN, "the key has vanished"},
+	{HSM_RV_SHAPE, HSM_RV_CONFIG, "a result of another length than the profile says"},
 };
 
 static const struct row *

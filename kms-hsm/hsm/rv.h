@@ -9,6 +9,8 @@
 
 /* Ours, never the module's: a key that was there a moment ago is not found any more. */
 #define HSM_RV_VANISHED (CKR_VENDOR_DEFINED | 0x5ea10c01UL)
+/* Ours: what the module encrypted has not the length that the profile says, so IV and tag are elsewhere. */
+#define HSM_RV_SHAPE (CKR_VENDOR_DEFINED | 0x5ea10c02UL)
 
 enum hsm_rv_class {
 	HSM_RV_OK,

@@ -66,7 +66,9 @@ hsm_token_new(const struct hsm_options *options, const struct slk_clock *clock,
 	if (rc != SLK_OK)
 		(void)slk_fail(err, rc, "out of memory");
 	else
-		rc = hsm_pin_open(options->pin_file, options->state_file, &token->pin, err);
+		rc = hsm_pin_open(options->pin_file, options->state_file,
+			options->profile->one_process ? HSM_PIN_ALONE : HSM_PIN_SHARED, &token->pin,
+			err);
 	if (rc == SLK_OK)
 		rc = hsm_module_load(options, &token->module, err);
 	if (rc != SLK_OK) {
@@ -245,6 +247,14 @@ log_in(struct hsm_token *token, struct hsm_probe *probe, const char *serial, int
 		*out_status = rc;
 		return CKR_OK;
 	}
+	const char *fault = hsm_profile_login_fault(
+		token->options->profile, slk_secret_bytes(pin), slk_secret_len(pin));
+	if (fault != NULL) {
+		hsm_pin_give_up(token->pin);
+		slk_secret_free(pin);
+		*out_status = slk_fail(err, SLK_CONFIG, "%s: %s", token->options->pin_file, fault);
+		return CKR_OK;
+	}
 	CK_RV rv = HSM_CALL(token, probe, C_Login, token->login_session, CKU_USER,
 		slk_secret_bytes(pin), slk_secret_len(pin));
 	slk_secret_free(pin);
@@ -253,8 +263,10 @@ log_in(struct hsm_token *token, struct hsm_probe *probe, const char *serial, int
 	pthread_mutex_unlock(&token->lock);
 	if (rv == CKR_USER_ALREADY_LOGGED_IN)
 		rv = CKR_OK;
-	if (rv != CKR_OK && hsm_rv_class(rv) != HSM_RV_PIN)
-		return rv; /* no verdict on the PIN: what was remembered stays "trying" */
+	if (rv != CKR_OK && hsm_rv_class(rv) != HSM_RV_PIN) {
+		hsm_pin_give_up(token->pin);
+		return rv; /* no verdict on the PIN */
+	}
 	bool refused = rv != CKR_OK;
 	if (hsm_pin_end(token->pin, refused) != SLK_OK && refused)
 		token->pin_forgotten = true;
@@ -479,7 +491,7 @@ void
 hsm_token_health(struct hsm_token *token, struct hsm_health *out_health)
 {
 	struct hsm_health h = {.worker_pid = (uint32_t)getpid(),
-		.iv_from_hsm = token->options->profile->iv_from_hsm};
+		.iv_from_hsm = token->options->profile->iv != HSM_IV_OURS};
 
 	snprintf(h.profile, sizeof(h.profile), "%s", token->options->profile->name);
 	h.sessions_count = atomic_load(&token->sessions_open_count);

@@ -84,8 +84,7 @@ profile(struct argp_state *state, const char *arg)
 	const struct hsm_profile *p = hsm_profile_find(arg);
 
 	if (p == NULL)
-		argp_error(
-			state, "no profile is called '%s'; known are %s", arg, hsm_profile_names());
+		argp_error(state, "no profile is called '%s': %s", arg, hsm_profile_refusal(arg));
 	return p;
 }
 

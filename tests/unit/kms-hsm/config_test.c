@@ -74,6 +74,7 @@ numbers_out_of_range_are_refused(void **state)
 	(void)state;
 	refused("  sessions: 17\n", "hsm.sessions");
 	refused("  sessions: many\n", "sessions");
+	refused("  workers: 2\n", "hsm.workers");
 	refused("  deadline_ms: 600001\n", "deadline");
 	refused("account: 123\n", "twelve digits");
 }

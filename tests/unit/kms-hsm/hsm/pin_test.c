@@ -1,10 +1,12 @@
 #include "slk_test.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,7 +42,7 @@ setup(void **state)
 	snprintf(f->pin, sizeof(f->pin), "%s/pin", f->dir);
 	snprintf(f->state, sizeof(f->state), "%s/state", f->dir);
 	write_pin(f, "1234", 1000);
-	assert_ok(hsm_pin_open(f->pin, f->state, &f->file, &err));
+	assert_ok(hsm_pin_open(f->pin, f->state, HSM_PIN_ALONE, &f->file, &err));
 	*state = f;
 	return 0;
 }
@@ -73,7 +75,7 @@ reopen(struct fixture *f)
 	struct slk_error err;
 
 	hsm_pin_close(f->file);
-	assert_ok(hsm_pin_open(f->pin, f->state, &f->file, &err));
+	assert_ok(hsm_pin_open(f->pin, f->state, HSM_PIN_ALONE, &f->file, &err));
 }
 
 static void
@@ -189,9 +191,89 @@ only_one_process_may_hold_the_state(void **state)
 	struct hsm_pin_file *second = NULL;
 	struct slk_error err = {0};
 
-	assert_int_equal(hsm_pin_open(f->pin, f->state, &second, &err), SLK_UNAVAILABLE);
+	assert_int_equal(
+		hsm_pin_open(f->pin, f->state, HSM_PIN_ALONE, &second, &err), SLK_UNAVAILABLE);
 	assert_null(second);
 	assert_non_null(strstr(err.text, f->state));
+}
+
+static void
+workers_may_share_it_but_not_with_one_that_wants_it_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_pin_file *second = NULL, *third = NULL;
+	struct slk_error err = {0};
+
+	hsm_pin_close(f->file);
+	assert_ok(hsm_pin_open(f->pin, f->state, HSM_PIN_SHARED, &f->file, &err));
+	assert_ok(hsm_pin_open(f->pin, f->state, HSM_PIN_SHARED, &second, &err));
+	assert_int_equal(
+		hsm_pin_open(f->pin, f->state, HSM_PIN_ALONE, &third, &err), SLK_UNAVAILABLE);
+	assert_null(third);
+	hsm_pin_close(second);
+}
+
+/* In the child: try, and tell how it went. */
+static void
+second_worker(const struct fixture *f, int fd)
+{
+	struct hsm_pin_file *file = NULL;
+	struct slk_secret *pin = NULL;
+	struct slk_error err = {0};
+	char said = 'b';
+
+	if (hsm_pin_open(f->pin, f->state, HSM_PIN_SHARED, &file, &err) != SLK_OK ||
+		write(fd, &said, 1) != 1)
+		_exit(9);
+	int rc = hsm_pin_begin(file, "S", &pin, &err);
+	said = rc == SLK_PIN ? 'r' : rc == SLK_OK ? 'p' : '?';
+	_exit(write(fd, &said, 1) == 1 ? 0 : 9);
+}
+
+/* While the first worker tries the second one waits, and hears how it ended. */
+static char
+second_after(struct fixture *f, bool refused)
+{
+	int fds[2], status;
+	char said = 0;
+
+	assert_int_equal(pipe(fds), 0);
+	assert_ok(begin(f, "S"));
+	pid_t child = fork();
+	if (child == 0)
+		second_worker(f, fds[1]);
+	assert_int_equal(read(fds[0], &said, 1), 1);
+	struct pollfd p = {.fd = fds[0], .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 30), 0);
+	assert_ok(hsm_pin_end(f->file, refused));
+	assert_int_equal(read(fds[0], &said, 1), 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	close(fds[0]);
+	close(fds[1]);
+	return said;
+}
+
+static void
+a_second_worker_waits_for_the_first_one_s_attempt(void **state)
+{
+	struct fixture *f = *state;
+	struct slk_error err = {0};
+
+	hsm_pin_close(f->file);
+	assert_ok(hsm_pin_open(f->pin, f->state, HSM_PIN_SHARED, &f->file, &err));
+	assert_int_equal(second_after(f, false), 'p');
+	assert_int_equal(second_after(f, true), 'r');
+}
+
+static void
+an_attempt_that_is_given_up_is_nobody_s_refusal(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_ok(begin(f, "S"));
+	hsm_pin_give_up(f->file);
+	reopen(f);
+	assert_ok(begin(f, "S"));
 }
 
 static void
@@ -229,6 +311,9 @@ main(void)
 		T(another_token_has_not_refused_it),
 		T(an_attempt_without_an_end_or_with_a_good_one_may_be_repeated),
 		T(only_one_process_may_hold_the_state),
+		T(workers_may_share_it_but_not_with_one_that_wants_it_alone),
+		T(a_second_worker_waits_for_the_first_one_s_attempt),
+		T(an_attempt_that_is_given_up_is_nobody_s_refusal),
 		T(open_permissions_and_empty_files_give_no_pin),
 	};
 	return cmocka_run_group_tests_name("hsm_pin_file", tests, NULL, NULL);
