@@ -5,12 +5,24 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "hsm/paths.h"
 #include "hsm/profile.h"
 
 #define STRING(key, type, member, max) \
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 1, max)
 #define STRING_OPT(key, type, member, max) \
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 1, max)
+
+#define TEXTS_MAX 256
+#define ENTRIES_MAX 4096
+
+static const cyaml_schema_value_t text_entry = {
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512),
+};
+
+#define TEXTS_UPTO(key, flags, type, member, max) \
+	CYAML_FIELD_SEQUENCE(key, CYAML_FLAG_POINTER | (flags), type, member, &text_entry, 1, max)
+#define TEXTS(key, flags, type, member) TEXTS_UPTO(key, flags, type, member, TEXTS_MAX)
 
 static const cyaml_schema_field_t hsm_fields[] = {
 	STRING("profile", struct kms_config_hsm, profile, 15),
@@ -21,6 +33,8 @@ static const cyaml_schema_field_t hsm_fields[] = {
 	STRING_OPT("state_file", struct kms_config_hsm, state_file, 4095),
 	STRING_OPT("softhsm_conf", struct kms_config_hsm, softhsm_conf, 4095),
 	STRING_OPT("module_parameters", struct kms_config_hsm, module_parameters, 4095),
+	TEXTS_UPTO("module_paths", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, module_paths,
+		HSM_MODULE_PATHS_MAX),
 	CYAML_FIELD_UINT("sessions", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, sessions),
 	CYAML_FIELD_UINT("workers", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, workers),
 	CYAML_FIELD_UINT("deadline_ms", CYAML_FLAG_OPTIONAL, struct kms_config_hsm, deadline_ms),
@@ -43,13 +57,6 @@ static const cyaml_schema_field_t file_fields[] = {
 	CYAML_FIELD_END,
 };
 
-#define TEXTS_MAX 256
-#define ENTRIES_MAX 4096
-
-static const cyaml_schema_value_t text_entry = {
-	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512),
-};
-
 static const cyaml_schema_field_t principal_fields[] = {
 	STRING("user", struct kms_config_principal, user, 32),
 	STRING("arn", struct kms_config_principal, arn, 255),
@@ -59,10 +66,6 @@ static const cyaml_schema_field_t principal_fields[] = {
 static const cyaml_schema_value_t principal_entry = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct kms_config_principal, principal_fields),
 };
-
-#define TEXTS(key, flags, type, member) \
-	CYAML_FIELD_SEQUENCE( \
-		key, CYAML_FLAG_POINTER | (flags), type, member, &text_entry, 1, TEXTS_MAX)
 
 static const cyaml_schema_field_t statement_fields[] = {
 	STRING_OPT("sid", struct kms_config_statement, sid, 64),
@@ -172,6 +175,12 @@ check_hsm(const char *path, const struct kms_config_hsm *hsm, struct slk_error *
 			return slk_fail(err, SLK_CONFIG,
 				"configuration %s: hsm: '%s' must be an absolute path", path,
 				files[i]);
+	}
+	for (size_t i = 0; i < hsm->module_paths_count; i++) {
+		if (hsm->module_paths[i][0] != '/')
+			return slk_fail(err, SLK_CONFIG,
+				"configuration %s: hsm.module_paths: '%s' must be an absolute path",
+				path, hsm->module_paths[i]);
 	}
 	return SLK_OK;
 }

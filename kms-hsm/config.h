@@ -21,6 +21,7 @@
  *       state_file: /var/lib/sealock/hsm/pin.state         # optional; default: pin_file + ".state"
  *       softhsm_conf: /var/lib/sealock/hsm/softhsm2.conf   # optional; SOFTHSM2_CONF of the worker
  *       module_parameters: "..."         # optional; string for C_Initialize where the profile takes one
+ *       module_paths: ["/opt/vendor"]    # optional; what the module reads and writes; confines it to that
  *       sessions: 2                      # optional; 1..16 of each worker, default: the profile's
  *       workers: 1                       # optional; worker processes, 1..8, default and limit: the profile's
  *       deadline_ms: 5000                # optional; a module call that takes longer costs the worker its life
@@ -60,6 +61,8 @@ struct kms_config_hsm {
 	char *state_file;
 	char *softhsm_conf; /* NULL: environment untouched */
 	char *module_parameters; /* NULL: none */
+	char **module_paths; /* absolute */
+	uint32_t module_paths_count;
 	uint32_t sessions; /* 0: the profile's */
 	uint32_t workers; /* the profile's where the file says nothing */
 	uint32_t deadline_ms;

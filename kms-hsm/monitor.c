@@ -30,7 +30,7 @@
 #define FIRST_LIFE_NS (2 * SLK_NS_PER_S)
 #define STOP_NS (5 * SLK_NS_PER_S)
 #define MEMLOCK_BYTES (64u << 20) /* pending calls and their plaintexts lie in locked pages */
-#define ARGS_MAX 40
+#define ARGS_MAX 80
 
 struct child {
 	const char *name;
@@ -232,6 +232,8 @@ start_worker(struct monitor *m)
 	add(argv, &argc, "--state-file", hsm->state_file);
 	add(argv, &argc, "--softhsm-conf", hsm->softhsm_conf);
 	add(argv, &argc, "--module-parameters", hsm->module_parameters);
+	for (uint32_t i = 0; i < hsm->module_paths_count; i++)
+		add(argv, &argc, "--module-path", hsm->module_paths[i]);
 	add(argv, &argc, "--sessions", hsm->sessions != 0 ? sessions : NULL);
 	add(argv, &argc, "--deadline-ms", deadline);
 	add(argv, &argc, "--start-deadline-ms", start_deadline);

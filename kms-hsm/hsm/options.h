@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "hsm/paths.h"
 #include "hsm/profile.h"
 
 struct hsm_options {
@@ -15,6 +16,8 @@ struct hsm_options {
 	const char *state_file;
 	const char *softhsm_conf; /* NULL: environment untouched */
 	const char *module_parameters; /* NULL: none */
+	const char *module_paths[HSM_MODULE_PATHS_MAX]; /* see hsm/paths.h */
+	size_t module_paths_count;
 	uint32_t sessions_count; /* 1..HSM_SESSIONS_MAX */
 	uint64_t deadline_ns; /* of a module call */
 	uint64_t start_deadline_ns; /* of C_Initialize, C_OpenSession, C_Login and the like */

@@ -4,7 +4,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/log.h"
+#include "base/sandbox.h"
 #include "hsm/filter.h"
+#include "hsm/paths.h"
+
+#define FILES_COUNT 256u
+#define MEMORY_BYTES (4ull << 30) /* most of it is what the C library reserves for each thread */
+#define LOCKED_MIN_BYTES (3ull << 20) /* all jobs and all sessions */
 
 /* Found with strace over the integration tests, and from what glibc may use in place of what it
  * used there. */
@@ -54,15 +61,14 @@ add_ioctl_rule(scmp_filter_ctx filter)
 		SCMP_A1(SCMP_CMP_EQ, 0x5401 /* TCGETS */, 0));
 }
 
-int
-hsm_sandbox_enter(enum hsm_sandbox kind, struct slk_error *err)
+static int
+filter_calls(bool allow_list, struct slk_error *err)
 {
-	bool allow_list = kind == HSM_SANDBOX_ALLOW;
+	const uint32_t no = allow_list ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
 
 	scmp_filter_ctx filter = seccomp_init(allow_list ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
 	if (filter == NULL)
 		return hsm_filter_load(filter, 0, err);
-	const uint32_t no = allow_list ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
 	int rc = add_thread_rules(filter, allow_list);
 	if (rc == 0)
 		rc = hsm_filter_add(filter, no, denied, sizeof(denied) / sizeof(denied[0]));
@@ -74,4 +80,66 @@ hsm_sandbox_enter(enum hsm_sandbox kind, struct slk_error *err)
 	if (rc == 0 && allow_list)
 		rc = add_ioctl_rule(filter);
 	return hsm_filter_load(filter, rc, err);
+}
+
+static int
+confine_files(const struct hsm_options *o, bool allow_list, int *out_abi, struct slk_error *err)
+{
+	const struct hsm_paths_request request = {.softhsm = allow_list,
+		.module = o->module,
+		.pin_file = o->pin_file,
+		.softhsm_conf = o->softhsm_conf,
+		.module_paths = o->module_paths,
+		.module_paths_count = o->module_paths_count};
+	unsigned confine = SLK_SANDBOX_RUN;
+	struct hsm_paths paths = {.count = 0};
+	int rc = SLK_OK;
+
+	if (allow_list)
+		confine |= SLK_SANDBOX_TCP | SLK_SANDBOX_OTHERS;
+	if (allow_list || o->module_paths_count > 0) {
+		confine |= SLK_SANDBOX_READ | SLK_SANDBOX_WRITE | SLK_SANDBOX_REMOVE;
+		rc = hsm_paths_find(&request, &paths, err);
+	}
+	if (rc == SLK_OK)
+		rc = slk_sandbox_files(confine, paths.list, paths.count, out_abi, err);
+	return rc;
+}
+
+static void
+say(const struct hsm_options *o, bool allow_list, int abi)
+{
+	const char *filter = allow_list ? "allow-list" : "deny-list";
+
+	if (abi == 0)
+		slk_warn("hardening: this kernel has no Landlock; files are protected by their "
+			 "permissions only",
+			slk_kv("seccomp", filter));
+	else if (!allow_list && o->module_paths_count == 0)
+		slk_warn("hardening: the module may open every file that its user may; name what "
+			 "it needs in hsm.module_paths",
+			slk_kv("landlock_abi", abi), slk_kv("seccomp", filter));
+	else
+		slk_info("hardening", slk_kv("landlock_abi", abi), slk_kv("seccomp", filter));
+}
+
+int
+hsm_sandbox_enter(const struct hsm_options *options, struct slk_error *err)
+{
+	bool allow_list = options->profile->sandbox == HSM_SANDBOX_ALLOW;
+	const struct slk_sandbox_limits limits = {.files_count = allow_list ? FILES_COUNT : 0,
+		.memory_bytes = allow_list ? MEMORY_BYTES : 0,
+		.locked_min_bytes = LOCKED_MIN_BYTES};
+	int abi = 0;
+
+	/* No limit of processes: it counts the user's threads, in other processes too, and new
+	 * processes are what the filter forbids. */
+	int rc = slk_sandbox_limit(&limits, err);
+	if (rc == SLK_OK)
+		rc = confine_files(options, allow_list, &abi, err);
+	if (rc == SLK_OK)
+		rc = filter_calls(allow_list, err);
+	if (rc == SLK_OK)
+		say(options, allow_list, abi);
+	return rc;
 }

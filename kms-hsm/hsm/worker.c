@@ -546,7 +546,7 @@ init(struct worker *w, struct slk_error *err)
 		return slk_fail(err, rc, "no locked memory; is RLIMIT_MEMLOCK too small?");
 	rc = hsm_token_new(w->options, w->clock, &w->token, err);
 	if (rc == SLK_OK)
-		rc = hsm_sandbox_enter(w->options->profile->sandbox, err);
+		rc = hsm_sandbox_enter(w->options, err);
 	return rc;
 }
 

@@ -32,6 +32,7 @@ enum key {
 	KEY_STATE,
 	KEY_SOFTHSM,
 	KEY_PARAMETERS,
+	KEY_MODULE_PATH,
 	KEY_SESSIONS,
 	KEY_DEADLINE,
 	KEY_START_DEADLINE,
@@ -49,6 +50,8 @@ static const struct argp_option options[] = {
 	{"state-file", KEY_STATE, "FILE", 0, "remembers a refused PIN across restarts", 0},
 	{"softhsm-conf", KEY_SOFTHSM, "FILE", 0, "SOFTHSM2_CONF for the module", 0},
 	{"module-parameters", KEY_PARAMETERS, "TEXT", 0, "string for C_Initialize", 0},
+	{"module-path", KEY_MODULE_PATH, "FILE", 0,
+		"a file or directory that the module reads or writes; may be given again", 0},
 	{"sessions", KEY_SESSIONS, "N", 0, "sessions of the pool", 0},
 	{"deadline-ms", KEY_DEADLINE, "MS", 0, "a module call that takes longer ends the worker",
 		0},
@@ -134,6 +137,12 @@ parse(int key, char *arg, struct argp_state *state)
 	case KEY_PARAMETERS:
 		o->module_parameters = arg;
 		break;
+	case KEY_MODULE_PATH:
+		if (o->module_paths_count == HSM_MODULE_PATHS_MAX)
+			argp_error(state, "more than %u times --module-path",
+				(unsigned)HSM_MODULE_PATHS_MAX);
+		o->module_paths[o->module_paths_count++] = arg;
+		break;
 	case KEY_SESSIONS:
 		o->sessions_count = (uint32_t)number(state, arg, 1, HSM_SESSIONS_MAX);
 		break;
@@ -166,6 +175,15 @@ parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+/* What whoever started us left open. */
+static void
+close_others(const struct arguments *a)
+{
+	if (a->fd > 3)
+		(void)close_range(3, (unsigned)a->fd - 1, 0);
+	closefrom(a->fd + 1);
+}
+
 static int
 harden(const struct arguments *a, struct slk_error *err)
 {
@@ -194,6 +212,7 @@ main(int argc, char **argv)
 	argp_err_exit_status = HSM_EXIT_CONFIG;
 	slk_log_init(PROGRAM, SLK_LOG_INFO);
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	close_others(&a);
 	if (harden(&a, &err) != SLK_OK) {
 		slk_error_log("the HSM worker cannot start", slk_kv("why", err.text));
 		_exit(HSM_EXIT_CONFIG);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "hsm/sandbox.h"
 #include "sandbox.h"
 #include "tempdir.h"
 
@@ -30,7 +32,9 @@
 #define WORKS 0
 
 static char dir[256], kms_dir[300], door_dir[300], inside[320], outside[320], door[320];
+static char hsm_dir[300], conf[320], token_file[360];
 static struct kms_config config;
+static struct hsm_options worker;
 
 /* Each gives 0, or errno. */
 #define CALL(name, expr) \
@@ -147,6 +151,10 @@ CALL(use_keyring, (int)syscall(SYS_keyctl, 0, 0, 0, 0, 0))
 CALL(signal_parent, kill(getppid(), 0))
 CALL(make_code, map(PROT_READ | PROT_WRITE | PROT_EXEC))
 CALL(make_data, map(PROT_READ | PROT_WRITE))
+CALL(write_token, open_and_close(token_file, O_RDWR | O_CREAT))
+CALL(read_conf, open_and_close(conf, O_RDONLY))
+CALL(load_library_file, open_and_close("/usr/lib", O_RDONLY | O_DIRECTORY))
+CALL(read_catalog, open_and_close(inside, O_RDONLY | O_CREAT))
 CALL(read_passwd, open_and_close("/etc/passwd", O_RDONLY))
 CALL(read_mem, open_and_close("/proc/self/mem", O_RDWR))
 CALL(write_outside, open_and_close(outside, O_WRONLY | O_CREAT))
@@ -159,11 +167,50 @@ CALL(ask_limits, read_limits())
 CALL(set_limits, raise_core())
 CALL(old_call, (int)syscall(SYS_personality, 0xffffffff))
 
+static void *
+thread_main(void *arg)
+{
+	return arg;
+}
+
 struct probe {
 	const char *what;
 	int (*call)(void);
 	int expected;
 };
+
+static int
+make_thread(void)
+{
+	pthread_t thread;
+
+	/* A thread, not a process: glibc falls back to clone(). */
+	errno = pthread_create(&thread, NULL, thread_main, NULL);
+	return errno != 0 ? errno : pthread_join(thread, NULL);
+}
+
+static int
+setup_worker(void)
+{
+	static char tokens[340];
+
+	snprintf(hsm_dir, sizeof(hsm_dir), "%s/hsm", dir);
+	snprintf(conf, sizeof(conf), "%s/softhsm2.conf", hsm_dir);
+	snprintf(tokens, sizeof(tokens), "%s/tokens", hsm_dir);
+	snprintf(token_file, sizeof(token_file), "%s/object", tokens);
+	if (mkdir(hsm_dir, 0700) != 0 || mkdir(tokens, 0700) != 0)
+		return -1;
+	FILE *f = fopen(conf, "we");
+	if (f == NULL)
+		return -1;
+	fprintf(f, "# SoftHSM\n#directories.tokendir = /\n  directories.tokendir =  %s/ \n",
+		tokens);
+	worker = (struct hsm_options){.profile = hsm_profile_find("softhsm"),
+		.module = "/usr/lib/softhsm/libsofthsm2.so",
+		.pin_file = "/nowhere/pin",
+		.softhsm_conf = conf};
+	return fclose(f);
+}
 
 static int
 setup(void **state)
@@ -187,7 +234,7 @@ setup(void **state)
 	config.catalog.path = catalog;
 	config.audit.path = audit;
 	config.socket.path = sock;
-	return 0;
+	return setup_worker();
 }
 
 static int
@@ -202,6 +249,26 @@ static int
 enter_front(void)
 {
 	return kms_sandbox_front(&config, NULL);
+}
+
+static int
+enter_worker(void)
+{
+	return hsm_sandbox_enter(&worker, NULL);
+}
+
+static int
+enter_vendor(void)
+{
+	worker.profile = hsm_profile_find("generic");
+	return hsm_sandbox_enter(&worker, NULL);
+}
+
+static int
+enter_named_vendor(void)
+{
+	worker.module_paths[worker.module_paths_count++] = hsm_dir;
+	return enter_vendor();
 }
 
 static int
@@ -349,6 +416,91 @@ without_locked_memory_the_front_does_not_start(void **state)
 	assert_int_equal(status, 0);
 }
 
+static void
+what_only_an_attacker_wants_of_the_worker_kills_it(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(run_shell, KILLED),
+		PROBE(make_process, KILLED),
+		PROBE(trace_parent, KILLED),
+		PROBE(read_parent, KILLED),
+		PROBE(make_ring, KILLED),
+		PROBE(become_root, KILLED),
+		PROBE(make_namespace, KILLED),
+		PROBE(load_bpf, KILLED),
+		PROBE(use_keyring, KILLED),
+	};
+
+	ASK(enter_worker, probes);
+}
+
+static void
+the_worker_has_no_sockets_no_processes_and_makes_threads(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(make_thread_like, EPERM),
+		PROBE(inet_socket, EPERM),
+		PROBE(unix_socket, EPERM),
+		PROBE(signal_parent, EPERM),
+		PROBE(make_thread, WORKS),
+		PROBE(lock_memory, WORKS),
+	};
+
+	ASK(enter_worker, probes);
+}
+
+static void
+the_worker_finds_the_token_and_no_other_files(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(write_token, WORKS),
+		PROBE(read_conf, WORKS),
+		PROBE(load_library_file, WORKS),
+		PROBE(read_passwd, EACCES),
+		PROBE(read_catalog, EACCES),
+		PROBE(read_mem, EACCES),
+		PROBE(write_outside, EACCES),
+	};
+
+	if (!has_landlock())
+		skip();
+	ASK(enter_worker, probes);
+}
+
+static void
+a_vendors_module_may_use_the_network_and_start_nothing(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(run_shell, EPERM), PROBE(make_process, EPERM), PROBE(make_thread_like, EPERM),
+		PROBE(trace_parent, EPERM), PROBE(read_parent, EPERM), PROBE(make_ring, EPERM),
+		PROBE(become_root, EPERM), PROBE(make_namespace, EPERM), PROBE(load_bpf, EPERM),
+		PROBE(use_keyring, EPERM), PROBE(inet_socket, WORKS), PROBE(make_thread, WORKS),
+		PROBE(write_outside, WORKS), /* until hsm.module_paths is set */
+	};
+
+	ASK(enter_vendor, probes);
+}
+
+static void
+module_paths_confine_a_vendors_module(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(write_token, WORKS),
+		PROBE(inet_socket, WORKS),
+		PROBE(read_passwd, EACCES),
+		PROBE(write_outside, EACCES),
+	};
+
+	if (!has_landlock())
+		skip();
+	ASK(enter_named_vendor, probes);
+}
+
 int
 main(void)
 {
@@ -358,6 +510,11 @@ main(void)
 		T(what_the_front_does_not_need_fails),
 		T(what_the_front_needs_works),
 		T(the_front_finds_no_files_but_its_own),
+		T(what_only_an_attacker_wants_of_the_worker_kills_it),
+		T(the_worker_has_no_sockets_no_processes_and_makes_threads),
+		T(the_worker_finds_the_token_and_no_other_files),
+		T(a_vendors_module_may_use_the_network_and_start_nothing),
+		T(module_paths_confine_a_vendors_module),
 		T(without_locked_memory_the_front_does_not_start),
 	};
 

@@ -77,6 +77,7 @@ numbers_out_of_range_are_refused(void **state)
 	refused("  workers: 2\n", "hsm.workers");
 	refused("  deadline_ms: 600001\n", "deadline");
 	refused("account: 123\n", "twelve digits");
+	refused("  module_paths: [relative]\n", "module_paths: 'relative'");
 }
 
 static void
