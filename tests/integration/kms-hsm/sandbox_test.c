@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ static char dir[256], kms_dir[300], door_dir[300], inside[320], outside[320], do
 static char hsm_dir[300], conf[320], token_file[360];
 static struct kms_config config;
 static struct hsm_options worker;
+static int timer_fd;
 
 /* Each gives 0, or errno. */
 #define CALL(name, expr) \
@@ -136,6 +138,15 @@ raise_core(void)
 	return setrlimit(RLIMIT_CORE, &l);
 }
 
+static int
+set_timer(void)
+{
+	const struct itimerspec soon = {.it_value = {0, 1000000}};
+
+	return timerfd_settime(timer_fd, 0, &soon, NULL);
+}
+
+CALL(arm_timer, set_timer())
 CALL(run_shell, execl("/bin/sh", "sh", "-c", "true", (char *)NULL))
 CALL(make_process, fork_one())
 CALL(make_thread_like, clone_one(0))
@@ -248,6 +259,9 @@ teardown(void **state)
 static int
 enter_front(void)
 {
+	timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	if (timer_fd < 0)
+		return SLK_SYSTEM;
 	return kms_sandbox_front(&config, NULL);
 }
 
@@ -359,12 +373,9 @@ what_the_front_needs_works(void **state)
 {
 	(void)state;
 	static const struct probe probes[] = {
-		PROBE(make_data, WORKS),
-		PROBE(lock_memory, WORKS),
-		PROBE(write_inside, WORKS),
-		PROBE(swap_files, WORKS),
-		PROBE(remove_door, WORKS),
-		PROBE(ask_limits, WORKS),
+		PROBE(make_data, WORKS), PROBE(lock_memory, WORKS), PROBE(write_inside, WORKS),
+		PROBE(swap_files, WORKS), PROBE(remove_door, WORKS), PROBE(ask_limits, WORKS),
+		PROBE(arm_timer, WORKS), /* deadlines of calls to the HSM */
 	};
 
 	ASK(enter_front, probes);
