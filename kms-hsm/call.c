@@ -348,6 +348,8 @@ kms_call_key_usable(struct kms_call *call, const struct kms_key *key)
 			"%s is creating.", arn);
 		return SLK_INVALID_STATE;
 	case KMS_KEY_PENDING_DELETION:
+	case KMS_KEY_DESTROYING: /* never given by the catalog */
+	case KMS_KEY_DESTROYED:
 		break;
 	}
 	kms_call_fail(call, SLK_INVALID_STATE, "KMSInvalidStateException",

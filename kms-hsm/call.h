@@ -4,7 +4,7 @@
  * answered, freed
  *
  * A handler ends in exactly one of kms_call_ok(), kms_call_fail*(), kms_call_hsm() (which goes on
- * in done) or kms_call_wait_appliance() (which begins the handler anew).
+ * in done) or kms_call_appliance_key() (which may begin the handler anew).
  */
 #ifndef KMS_HSM_CALL_H
 #define KMS_HSM_CALL_H
@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "format/blob.h"
+#include "chores.h"
 #include "service.h"
 
 struct kms_call;
@@ -56,6 +57,7 @@ struct kms_call {
 	bool without_plaintext;
 	kms_call_done_fn done;
 	kms_call_fn resume; /* once the appliance's key is there */
+	enum kms_usage wait_usage; /* of which usage */
 
 	/* The answer. */
 	int status;
@@ -68,15 +70,15 @@ STAILQ_HEAD(kms_calls, kms_call);
 struct kms_service {
 	struct kms_service_parts parts;
 	struct kms_calls finished;
-	struct kms_calls waiters; /* for the appliance's key */
+	struct kms_calls waiters; /* for a key of the appliance */
 	struct hsm_health health;
 	bool health_asked;
 	uint64_t mono_start_ns;
-	bool reconcile_wanted; /* a pass over the keys that are Creating is due */
-	bool reconcile_in_flight;
-	bool reconcile_for_waiters; /* it was asked for out of turn */
-	struct kms_key reconcile_key; /* the one that the HSM was asked for */
-	uint8_t reconcile_after[KMS_ID_BYTES]; /* how far the pass came */
+	bool chores_wanted; /* something may be due */
+	bool chore_in_flight;
+	bool chore_for_waiters; /* it was asked for out of turn */
+	struct kms_backing chore; /* the one that the HSM was asked about */
+	uint8_t chores_after[KMS_ID_BYTES]; /* how far the pass came */
 	bool audit_ok;
 	uint32_t worker_pid;
 	uint64_t requests, denied, errors, worker_restarts, data_keys;
@@ -118,22 +120,21 @@ MUST_USE int kms_call_take_context(struct kms_call *call, Kmsp__Pair *const *pai
 void kms_call_deny(struct kms_call *call, const char *exception, const char *sentence);
 
 /* --- shared between operations --- */
-/* Ids for a new key, and its row in Creating. */
-MUST_USE int kms_key_begin(struct kms_service *service, enum kms_key_manager manager,
-	const char *description, struct kms_key *out_key);
-/* The token has made it: the row in Enabled. *key is brought up to date. */
-MUST_USE int kms_key_enable(
-	struct kms_service *service, const struct hsm_reply *reply, struct kms_key *key);
+/* Ids for a new key, and its row in Creating. Of *kind, manager, spec, usage and rotation_days are
+ * taken. */
+MUST_USE int kms_key_begin(struct kms_service *service, const struct kms_key *kind,
+	const char *description, const struct kms_tag *tags, size_t tags_count,
+	struct kms_key *out_key);
 /* Generate a data key under call->key with call->context and answer with it. */
 void kms_data_key_generate(struct kms_call *call);
+/* All but the description. */
 void kms_message_key(const struct kms_service *service, const struct kms_key *key, Kmsp__Key *out,
 	char arn[KMS_ARN_MAX], char id[FMT_UUID_TEXT]);
 
-/* Go on with the pass over keys that are Creating, one at a time; the end of the appliance's key
- * ends the wait of its waiters. */
-void kms_reconcile(struct kms_service *service);
-/* The appliance's key is not there yet: resume once it is, or fail as its creation failed. */
-void kms_call_wait_appliance(struct kms_call *call, kms_call_fn resume);
+/* The appliance's own key of a usage, which is made when it is first needed. SLK_OK: it is usable.
+ * Anything else: the call has ended, or waits, and resume begins it anew once the key is there. */
+MUST_USE int kms_call_appliance_key(
+	struct kms_call *call, enum kms_usage usage, kms_call_fn resume, struct kms_key *out_key);
 
 /* --- handlers, one per request --- */
 void kms_op_create_key(struct kms_call *call, const Kmsp__Request *request);

@@ -7,57 +7,104 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 1
-
-/* Key and backing ids are BLOBs of 16 bytes. A stream's id comes from AUTOINCREMENT, which never
- * gives one twice, also after the highest was deleted. */
-static const char schema[] =
-	"CREATE TABLE keys ("
-	" id BLOB PRIMARY KEY CHECK (length(id) = 16), description TEXT NOT NULL, state INTEGER "
-	"NOT NULL,"
-	" manager INTEGER NOT NULL, created_ns INTEGER NOT NULL, backing_id BLOB NOT NULL"
-	") WITHOUT ROWID;"
-	"CREATE UNIQUE INDEX keys_appliance ON keys (manager) WHERE manager = 1;"
-	"CREATE INDEX keys_creating ON keys (id) WHERE state = 0;"
-	"CREATE TABLE backings ("
-	" id BLOB PRIMARY KEY CHECK (length(id) = 16), key_id BLOB NOT NULL REFERENCES keys (id),"
-	" generation INTEGER NOT NULL, kcv BLOB NOT NULL, kcv_cmac BLOB NOT NULL, created_ns "
-	"INTEGER NOT NULL,"
-	" wraps_reserved INTEGER NOT NULL, UNIQUE (key_id, generation)"
-	") WITHOUT ROWID;"
-	"CREATE TABLE aliases ("
-	" name TEXT PRIMARY KEY, key_id BLOB NOT NULL REFERENCES keys (id), created_ns INTEGER NOT "
-	"NULL"
-	") WITHOUT ROWID;"
-	"CREATE INDEX aliases_key ON aliases (key_id, name);"
-	"CREATE TABLE streams ("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, shard_count INTEGER NOT "
-	"NULL,"
-	" encrypted_kms INTEGER NOT NULL, key_id BLOB NOT NULL REFERENCES keys (id), created_ns "
-	"INTEGER NOT NULL"
-	");"
-	"PRAGMA user_version = 1;";
+#define DAY_NS "86400000000000"
 
 #define KEY_COLUMNS \
-	"SELECT k.id, k.description, k.state, k.manager, k.created_ns, k.backing_id, b.kcv" \
+	"SELECT k.id, k.state, k.manager, k.created_ns, k.backing_id, b.kcv, k.spec, k.usage," \
+	" k.deletion_ns, k.deletion_days, k.deletion_left_ns, k.rotation_days, k.rotation_next_ns" \
 	" FROM keys k JOIN backings b ON b.id = k.backing_id "
+#define BACKING_COLUMNS \
+	"SELECT b.id, b.key_id, b.kcv, b.state, b.kind, b.generation, b.created_ns, b.current_ns," \
+	" b.wraps_reserved, k.spec, k.usage FROM backings b JOIN keys k ON k.id = b.key_id "
 
+/* Numbers of states: catalog.h. A partial index is taken only where its condition is repeated word
+ * for word. */
 static const char *const texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
-	[SQL_KEY_INSERT] = "INSERT INTO keys VALUES (?1, ?2, 0, ?3, ?4, ?5)",
-	[SQL_BACKING_INSERT] =
-		"INSERT INTO backings VALUES (?1, ?2, 1, zeroblob(3), zeroblob(5), ?3, 0)",
+	[SQL_KEY_INSERT] =
+		"INSERT INTO keys (id, description, state, manager, created_ns, backing_id, spec,"
+		" usage, rotation_days, rotation_next_ns) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7,"
+		" ?8, ?9)",
 	[SQL_KEY_ENABLE] = "UPDATE keys SET state = 1 WHERE id = ?1 AND state = 0",
-	[SQL_BACKING_ENABLE] = "UPDATE backings SET kcv = ?2, kcv_cmac = ?3"
-			       " WHERE id = (SELECT backing_id FROM keys WHERE id = ?1)",
-	[SQL_KEY_GET] = KEY_COLUMNS "WHERE k.id = ?1",
-	[SQL_KEY_APPLIANCE] = KEY_COLUMNS "WHERE k.manager = 1",
-	[SQL_KEY_LIST] = KEY_COLUMNS "WHERE k.id > ?1 ORDER BY k.id LIMIT ?2",
-	[SQL_KEY_CREATING] = KEY_COLUMNS "WHERE k.state = 0 AND k.id > ?1 ORDER BY k.id LIMIT 1",
-	[SQL_BACKING_GET] = "SELECT id, key_id, kcv FROM backings WHERE id = ?1",
+	[SQL_KEY_GET] = KEY_COLUMNS "WHERE k.id = ?1 AND k.state NOT IN (4, 5)",
+	[SQL_KEY_APPLIANCE] = KEY_COLUMNS "WHERE k.manager = 1 AND k.usage = ?1",
+	[SQL_KEY_LIST] =
+		KEY_COLUMNS "WHERE k.id > ?1 AND k.state NOT IN (4, 5) ORDER BY k.id LIMIT ?2",
+	[SQL_KEY_SWITCH] = "UPDATE keys SET state = ?2 WHERE id = ?1 AND state IN (1, 2)",
+	[SQL_KEY_TURN] = "UPDATE keys SET backing_id = ?2, rotation_next_ns ="
+			 " CASE WHEN rotation_days > 0 AND rotation_next_ns <= ?3"
+			 " THEN ?3 + rotation_days * " DAY_NS " ELSE rotation_next_ns END"
+			 " WHERE id = ?1 AND state IN (1, 2, 3)",
+	[SQL_DESCRIPTION_GET] =
+		"SELECT description FROM keys WHERE id = ?1 AND state NOT IN (4, 5)",
+	[SQL_DESCRIPTION_SET] =
+		"UPDATE keys SET description = ?2 WHERE id = ?1 AND state NOT IN (4, 5)",
+	[SQL_PUBLIC_KEY_INSERT] = "INSERT INTO public_keys VALUES (?1, ?2)",
+	[SQL_PUBLIC_KEY_GET] =
+		"SELECT p.der FROM keys k JOIN public_keys p ON p.backing_id = k.backing_id"
+		" WHERE k.id = ?1 AND k.state NOT IN (4, 5)",
+	[SQL_DELETION_SCHEDULE] = "UPDATE keys SET state = 3, deletion_ns = ?2, deletion_days = ?3,"
+				  " deletion_left_ns = ?4 WHERE id = ?1 AND state IN (1, 2)",
+	[SQL_DELETION_CANCEL] = "UPDATE keys SET state = 2, deletion_ns = 0, deletion_days = 0,"
+				" deletion_left_ns = 0 WHERE id = ?1 AND state = 3",
+	[SQL_DELETION_WAITED] = "UPDATE keys SET deletion_left_ns = max(deletion_left_ns - ?1, 0)"
+				" WHERE state >= 3 AND state = 3 AND deletion_left_ns > 0",
+	[SQL_DELETION_DUE] =
+		KEY_COLUMNS "WHERE k.state >= 3 AND k.state = 3 AND k.deletion_ns <= ?1"
+			    " AND k.deletion_left_ns = 0 LIMIT 1",
+	[SQL_DOOM_KEY] = "UPDATE keys SET state = 4, description = '', rotation_days = 0,"
+			 " rotation_next_ns = 0 WHERE id = ?1 AND state = 3",
+	[SQL_DOOM_ALIASES] = "DELETE FROM aliases WHERE key_id = ?1",
+	[SQL_DOOM_TAGS] = "DELETE FROM tags WHERE key_id = ?1",
+	[SQL_BACKING_DOOMED] =
+		BACKING_COLUMNS "WHERE k.state >= 3 AND k.state = 4 AND b.state <> 3 AND b.id > ?1"
+				" ORDER BY b.id LIMIT 1",
+	[SQL_BACKING_DESTROYED] =
+		"UPDATE backings SET state = 3 WHERE id = ?1 AND state <> 3 AND key_id IN"
+		" (SELECT id FROM keys WHERE state >= 3 AND state = 4)",
+	[SQL_KEY_ENTOMB] =
+		"UPDATE keys SET state = 5 WHERE id = (SELECT key_id FROM backings WHERE id = ?1)"
+		" AND state = 4 AND NOT EXISTS"
+		" (SELECT 1 FROM backings WHERE key_id = keys.id AND state <> 3)",
+	[SQL_BACKING_INSERT] =
+		"INSERT INTO backings (id, key_id, generation, kcv, kcv_cmac, created_ns,"
+		" wraps_reserved, state, kind, current_ns)"
+		" SELECT ?1, ?2, coalesce(max(generation), 0) + 1, zeroblob(3), zeroblob(5), ?3,"
+		" 0, 0, ?4, 0 FROM backings WHERE key_id = ?2",
+	[SQL_BACKING_ENABLE] = "UPDATE backings SET state = 1, kcv = ?2, kcv_cmac = ?3,"
+			       " current_ns = coalesce(?4, created_ns) WHERE id = ?1 AND state = 0",
+	[SQL_BACKING_RETIRE] = "UPDATE backings SET state = 2 WHERE key_id = ?1 AND state = 1",
+	[SQL_BACKING_GET] = BACKING_COLUMNS "WHERE b.id = ?1",
+	[SQL_BACKING_LIST] =
+		BACKING_COLUMNS "WHERE b.key_id = ?1 AND b.generation > ?2 AND b.state IN (1, 2)"
+				" ORDER BY b.generation LIMIT ?3",
+	[SQL_BACKING_CREATING] =
+		BACKING_COLUMNS "WHERE b.state = 0 AND b.id > ?1 AND k.state IN (0, 1, 2)"
+				" ORDER BY b.id LIMIT 1",
+	[SQL_BACKING_NEXT] = BACKING_COLUMNS "WHERE b.state = 0 AND b.key_id = ?1",
+	[SQL_BACKING_ON_DEMAND] = "SELECT count(*) FROM backings WHERE key_id = ?1 AND kind = 2",
+	[SQL_ROTATION_SET] = "UPDATE keys SET rotation_days = ?2, rotation_next_ns = ?3"
+			     " WHERE id = ?1 AND state NOT IN (4, 5)",
+	[SQL_ROTATION_CLAMP] =
+		"UPDATE keys SET rotation_next_ns = ?1 + rotation_days * " DAY_NS
+		" WHERE rotation_days > 0 AND rotation_next_ns > ?1 + rotation_days * " DAY_NS,
+	[SQL_ROTATION_DUE] =
+		KEY_COLUMNS "WHERE k.id IN (SELECT id FROM keys WHERE rotation_days > 0 AND"
+			    " rotation_next_ns <= ?1 UNION ALL"
+			    " SELECT key_id FROM backings WHERE state = 1 AND wraps_reserved >= ?2)"
+			    " AND k.state = 1 AND k.id > ?3 AND NOT EXISTS"
+			    " (SELECT 1 FROM backings n WHERE n.key_id = k.id AND n.state = 0)"
+			    " ORDER BY k.id LIMIT 1",
+	[SQL_TAG_SET] = "INSERT INTO tags VALUES (?1, ?2, ?3)"
+			" ON CONFLICT (key_id, key) DO UPDATE SET value = excluded.value",
+	[SQL_TAG_REMOVE] = "DELETE FROM tags WHERE key_id = ?1 AND key = ?2",
+	[SQL_TAG_COUNT] = "SELECT count(*) FROM tags WHERE key_id = ?1",
+	[SQL_TAG_LIST] = "SELECT key, value FROM tags WHERE key_id = ?1 AND key > ?2"
+			 " ORDER BY key LIMIT ?3",
 	[SQL_ALIAS_INSERT] = "INSERT INTO aliases VALUES (?1, ?2, ?3)",
+	[SQL_ALIAS_UPDATE] = "UPDATE aliases SET key_id = ?2 WHERE name = ?1",
 	[SQL_ALIAS_DELETE] = "DELETE FROM aliases WHERE name = ?1",
 	[SQL_ALIAS_GET] = "SELECT name, key_id FROM aliases WHERE name = ?1",
 	[SQL_ALIAS_LIST] =
@@ -73,6 +120,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_STREAM_LIST] =
 		"SELECT id, name, shard_count, encrypted_kms, key_id, created_ns FROM streams"
 		" WHERE name > ?1 ORDER BY name LIMIT ?2",
+	[SQL_STREAM_COUNT] = "SELECT count(*) FROM streams WHERE key_id = ?1",
 	[SQL_WRAP_GET] = "SELECT wraps_reserved FROM backings WHERE id = ?1",
 	[SQL_WRAP_SET] =
 		"UPDATE backings SET wraps_reserved = ?2 WHERE id = ?1 AND wraps_reserved < ?2",
@@ -115,8 +163,9 @@ kms_db_status(struct kms_catalog *catalog, int sqlite_rc)
 	}
 }
 
-static int
-open_error(struct kms_catalog *catalog, const char *path, int sqlite_rc, struct slk_error *err)
+int
+kms_db_open_error(
+	struct kms_catalog *catalog, const char *path, int sqlite_rc, struct slk_error *err)
 {
 	int rc = kms_db_status(catalog, sqlite_rc);
 
@@ -164,39 +213,10 @@ set_up(struct kms_catalog *catalog, const char *path, struct slk_error *err)
 	for (size_t i = 0; i < sizeof(pragmas) / sizeof(pragmas[0]); i++) {
 		int rc = sqlite3_exec(catalog->db, pragmas[i], NULL, NULL, NULL);
 		if (rc != SQLITE_OK)
-			return open_error(
+			return kms_db_open_error(
 				catalog, path, sqlite3_extended_errcode(catalog->db), err);
 	}
 	return SLK_OK;
-}
-
-/* Versions: 0 is a new file. */
-static int
-check_version(struct kms_catalog *catalog, const char *path, struct slk_error *err)
-{
-	sqlite3_stmt *statement = NULL;
-	int version = -1;
-
-	int rc = sqlite3_prepare_v2(catalog->db, "PRAGMA user_version", -1, &statement, NULL);
-	if (rc == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
-		version = sqlite3_column_int(statement, 0);
-	(void)sqlite3_finalize(statement);
-	if (version == SCHEMA_VERSION)
-		return SLK_OK;
-	if (version < 0)
-		return open_error(catalog, path, sqlite3_extended_errcode(catalog->db), err);
-	if (version != 0)
-		return slk_fail(err, SLK_BAD_VERSION,
-			"catalog %s has version %d, this release knows %d", path, version,
-			SCHEMA_VERSION);
-	rc = sqlite3_exec(catalog->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(catalog->db, schema, NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(catalog->db, "COMMIT", NULL, NULL, NULL);
-	return rc == SQLITE_OK
-		? SLK_OK
-		: open_error(catalog, path, sqlite3_extended_errcode(catalog->db), err);
 }
 
 int
@@ -209,17 +229,17 @@ kms_db_open(const char *path, struct kms_catalog *catalog, struct slk_error *err
 	int src = sqlite3_open_v2(path, &catalog->db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
 	if (src != SQLITE_OK)
-		return open_error(catalog, path, src, err);
+		return kms_db_open_error(catalog, path, src, err);
 	(void)sqlite3_extended_result_codes(catalog->db, 1);
 	(void)sqlite3_db_config(catalog->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	rc = set_up(catalog, path, err);
 	if (rc == SLK_OK)
-		rc = check_version(catalog, path, err);
+		rc = kms_db_upgrade(catalog, path, err);
 	for (int i = 0; rc == SLK_OK && i < SQL_COUNT; i++) {
 		src = sqlite3_prepare_v3(catalog->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
 			&catalog->statements[i], NULL);
 		if (src != SQLITE_OK)
-			rc = open_error(catalog, path, src, err);
+			rc = kms_db_open_error(catalog, path, src, err);
 	}
 	return rc;
 }
@@ -269,6 +289,50 @@ kms_db_row(struct kms_catalog *catalog, sqlite3_stmt *statement)
 }
 
 int
+kms_db_run_one(struct kms_catalog *catalog, sqlite3_stmt *statement)
+{
+	int rc = kms_db_run(catalog, statement);
+
+	if (rc != SLK_OK)
+		return rc;
+	return sqlite3_changes(catalog->db) == 1 ? SLK_OK : SLK_NOT_FOUND;
+}
+
+int
+kms_db_rows(struct kms_catalog *catalog, sqlite3_stmt *statement, size_t cap, size_t element_bytes,
+	int (*read_row)(sqlite3_stmt *, void *), void *out, size_t *out_count)
+{
+	size_t count = 0;
+	int rc = SLK_OK;
+
+	while (count < cap) {
+		rc = kms_db_row(catalog, statement);
+		if (rc == SLK_OK)
+			rc = read_row(statement, (uint8_t *)out + count * element_bytes);
+		if (rc != SLK_OK)
+			break;
+		count++;
+	}
+	(void)sqlite3_reset(statement);
+	if (rc != SLK_OK && rc != SLK_NOT_FOUND)
+		return rc;
+	*out_count = count;
+	return SLK_OK;
+}
+
+int
+kms_db_one(struct kms_catalog *catalog, sqlite3_stmt *statement,
+	int (*read_row)(sqlite3_stmt *, void *), void *out)
+{
+	int rc = kms_db_row(catalog, statement);
+
+	if (rc == SLK_OK)
+		rc = read_row(statement, out);
+	(void)sqlite3_reset(statement);
+	return rc;
+}
+
+int
 kms_db_begin(struct kms_catalog *catalog)
 {
 	return kms_db_run(catalog, kms_db_statement(catalog, SQL_BEGIN));
@@ -314,4 +378,31 @@ kms_db_text(sqlite3_stmt *statement, int column, char *out, size_t cap)
 	memcpy(out, text, len);
 	out[len] = '\0';
 	return SLK_OK;
+}
+
+void
+kms_db_bind_id(sqlite3_stmt *statement, int at, const uint8_t *id)
+{
+	(void)sqlite3_bind_blob(statement, at, id, id != NULL ? 16 : 0, SQLITE_STATIC);
+}
+
+void
+kms_db_bind_text(sqlite3_stmt *statement, int at, const char *text)
+{
+	(void)sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+}
+
+void
+kms_db_bind_u64(sqlite3_stmt *statement, int at, uint64_t value)
+{
+	(void)sqlite3_bind_int64(statement, at, (sqlite3_int64)value);
+}
+
+void
+kms_db_bind_after(sqlite3_stmt *statement, int at, const uint8_t *after)
+{
+	if (after != NULL)
+		kms_db_bind_id(statement, at, after);
+	else
+		(void)sqlite3_bind_zeroblob(statement, at, 0); /* below every id */
 }

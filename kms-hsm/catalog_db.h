@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/status.h"
+#include "catalog.h"
 
 /* Every statement, prepared once at open. */
 enum kms_sql {
@@ -17,15 +18,43 @@ enum kms_sql {
 	SQL_COMMIT,
 	SQL_ROLLBACK,
 	SQL_KEY_INSERT,
-	SQL_BACKING_INSERT,
 	SQL_KEY_ENABLE,
-	SQL_BACKING_ENABLE,
 	SQL_KEY_GET,
 	SQL_KEY_APPLIANCE,
 	SQL_KEY_LIST,
-	SQL_KEY_CREATING,
+	SQL_KEY_SWITCH,
+	SQL_KEY_TURN,
+	SQL_DESCRIPTION_GET,
+	SQL_DESCRIPTION_SET,
+	SQL_PUBLIC_KEY_INSERT,
+	SQL_PUBLIC_KEY_GET,
+	SQL_DELETION_SCHEDULE,
+	SQL_DELETION_CANCEL,
+	SQL_DELETION_WAITED,
+	SQL_DELETION_DUE,
+	SQL_DOOM_KEY,
+	SQL_DOOM_ALIASES,
+	SQL_DOOM_TAGS,
+	SQL_BACKING_DOOMED,
+	SQL_BACKING_DESTROYED,
+	SQL_KEY_ENTOMB,
+	SQL_BACKING_INSERT,
+	SQL_BACKING_ENABLE,
+	SQL_BACKING_RETIRE,
 	SQL_BACKING_GET,
+	SQL_BACKING_LIST,
+	SQL_BACKING_CREATING,
+	SQL_BACKING_NEXT,
+	SQL_BACKING_ON_DEMAND,
+	SQL_ROTATION_SET,
+	SQL_ROTATION_CLAMP,
+	SQL_ROTATION_DUE,
+	SQL_TAG_SET,
+	SQL_TAG_REMOVE,
+	SQL_TAG_COUNT,
+	SQL_TAG_LIST,
 	SQL_ALIAS_INSERT,
+	SQL_ALIAS_UPDATE,
 	SQL_ALIAS_DELETE,
 	SQL_ALIAS_GET,
 	SQL_ALIAS_LIST,
@@ -33,6 +62,7 @@ enum kms_sql {
 	SQL_STREAM_GET,
 	SQL_STREAM_DELETE,
 	SQL_STREAM_LIST,
+	SQL_STREAM_COUNT,
 	SQL_WRAP_GET,
 	SQL_WRAP_SET,
 	SQL_COUNT,
@@ -53,6 +83,11 @@ struct kms_catalog {
 };
 
 MUST_USE int kms_db_open(const char *path, struct kms_catalog *catalog, struct slk_error *err);
+/* Make the tables, or bring those of an older release up to date. SLK_BAD_VERSION. */
+MUST_USE int kms_db_upgrade(struct kms_catalog *catalog, const char *path, struct slk_error *err);
+/* The code and the sentence of what SQLite said while it opened path. */
+MUST_USE int kms_db_open_error(
+	struct kms_catalog *catalog, const char *path, int sqlite_rc, struct slk_error *err);
 void kms_db_close(struct kms_catalog *catalog);
 
 /* The statement, reset and without bindings. */
@@ -64,11 +99,38 @@ MUST_USE int kms_db_run(struct kms_catalog *catalog, sqlite3_stmt *statement);
 /* SLK_OK if a row is there, SLK_NOT_FOUND if none (is left). */
 MUST_USE int kms_db_row(struct kms_catalog *catalog, sqlite3_stmt *statement);
 MUST_USE int kms_db_begin(struct kms_catalog *catalog);
+/* Run a statement that must change exactly one row, or else SLK_NOT_FOUND. */
+MUST_USE int kms_db_run_one(struct kms_catalog *catalog, sqlite3_stmt *statement);
+/* Step through the statement and read each row into the next element of out. */
+MUST_USE int kms_db_rows(struct kms_catalog *catalog, sqlite3_stmt *statement, size_t cap,
+	size_t element_bytes, int (*read_row)(sqlite3_stmt *, void *), void *out,
+	size_t *out_count);
+/* The first row, and SLK_NOT_FOUND if there is none. */
+MUST_USE int kms_db_one(struct kms_catalog *catalog, sqlite3_stmt *statement,
+	int (*read_row)(sqlite3_stmt *, void *), void *out);
 /* Commit if rc is SLK_OK, otherwise roll back; returns the first error. */
 MUST_USE int kms_db_end(struct kms_catalog *catalog, int rc);
 /* Copy a BLOB column of exactly len bytes. SLK_CORRUPT. */
 MUST_USE int kms_db_blob(sqlite3_stmt *statement, int column, void *out, size_t len);
 /* Copy a TEXT column with its terminator. SLK_CORRUPT. */
 MUST_USE int kms_db_text(sqlite3_stmt *statement, int column, char *out, size_t cap);
+
+/* --- steps that catalog*.c share; those that change something belong in a transaction --- */
+int kms_db_key_row(sqlite3_stmt *statement, void *out_key);
+MUST_USE int kms_db_backing_insert(struct kms_catalog *catalog, const uint8_t *key_id,
+	const uint8_t *id, enum kms_backing_kind kind, uint64_t wall_ns);
+/* wall_ns: when it becomes Current; 0: when it was created. */
+MUST_USE int kms_db_backing_enable(struct kms_catalog *catalog, const uint8_t *id,
+	const struct kms_check *check, uint64_t wall_ns);
+MUST_USE int kms_db_tags_set(struct kms_catalog *catalog, const uint8_t *key_id,
+	const struct kms_tag *tags, size_t count);
+
+/* Binding cannot fail but for memory, and then the step that follows says so. What is bound is
+ * borrowed until the step. A NULL id binds NULL. */
+void kms_db_bind_id(sqlite3_stmt *statement, int at, const uint8_t *id);
+void kms_db_bind_text(sqlite3_stmt *statement, int at, const char *text);
+void kms_db_bind_u64(sqlite3_stmt *statement, int at, uint64_t value);
+/* The lower bound of a list of ids; NULL: every id is above it. */
+void kms_db_bind_after(sqlite3_stmt *statement, int at, const uint8_t *after);
 
 #endif

@@ -1,8 +1,7 @@
-/* CreateKey, DescribeKey, ListKeys, aliases, and the pass that finishes keys in Creating. */
+/* CreateKey, DescribeKey, ListKeys, aliases. */
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "call.h"
 #include "format/utf8.h"
 
@@ -15,7 +14,8 @@ page(uint32_t limit)
 static const char *
 state_name(const struct kms_service *service, const struct kms_key *key)
 {
-	static const char *const names[] = {"Creating", "Enabled", "Disabled", "PendingDeletion"};
+	static const char *const names[] = {
+		"Creating", "Enabled", "Disabled", "PendingDeletion", "Destroying", "Destroyed"};
 
 	if (key->state == KMS_KEY_ENABLED && service->health.state != HSM_READY)
 		return "Unavailable"; /* as AWS has it while a custom key store is disconnected */
@@ -31,10 +31,9 @@ kms_message_key(const struct kms_service *service, const struct kms_key *key, Km
 	kmsp__key__init(out);
 	out->id = id;
 	out->arn = arn;
-	out->description = (char *)(uintptr_t)key->description;
 	out->state = (char *)(uintptr_t)state_name(service, key);
-	out->spec = (char *)(uintptr_t) "SYMMETRIC_DEFAULT";
-	out->usage = (char *)(uintptr_t) "ENCRYPT_DECRYPT";
+	out->spec = (char *)(uintptr_t)kms_spec_name(key->spec);
+	out->usage = (char *)(uintptr_t)kms_usage_name(key->usage);
 	out->manager =
 		(char *)(uintptr_t)(key->manager == KMS_MANAGER_CUSTOMER ? "CUSTOMER" : "AWS");
 	out->created_ns = key->created_ns;
@@ -44,64 +43,70 @@ static void
 answer_key(struct kms_call *call)
 {
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	static char description[KMS_DESCRIPTION_MAX]; /* one thread */
 	Kmsp__Key key;
 	char arn[KMS_ARN_MAX], id[FMT_UUID_TEXT];
 
+	int rc = kms_catalog_description_get(
+		call->service->parts.catalog, call->key.id, description, sizeof(description));
+	if (rc != SLK_OK) {
+		kms_call_fail_catalog(call, rc);
+		return;
+	}
 	kms_message_key(call->service, &call->key, &key, arn, id);
+	key.description = description;
 	reply.result_case = KMSP__REPLY__RESULT_KEY;
 	reply.key = &key;
 	kms_call_ok(call, &reply);
 }
 
 int
-kms_key_begin(struct kms_service *service, enum kms_key_manager manager, const char *description,
-	struct kms_key *out_key)
+kms_key_begin(struct kms_service *service, const struct kms_key *kind, const char *description,
+	const struct kms_tag *tags, size_t tags_count, struct kms_key *out_key)
 {
-	struct kms_key key = {.manager = manager,
-		.state = KMS_KEY_CREATING,
-		.created_ns = slk_wall_ns(service->parts.clock)};
+	struct kms_key key = *kind;
 
-	(void)snprintf(key.description, sizeof(key.description), "%s", description);
+	key.state = KMS_KEY_CREATING;
+	key.created_ns = slk_wall_ns(service->parts.clock);
+	if (key.rotation_days > 0)
+		key.rotation_next_ns = key.created_ns + key.rotation_days * KMS_DAY_NS;
 	int rc = fmt_uuid_new(key.id);
 	if (rc == SLK_OK)
 		rc = slk_random(key.backing_id, sizeof(key.backing_id));
 	if (rc == SLK_OK)
-		rc = kms_catalog_key_begin(service->parts.catalog, &key);
+		rc = kms_catalog_key_begin(
+			service->parts.catalog, &key, description, tags, tags_count);
 	if (rc == SLK_OK)
 		*out_key = key;
-	return rc;
-}
-
-int
-kms_key_enable(struct kms_service *service, const struct hsm_reply *reply, struct kms_key *key)
-{
-	struct kms_catalog *catalog = service->parts.catalog;
-
-	int rc = kms_catalog_key_enable(catalog, key->id, reply->kcv, reply->kcv_cmac);
-	/* CreateKey and the pass may both have asked for the same key: the other was quicker. */
-	if (rc == SLK_OK || rc == SLK_NOT_FOUND)
-		rc = kms_catalog_key_get(catalog, key->id, key);
-	if (rc == SLK_OK && memcmp(key->kcv, reply->kcv, sizeof(key->kcv)) != 0)
-		rc = SLK_CORRUPT;
 	return rc;
 }
 
 static void
 key_created(struct kms_call *call, const struct hsm_reply *reply)
 {
-	int rc = kms_key_enable(call->service, reply, &call->key);
+	struct kms_service *s = call->service;
 
+	int rc = kms_backing_made(s, call->backing_id, reply);
+	if (rc == SLK_OK)
+		rc = kms_catalog_key_get(s->parts.catalog, call->key.id, &call->key);
 	if (rc != SLK_OK)
 		kms_call_fail_catalog(call, rc);
 	else
 		answer_key(call);
 }
 
-static void
-ask_for_key(const struct kms_key *key, uint64_t mono_deadline_ns, struct hsm_request *out)
+static int
+check_description(struct kms_call *call, const char *text)
 {
-	*out = (struct hsm_request){.op = HSM_CREATE_KEY, .mono_deadline_ns = mono_deadline_ns};
-	memcpy(out->key_id, key->backing_id, sizeof(out->key_id));
+	size_t characters = 0;
+
+	for (const char *c = text; *c != '\0'; c++)
+		characters += ((unsigned char)*c & 0xc0) != 0x80; /* UTF-8: all but continuations */
+	if (characters <= KMS_DESCRIPTION_CHARS_MAX && fmt_utf8_is_text(slk_span_str(text)))
+		return SLK_OK;
+	kms_call_fail(call, SLK_INVALID, "ValidationException",
+		"a description is UTF-8 text of at most %u characters", KMS_DESCRIPTION_CHARS_MAX);
+	return SLK_INVALID;
 }
 
 void
@@ -112,13 +117,10 @@ kms_op_create_key(struct kms_call *call, const Kmsp__Request *request)
 
 	if (kms_call_authorize(call, call->action, "*", NULL) != SLK_OK)
 		return;
-	if (strlen(description) >= KMS_DESCRIPTION_MAX ||
-		!fmt_utf8_is_text(slk_span_str(description))) {
-		kms_call_fail(call, SLK_INVALID, "ValidationException",
-			"a description is UTF-8 text of at most %u bytes", KMS_DESCRIPTION_MAX - 1);
+	if (check_description(call, description) != SLK_OK)
 		return;
-	}
-	int rc = kms_key_begin(call->service, KMS_MANAGER_CUSTOMER, description, &call->key);
+	const struct kms_key kind = {.manager = KMS_MANAGER_CUSTOMER};
+	int rc = kms_key_begin(call->service, &kind, description, NULL, 0, &call->key);
 	if (rc != SLK_OK) {
 		kms_call_fail_catalog(call, rc);
 		return;
@@ -127,8 +129,10 @@ kms_op_create_key(struct kms_call *call, const Kmsp__Request *request)
 	memcpy(call->backing_id, call->key.backing_id, sizeof(call->backing_id));
 	call->has_backing = true;
 	/* If this fails the key stays Creating, and the next pass finishes it. */
-	call->service->reconcile_wanted = true;
-	ask_for_key(&call->key, kms_call_hsm_deadline(call), &ask);
+	call->service->chores_wanted = true;
+	kms_backing_ask(
+		call->key.backing_id, call->key.spec, call->key.usage, HSM_CREATE_KEY, &ask);
+	ask.mono_deadline_ns = kms_call_hsm_deadline(call);
 	kms_call_hsm(call, &ask, key_created);
 }
 
@@ -340,103 +344,4 @@ kms_op_list_aliases(struct kms_call *call, const Kmsp__Request *request)
 	reply.result_case = KMSP__REPLY__RESULT_ALIASES;
 	reply.aliases = &out;
 	kms_call_ok(call, &reply);
-}
-
-/* --- keys that are Creating --- */
-
-static void
-end_waiters(struct kms_service *s, const struct hsm_reply *reply, int rc)
-{
-	struct kms_calls waiters = STAILQ_HEAD_INITIALIZER(waiters);
-
-	STAILQ_CONCAT(&waiters, &s->waiters);
-	while (!STAILQ_EMPTY(&waiters)) {
-		struct kms_call *call = STAILQ_FIRST(&waiters);
-		STAILQ_REMOVE_HEAD(&waiters, entry);
-		if (reply != NULL && reply->status != SLK_OK)
-			kms_call_fail_hsm(call, reply);
-		else if (rc != SLK_OK)
-			kms_call_fail_catalog(call, rc);
-		else
-			call->resume(call);
-	}
-}
-
-static void on_reconciled(void *arg, const struct hsm_reply *reply);
-
-/* The key to ask for next: the one that calls wait for, or else the next of the pass. */
-static int
-next_creating(struct kms_service *s, struct kms_key *out_key)
-{
-	s->reconcile_for_waiters = false;
-	if (!STAILQ_EMPTY(&s->waiters)) {
-		int rc = kms_catalog_key_appliance(s->parts.catalog, out_key);
-		s->reconcile_for_waiters = rc == SLK_OK && out_key->state == KMS_KEY_CREATING;
-		if (s->reconcile_for_waiters)
-			return SLK_OK;
-		end_waiters(s, NULL, rc); /* it is there, or the catalog is broken */
-	}
-	return kms_catalog_key_creating(s->parts.catalog, s->reconcile_after, out_key);
-}
-
-void
-kms_reconcile(struct kms_service *service)
-{
-	struct hsm_request ask;
-
-	if (service->reconcile_in_flight ||
-		(STAILQ_EMPTY(&service->waiters) &&
-			(!service->reconcile_wanted || service->health.state != HSM_READY)))
-		return;
-	service->reconcile_wanted = false;
-	int rc = next_creating(service, &service->reconcile_key);
-	if (rc != SLK_OK) { /* none is left: the next pass begins at the first */
-		memset(service->reconcile_after, 0, sizeof(service->reconcile_after));
-		return;
-	}
-	ask_for_key(&service->reconcile_key, 0, &ask);
-	rc = hsm_link_submit(service->parts.link, &ask, on_reconciled, service);
-	if (rc == SLK_OK)
-		service->reconcile_in_flight = true;
-	else
-		end_waiters(service, NULL, rc);
-}
-
-static void
-on_reconciled(void *arg, const struct hsm_reply *reply)
-{
-	struct kms_service *s = arg;
-	struct kms_key *key = &s->reconcile_key;
-	char arn[KMS_ARN_MAX];
-	int rc = SLK_OK;
-
-	s->reconcile_in_flight = false;
-	s->reconcile_wanted = true;
-	kms_arn_key(&s->parts.realm, key->id, arn);
-	if (reply->encryptions_count > 0)
-		kms_catalog_wrap_add(s->parts.catalog, key->backing_id, reply->encryptions_count);
-	if (reply->status == SLK_OK)
-		rc = kms_key_enable(s, reply, key);
-	if (reply->status == SLK_OK && rc == SLK_OK)
-		slk_info("key is ready", slk_kv("key", (const char *)arn));
-	else if (reply->status == SLK_OK || reply->status == SLK_CORRUPT)
-		slk_warn("key stays in Creating", slk_kv("key", (const char *)arn),
-			slk_kv("error",
-				rc != SLK_OK ? kms_catalog_error(s->parts.catalog)
-					     : (const char *)reply->error));
-	if (s->reconcile_for_waiters)
-		end_waiters(s, reply, rc);
-	else if (reply->status == SLK_OK || reply->status == SLK_CORRUPT)
-		memcpy(s->reconcile_after, key->id, sizeof(s->reconcile_after));
-	/* A token that is away is asked again at the next tick, not at once. */
-	if (reply->status == SLK_OK || reply->status == SLK_CORRUPT)
-		kms_reconcile(s);
-}
-
-void
-kms_call_wait_appliance(struct kms_call *call, kms_call_fn resume)
-{
-	call->resume = resume;
-	STAILQ_INSERT_TAIL(&call->service->waiters, call, entry);
-	kms_reconcile(call->service);
 }

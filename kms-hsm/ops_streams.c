@@ -88,20 +88,13 @@ insert_stream(struct kms_call *call)
 static void
 use_appliance_key(struct kms_call *call)
 {
-	struct kms_service *s = call->service;
 	struct kms_key key;
 
-	int rc = kms_catalog_key_appliance(s->parts.catalog, &key);
-	if (rc == SLK_NOT_FOUND)
-		rc = kms_key_begin(s, KMS_MANAGER_APPLIANCE, "seals streams without SSE-KMS", &key);
-	if (rc != SLK_OK) {
-		kms_call_fail_catalog(call, rc);
-	} else if (key.state == KMS_KEY_CREATING) {
-		kms_call_wait_appliance(call, use_appliance_key);
-	} else if (kms_call_key_usable(call, &key) == SLK_OK) {
-		memcpy(call->stream.key_id, key.id, sizeof(call->stream.key_id));
-		insert_stream(call);
-	}
+	if (kms_call_appliance_key(call, KMS_USAGE_ENCRYPT_DECRYPT, use_appliance_key, &key) !=
+		SLK_OK)
+		return;
+	memcpy(call->stream.key_id, key.id, sizeof(call->stream.key_id));
+	insert_stream(call);
 }
 
 void

@@ -52,7 +52,7 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	STAILQ_INIT(&s->waiters);
 	s->mono_start_ns = slk_mono_ns(parts->clock);
 	s->health.state = HSM_NO_WORKER;
-	s->reconcile_wanted = true;
+	s->chores_wanted = true;
 	s->audit_ok = true;
 	*out_service = s;
 	return SLK_OK;
@@ -213,8 +213,8 @@ on_health(void *arg, const struct hsm_reply *reply)
 	else if (s->health.state != HSM_READY && was_ready)
 		slk_warn("HSM is not available", slk_kv("error", (const char *)s->health.text));
 	if (s->health.state == HSM_READY && !was_ready)
-		s->reconcile_wanted = true;
-	kms_reconcile(s);
+		s->chores_wanted = true;
+	kms_chores_run(s);
 }
 
 void

@@ -67,15 +67,15 @@ struct outcome {
 static struct outcome
 change_everything(unsigned number)
 {
-	static const uint8_t kcv[KMS_KCV_BYTES] = {1, 2, 3}, kcv_cmac[KMS_KCV_CMAC_BYTES] = {4};
+	const struct kms_check check = {.kcv = {1, 2, 3}, .kcv_cmac = {4}};
 	struct outcome o = {SLK_INVALID, SLK_INVALID, SLK_INVALID, SLK_INVALID, SLK_OK, 0, 0};
 	struct kms_key key = key_of(number);
 	struct kms_alias alias;
 	struct kms_stream stream = {.shard_count = 1};
 
-	o.begin = kms_catalog_key_begin(catalog, &key);
+	o.begin = kms_catalog_key_begin(catalog, &key, NULL, NULL, 0);
 	if (o.begin == SLK_OK)
-		o.enable = kms_catalog_key_enable(catalog, key.id, kcv, kcv_cmac);
+		o.enable = kms_catalog_key_enable(catalog, key.id, &check);
 	if (o.begin != SLK_OK)
 		return o;
 	snprintf(alias.name, sizeof(alias.name), "alias/%u", number);
@@ -171,14 +171,14 @@ after_a_failed_flush_no_change_is_believed_until_a_restart(void **state)
 	struct kms_key one = key_of(1), two = key_of(2), read;
 
 	faultvfs_arm(1, true, SQLITE_IOERR_FSYNC);
-	assert_int_equal(kms_catalog_key_begin(catalog, &one), SLK_IO);
+	assert_int_equal(kms_catalog_key_begin(catalog, &one, NULL, NULL, 0), SLK_IO);
 	faultvfs_arm(0, false, SQLITE_OK);
-	assert_int_equal(kms_catalog_key_begin(catalog, &two), SLK_IO);
+	assert_int_equal(kms_catalog_key_begin(catalog, &two, NULL, NULL, 0), SLK_IO);
 	assert_non_null(strstr(kms_catalog_error(catalog), "restart"));
 	assert_int_equal(
 		kms_catalog_key_get(catalog, two.id, &read), SLK_NOT_FOUND); /* reading goes on */
 	reopen();
-	assert_ok(kms_catalog_key_begin(catalog, &two));
+	assert_ok(kms_catalog_key_begin(catalog, &two, NULL, NULL, 0));
 }
 
 static void
@@ -188,9 +188,9 @@ full_disk_is_over_when_there_is_room_again(void **state)
 	struct kms_key key = key_of(1);
 
 	faultvfs_arm(1, true, SQLITE_FULL);
-	assert_int_equal(kms_catalog_key_begin(catalog, &key), SLK_DISK_FULL);
+	assert_int_equal(kms_catalog_key_begin(catalog, &key, NULL, NULL, 0), SLK_DISK_FULL);
 	faultvfs_arm(0, false, SQLITE_OK);
-	assert_ok(kms_catalog_key_begin(catalog, &key));
+	assert_ok(kms_catalog_key_begin(catalog, &key, NULL, NULL, 0));
 }
 
 int

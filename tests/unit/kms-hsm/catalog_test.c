@@ -52,19 +52,18 @@ key_of(uint8_t number)
 
 	memset(key.id, number, sizeof(key.id));
 	memset(key.backing_id, 0x80 + number, sizeof(key.backing_id));
-	snprintf(key.description, sizeof(key.description), "key %u", number);
 	return key;
 }
 
-static const uint8_t kcv[KMS_KCV_BYTES] = {1, 2, 3}, kcv_cmac[KMS_KCV_CMAC_BYTES] = {4, 5, 6, 7, 8};
+static const struct kms_check check = {.kcv = {1, 2, 3}, .kcv_cmac = {4, 5, 6, 7, 8}};
 
 static void
 make_enabled(uint8_t number)
 {
 	struct kms_key key = key_of(number);
 
-	assert_ok(kms_catalog_key_begin(catalog, &key));
-	assert_ok(kms_catalog_key_enable(catalog, key.id, kcv, kcv_cmac));
+	assert_ok(kms_catalog_key_begin(catalog, &key, "seven", NULL, 0));
+	assert_ok(kms_catalog_key_enable(catalog, key.id, &check));
 }
 
 static void
@@ -72,22 +71,26 @@ key_goes_from_creating_to_enabled_and_stays(void **state)
 {
 	(void)state;
 	struct kms_key key = key_of(7), read;
+	struct kms_backing backing;
 
 	assert_int_equal(kms_catalog_key_get(catalog, key.id, &read), SLK_NOT_FOUND);
-	assert_ok(kms_catalog_key_begin(catalog, &key));
+	assert_ok(kms_catalog_key_begin(catalog, &key, "seven", NULL, 0));
 	assert_ok(kms_catalog_key_get(catalog, key.id, &read));
 	assert_int_equal(read.state, KMS_KEY_CREATING);
 	reopen();
-	assert_ok(kms_catalog_key_creating(catalog, NULL, &read));
-	assert_memory_equal(read.id, key.id, sizeof(key.id));
-	assert_ok(kms_catalog_key_enable(catalog, key.id, kcv, kcv_cmac));
+	assert_ok(kms_catalog_backing_creating(catalog, NULL, &backing));
+	assert_memory_equal(backing.id, key.backing_id, sizeof(key.backing_id));
+	assert_memory_equal(backing.key_id, key.id, sizeof(key.id));
+	assert_ok(kms_catalog_key_enable(catalog, key.id, &check));
 	reopen();
 	assert_ok(kms_catalog_key_get(catalog, key.id, &read));
 	assert_int_equal(read.state, KMS_KEY_ENABLED);
-	assert_memory_equal(read.kcv, kcv, sizeof(kcv));
+	assert_memory_equal(read.kcv, check.kcv, sizeof(check.kcv));
 	assert_memory_equal(read.backing_id, key.backing_id, sizeof(key.backing_id));
-	assert_string_equal(read.description, "key 7");
-	assert_int_equal(kms_catalog_key_creating(catalog, NULL, &read), SLK_NOT_FOUND);
+	assert_int_equal(kms_catalog_backing_creating(catalog, NULL, &backing), SLK_NOT_FOUND);
+	char text[KMS_DESCRIPTION_MAX];
+	assert_ok(kms_catalog_description_get(catalog, key.id, text, sizeof(text)));
+	assert_string_equal(text, "seven");
 }
 
 static void
@@ -95,32 +98,38 @@ key_is_begun_and_enabled_only_once(void **state)
 {
 	(void)state;
 	struct kms_key key = key_of(7), twin = key_of(8), read;
-	static const uint8_t other[KMS_KCV_BYTES] = {9, 9, 9};
+	const struct kms_check other = {.kcv = {9, 9, 9}};
 
 	make_enabled(7);
-	assert_int_equal(kms_catalog_key_begin(catalog, &key), SLK_EXISTS);
-	assert_int_equal(kms_catalog_key_enable(catalog, key.id, other, kcv_cmac), SLK_NOT_FOUND);
+	assert_int_equal(kms_catalog_key_begin(catalog, &key, "seven", NULL, 0), SLK_EXISTS);
+	assert_int_equal(kms_catalog_key_enable(catalog, key.id, &other), SLK_NOT_FOUND);
 	assert_ok(kms_catalog_key_get(catalog, key.id, &read));
-	assert_memory_equal(read.kcv, kcv, sizeof(kcv));
+	assert_memory_equal(read.kcv, check.kcv, sizeof(check.kcv));
 	/* A backing key serves one key; a failed change leaves nothing behind. */
 	memcpy(twin.backing_id, key.backing_id, sizeof(twin.backing_id));
-	assert_int_equal(kms_catalog_key_begin(catalog, &twin), SLK_EXISTS);
+	assert_int_equal(kms_catalog_key_begin(catalog, &twin, NULL, NULL, 0), SLK_EXISTS);
 	assert_int_equal(kms_catalog_key_get(catalog, twin.id, &read), SLK_NOT_FOUND);
 }
 
 static void
-appliance_has_one_key(void **state)
+appliance_has_one_key_of_each_usage(void **state)
 {
 	(void)state;
 	struct kms_key first = key_of(1), second = key_of(2), read;
 
 	first.manager = second.manager = KMS_MANAGER_APPLIANCE;
-	assert_int_equal(kms_catalog_key_appliance(catalog, &read), SLK_NOT_FOUND);
-	assert_ok(kms_catalog_key_begin(catalog, &first));
-	assert_int_equal(kms_catalog_key_begin(catalog, &second), SLK_EXISTS);
-	assert_ok(kms_catalog_key_appliance(catalog, &read));
+	assert_int_equal(kms_catalog_key_appliance(catalog, KMS_USAGE_ENCRYPT_DECRYPT, &read),
+		SLK_NOT_FOUND);
+	assert_ok(kms_catalog_key_begin(catalog, &first, NULL, NULL, 0));
+	assert_int_equal(kms_catalog_key_begin(catalog, &second, NULL, NULL, 0), SLK_EXISTS);
+	assert_ok(kms_catalog_key_appliance(catalog, KMS_USAGE_ENCRYPT_DECRYPT, &read));
 	assert_memory_equal(read.id, first.id, sizeof(first.id));
 	assert_int_equal(read.manager, KMS_MANAGER_APPLIANCE);
+	second.spec = KMS_SPEC_ECC_NIST_P256;
+	second.usage = KMS_USAGE_SIGN_VERIFY;
+	assert_ok(kms_catalog_key_begin(catalog, &second, NULL, NULL, 0));
+	assert_ok(kms_catalog_key_appliance(catalog, KMS_USAGE_SIGN_VERIFY, &read));
+	assert_memory_equal(read.id, second.id, sizeof(second.id));
 }
 
 static void
@@ -285,6 +294,7 @@ values_that_cannot_be_are_corrupt(void **state)
 {
 	(void)state;
 	struct kms_key key = key_of(1), read = {.created_ns = 99};
+	char text[KMS_DESCRIPTION_MAX];
 
 	make_enabled(1);
 	run_sql("UPDATE keys SET state = 17");
@@ -294,6 +304,10 @@ values_that_cannot_be_are_corrupt(void **state)
 	reopen();
 	assert_int_equal(kms_catalog_key_get(catalog, key.id, &read), SLK_CORRUPT);
 	run_sql("UPDATE backings SET kcv = x'010203'; UPDATE keys SET description = x'6100'");
+	reopen();
+	assert_int_equal(
+		kms_catalog_description_get(catalog, key.id, text, sizeof(text)), SLK_CORRUPT);
+	run_sql("UPDATE keys SET spec = 4"); /* ECC does not encrypt */
 	reopen();
 	assert_int_equal(kms_catalog_key_get(catalog, key.id, &read), SLK_CORRUPT);
 	assert_int_equal(read.created_ns, 99);
@@ -334,9 +348,9 @@ later_version_is_refused(void **state)
 	(void)state;
 	struct slk_error err = {0};
 
-	run_sql("PRAGMA user_version = 2");
+	run_sql("PRAGMA user_version = 3");
 	assert_int_equal(open_again(&err), SLK_BAD_VERSION);
-	run_sql("PRAGMA user_version = 1");
+	run_sql("PRAGMA user_version = 2");
 	assert_ok(open_again(&err));
 }
 
@@ -384,7 +398,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(key_goes_from_creating_to_enabled_and_stays),
 		CASE(key_is_begun_and_enabled_only_once),
-		CASE(appliance_has_one_key),
+		CASE(appliance_has_one_key_of_each_usage),
 		CASE(lists_come_in_pages),
 		CASE(alias_points_to_a_key_that_is_there),
 		CASE(stream_ids_are_never_given_twice),

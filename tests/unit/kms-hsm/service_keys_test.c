@@ -213,15 +213,16 @@ key_named_badly_is_not_found(void **state)
 }
 
 static void
-description_is_text_of_256_bytes(void **state)
+description_is_text_of_8192_characters(void **state)
 {
 	(void)state;
-	char text[300];
+	char text[8200];
 
 	memset(text, 'd', sizeof(text));
-	text[257] = '\0';
+	text[8193] = '\0';
 	assert_answered(rig_create_key(&rig, RIG_ROOT, text), SLK_INVALID);
-	text[256] = '\0';
+	text[8191] = '\xc3'; /* one character of two bytes */
+	text[8192] = '\xa4';
 	assert_answered(rig_create_key(&rig, RIG_ROOT, text), SLK_OK);
 	assert_answered(rig_create_key(&rig, RIG_ROOT, "\xff"), SLK_INVALID);
 	assert_int_equal(fake_hsm_keys_count(rig.link), 1);
@@ -457,7 +458,7 @@ main(void)
 		CASE(right_without_the_class_is_not_enough),
 		CASE(refusal_does_not_tell_what_exists),
 		CASE(key_named_badly_is_not_found),
-		CASE(description_is_text_of_256_bytes),
+		CASE(description_is_text_of_8192_characters),
 		CASE(list_of_keys_is_walked_page_by_page),
 		CASE(alias_is_made_listed_and_deleted),
 		CASE(bad_aliases_are_refused),

@@ -1,0 +1,236 @@
+/* Aliases, streams and tags of the catalog. See catalog.h. */
+#include <string.h>
+
+#include "catalog.h"
+#include "catalog_db.h"
+
+int
+kms_catalog_alias_create(
+	struct kms_catalog *catalog, const struct kms_alias *alias, uint64_t created_ns)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_ALIAS_INSERT);
+
+	kms_db_bind_text(s, 1, alias->name);
+	kms_db_bind_id(s, 2, alias->key_id);
+	kms_db_bind_u64(s, 3, created_ns);
+	return kms_db_run(catalog, s);
+}
+
+int
+kms_catalog_alias_update(struct kms_catalog *catalog, const struct kms_alias *alias)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_ALIAS_UPDATE);
+
+	kms_db_bind_text(s, 1, alias->name);
+	kms_db_bind_id(s, 2, alias->key_id);
+	return kms_db_run_one(catalog, s);
+}
+
+int
+kms_catalog_alias_delete(struct kms_catalog *catalog, const char *name)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_ALIAS_DELETE);
+
+	kms_db_bind_text(s, 1, name);
+	return kms_db_run_one(catalog, s);
+}
+
+static int
+alias_row(sqlite3_stmt *s, void *out)
+{
+	struct kms_alias alias;
+	int rc = kms_db_text(s, 0, alias.name, sizeof(alias.name));
+
+	if (rc == SLK_OK)
+		rc = kms_db_blob(s, 1, alias.key_id, sizeof(alias.key_id));
+	if (rc == SLK_OK)
+		*(struct kms_alias *)out = alias;
+	return rc;
+}
+
+int
+kms_catalog_alias_get(struct kms_catalog *catalog, const char *name, struct kms_alias *out_alias)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_ALIAS_GET);
+
+	kms_db_bind_text(s, 1, name);
+	return kms_db_one(catalog, s, alias_row, out_alias);
+}
+
+int
+kms_catalog_alias_list(struct kms_catalog *catalog, const uint8_t *key_id, const char *after,
+	struct kms_alias *out_aliases, size_t cap, size_t *out_count)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_ALIAS_LIST);
+
+	kms_db_bind_id(s, 1, key_id); /* NULL binds NULL: all keys */
+	kms_db_bind_text(s, 2, after);
+	kms_db_bind_u64(s, 3, cap);
+	return kms_db_rows(
+		catalog, s, cap, sizeof(*out_aliases), alias_row, out_aliases, out_count);
+}
+
+int
+kms_catalog_stream_create(
+	struct kms_catalog *catalog, const struct kms_stream *stream, uint64_t *out_id)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_INSERT);
+
+	kms_db_bind_text(s, 1, stream->name);
+	kms_db_bind_u64(s, 2, stream->shard_count);
+	kms_db_bind_u64(s, 3, stream->encrypted_kms);
+	kms_db_bind_id(s, 4, stream->key_id);
+	kms_db_bind_u64(s, 5, stream->created_ns);
+	int rc = kms_db_run(catalog, s);
+	if (rc == SLK_OK)
+		*out_id = (uint64_t)sqlite3_last_insert_rowid(catalog->db);
+	return rc;
+}
+
+static int
+stream_row(sqlite3_stmt *s, void *out)
+{
+	struct kms_stream stream = {.id = (uint64_t)sqlite3_column_int64(s, 0),
+		.shard_count = (uint32_t)sqlite3_column_int64(s, 2),
+		.encrypted_kms = sqlite3_column_int(s, 3) != 0,
+		.created_ns = (uint64_t)sqlite3_column_int64(s, 5)};
+	int rc = kms_db_text(s, 1, stream.name, sizeof(stream.name));
+
+	if (rc == SLK_OK)
+		rc = kms_db_blob(s, 4, stream.key_id, sizeof(stream.key_id));
+	if (rc == SLK_OK)
+		*(struct kms_stream *)out = stream;
+	return rc;
+}
+
+int
+kms_catalog_stream_get(struct kms_catalog *catalog, const char *name, struct kms_stream *out_stream)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_GET);
+
+	kms_db_bind_text(s, 1, name);
+	return kms_db_one(catalog, s, stream_row, out_stream);
+}
+
+int
+kms_catalog_stream_delete(struct kms_catalog *catalog, const char *name)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_DELETE);
+
+	kms_db_bind_text(s, 1, name);
+	return kms_db_run_one(catalog, s);
+}
+
+int
+kms_catalog_stream_list(struct kms_catalog *catalog, const char *after,
+	struct kms_stream *out_streams, size_t cap, size_t *out_count)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_LIST);
+
+	kms_db_bind_text(s, 1, after);
+	kms_db_bind_u64(s, 2, cap);
+	return kms_db_rows(
+		catalog, s, cap, sizeof(*out_streams), stream_row, out_streams, out_count);
+}
+
+static int
+count_row(sqlite3_stmt *s, void *out)
+{
+	*(uint64_t *)out = (uint64_t)sqlite3_column_int64(s, 0);
+	return SLK_OK;
+}
+
+int
+kms_catalog_streams_of_key(
+	struct kms_catalog *catalog, const uint8_t key_id[KMS_ID_BYTES], uint64_t *out_count)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_COUNT);
+
+	kms_db_bind_id(s, 1, key_id);
+	return kms_db_one(catalog, s, count_row, out_count);
+}
+
+/* --- tags --- */
+
+/* Within a transaction. */
+static int
+set_tags(struct kms_catalog *catalog, const uint8_t *key_id, const struct kms_tag *tags,
+	size_t count)
+{
+	uint64_t present = 0;
+	int rc = SLK_OK;
+
+	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
+		sqlite3_stmt *s = kms_db_statement(catalog, SQL_TAG_SET);
+		kms_db_bind_id(s, 1, key_id);
+		kms_db_bind_text(s, 2, tags[i].key);
+		kms_db_bind_text(s, 3, tags[i].value);
+		rc = kms_db_run(catalog, s);
+	}
+	if (rc != SLK_OK)
+		return rc;
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_TAG_COUNT);
+	kms_db_bind_id(s, 1, key_id);
+	rc = kms_db_one(catalog, s, count_row, &present);
+	return rc == SLK_OK && present > KMS_TAGS_MAX ? SLK_LIMIT : rc;
+}
+
+int
+kms_db_tags_set(struct kms_catalog *catalog, const uint8_t *key_id, const struct kms_tag *tags,
+	size_t count)
+{
+	return count > 0 ? set_tags(catalog, key_id, tags, count) : SLK_OK;
+}
+
+int
+kms_catalog_tags_set(struct kms_catalog *catalog, const uint8_t key_id[KMS_ID_BYTES],
+	const struct kms_tag *tags, size_t count)
+{
+	struct kms_key key;
+	int rc = kms_db_begin(catalog);
+
+	if (rc != SLK_OK)
+		return rc;
+	rc = kms_catalog_key_get(catalog, key_id, &key);
+	if (rc == SLK_OK)
+		rc = kms_db_tags_set(catalog, key_id, tags, count);
+	return kms_db_end(catalog, rc);
+}
+
+int
+kms_catalog_tags_remove(struct kms_catalog *catalog, const uint8_t key_id[KMS_ID_BYTES],
+	const char *const *tag_keys, size_t count)
+{
+	int rc = kms_db_begin(catalog);
+
+	if (rc != SLK_OK)
+		return rc;
+	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
+		sqlite3_stmt *s = kms_db_statement(catalog, SQL_TAG_REMOVE);
+		kms_db_bind_id(s, 1, key_id);
+		kms_db_bind_text(s, 2, tag_keys[i]);
+		rc = kms_db_run(catalog, s);
+	}
+	return kms_db_end(catalog, rc);
+}
+
+static int
+tag_row(sqlite3_stmt *s, void *out)
+{
+	struct kms_tag *tag = out;
+	int rc = kms_db_text(s, 0, tag->key, sizeof(tag->key));
+
+	return rc == SLK_OK ? kms_db_text(s, 1, tag->value, sizeof(tag->value)) : rc;
+}
+
+int
+kms_catalog_tag_list(struct kms_catalog *catalog, const uint8_t key_id[KMS_ID_BYTES],
+	const char *after, struct kms_tag *out_tags, size_t cap, size_t *out_count)
+{
+	sqlite3_stmt *s = kms_db_statement(catalog, SQL_TAG_LIST);
+
+	kms_db_bind_id(s, 1, key_id);
+	kms_db_bind_text(s, 2, after);
+	kms_db_bind_u64(s, 3, cap);
+	return kms_db_rows(catalog, s, cap, sizeof(*out_tags), tag_row, out_tags, out_count);
+}
