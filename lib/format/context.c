@@ -135,6 +135,22 @@ fmt_context_pair(const struct fmt_context *context, size_t index, struct slk_spa
 	*out_value = slk_span(p->bytes + p->key_len, p->value_len);
 }
 
+bool
+fmt_context_equal(const struct fmt_context *a, const struct fmt_context *b)
+{
+	size_t count = a != NULL ? a->count : 0;
+
+	if (count != (b != NULL ? b->count : 0))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const struct pair *p = &a->pairs[i], *q = &b->pairs[i];
+		if (p->key_len != q->key_len || p->value_len != q->value_len ||
+			memcmp(p->bytes, q->bytes, (size_t)p->key_len + p->value_len) != 0)
+			return false;
+	}
+	return true;
+}
+
 int
 fmt_context_encode(const struct fmt_context *context, uint8_t *out, size_t cap, size_t *out_len)
 {

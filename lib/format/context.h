@@ -13,6 +13,7 @@
 #ifndef SLK_FORMAT_CONTEXT_H
 #define SLK_FORMAT_CONTEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,9 @@ size_t fmt_context_count(const struct fmt_context *context);
 /* The index-th pair in canonical order; borrowed. */
 void fmt_context_pair(const struct fmt_context *context, size_t index, struct slk_span *out_key,
 	struct slk_span *out_value);
+
+/* The same pairs? NULL counts as empty. */
+bool fmt_context_equal(const struct fmt_context *a, const struct fmt_context *b);
 
 /* Write the canonical form into out (cap FMT_CONTEXT_MAX always suffices). SLK_FULL. */
 MUST_USE int fmt_context_encode(

@@ -254,6 +254,31 @@ decode_refuses_unsorted_and_duplicate_keys(void **state)
 	assert_null(c);
 }
 
+static void
+contexts_are_equal_by_their_pairs(void **state)
+{
+	(void)state;
+	static const char *const texts[][2] = {{"a", "1"}, {"b", "2"}};
+	struct fmt_context *a = NULL, *b = NULL;
+
+	assert_ok(fmt_context_new(&a));
+	assert_ok(fmt_context_new(&b));
+	assert_true(fmt_context_equal(NULL, a));
+	for (size_t i = 0; i < 2; i++) { /* in opposite order */
+		assert_ok(fmt_context_add(a, slk_span_str(texts[i][0]), slk_span_str(texts[i][1])));
+		assert_false(fmt_context_equal(a, b));
+		assert_ok(fmt_context_add(
+			b, slk_span_str(texts[1 - i][0]), slk_span_str(texts[1 - i][1])));
+	}
+	assert_true(fmt_context_equal(a, b));
+	assert_ok(fmt_context_add(a, slk_span_str("c"), slk_span_str("xy")));
+	assert_ok(fmt_context_add(b, slk_span_str("cx"), slk_span_str("y")));
+	assert_false(fmt_context_equal(a, b)); /* the same bytes, cut elsewhere */
+	assert_false(fmt_context_equal(a, NULL));
+	fmt_context_free(a);
+	fmt_context_free(b);
+}
+
 int
 main(void)
 {
@@ -271,6 +296,7 @@ main(void)
 		cmocka_unit_test(round_trip_gives_the_same_bytes),
 		cmocka_unit_test(decode_refuses_every_truncation_and_a_trailing_byte),
 		cmocka_unit_test(decode_refuses_unsorted_and_duplicate_keys),
+		cmocka_unit_test(contexts_are_equal_by_their_pairs),
 	};
 
 	return cmocka_run_group_tests_name("format_context", tests, NULL, NULL);
