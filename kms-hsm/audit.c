@@ -178,6 +178,20 @@ put_context(yajl_gen g, const struct fmt_context *context)
 }
 
 static void
+put_key(yajl_gen g, const char *resource, const struct fmt_context *context,
+	const uint8_t *backing_id)
+{
+	char hex[33];
+
+	put(g, "resource", resource);
+	put_context(g, context);
+	if (backing_id == NULL)
+		return;
+	slk_hex(slk_span(backing_id, 16), hex, sizeof(hex));
+	put(g, "backingKey", hex);
+}
+
+static void
 put_caller(yajl_gen g, const struct kms_audit_entry *e)
 {
 	put(g, "principal", e->principal);
@@ -197,18 +211,17 @@ put_caller(yajl_gen g, const struct kms_audit_entry *e)
 static void
 put_entry(yajl_gen g, const struct kms_audit_entry *e, uint64_t wall_ns)
 {
-	char hex[33];
-
 	(void)yajl_gen_map_open(g);
 	put_time(g, wall_ns);
 	put(g, "requestId", e->request_id);
 	put_caller(g, e);
 	put(g, "action", e->action);
-	put(g, "resource", e->resource);
-	put_context(g, e->context);
-	if (e->backing_id != NULL) {
-		slk_hex(slk_span(e->backing_id, 16), hex, sizeof(hex));
-		put(g, "backingKey", hex);
+	put_key(g, e->resource, e->context, e->backing_id);
+	if (e->from_resource != NULL) {
+		put_string(g, slk_span_str("source"));
+		(void)yajl_gen_map_open(g);
+		put_key(g, e->from_resource, e->from_context, e->from_backing_id);
+		(void)yajl_gen_map_close(g);
 	}
 	put(g, "viaService", e->via_service);
 	put(g, "sourceArn", e->source_arn);

@@ -2,6 +2,7 @@
  *
  *     {"time":"2026-11-24T10:00:00.123456Z","requestId":"...","principal":"arn:...","uid":1000,"pid":77,
  *      "action":"kms:Decrypt","resource":"arn:...","encryptionContext":{...},"backingKey":"<hex>",
+ *      "source":{"resource":..,"encryptionContext":{..},"backingKey":..},   (ReEncrypt)
  *      "viaService":"kinesis.local.amazonaws.com","sourceArn":"arn:...","door":{"uid":..,"pid":..},
  *      "outcome":"denied","error":"AccessDeniedException","message":"..."}
  *
@@ -48,6 +49,10 @@ struct kms_audit_entry {
 	const char *resource;
 	const struct fmt_context *context;
 	const uint8_t *backing_id; /* 16 bytes */
+	const char *
+		from_resource; /* of ReEncrypt: the source; resource, context and backing_id are the target's */
+	const struct fmt_context *from_context;
+	const uint8_t *from_backing_id;
 	const char *via_service;
 	const char *source_arn;
 	int status; /* SLK_OK: allowed; SLK_DENIED: denied; else: failed */

@@ -72,6 +72,9 @@ audit(struct kms_call *call)
 		.resource = call->resource[0] != '\0' ? call->resource : NULL,
 		.context = call->context,
 		.backing_id = call->has_backing ? call->backing_id : NULL,
+		.from_resource = call->from_arn[0] != '\0' ? call->from_arn : NULL,
+		.from_context = call->from_context,
+		.from_backing_id = call->from_arn[0] != '\0' ? call->from_backing_id : NULL,
 		.via_service = call->source_arn[0] != '\0' ? via : NULL,
 		.source_arn = call->source_arn[0] != '\0' ? call->source_arn : NULL,
 		.status = call->status,
@@ -159,6 +162,9 @@ kms_call_fail_hsm(struct kms_call *call, const struct hsm_reply *reply)
 	case SLK_INVALID_CIPHERTEXT:
 		kms_call_fail(call, SLK_INVALID_CIPHERTEXT, "InvalidCiphertextException", "%s", "");
 		return;
+	case SLK_BAD_TAG:
+		kms_call_fail(call, SLK_BAD_TAG, "KMSInvalidSignatureException", "%s", "");
+		return;
 	case SLK_TIMEOUT:
 		kms_call_fail(call, SLK_TIMEOUT, "DependencyTimeoutException",
 			"the HSM did not answer in time: %s", reply->error);
@@ -208,7 +214,7 @@ on_hsm(void *arg, const struct hsm_reply *reply)
 	struct kms_call *call = arg;
 
 	if (reply->encryptions_count > call->wraps_taken)
-		kms_catalog_wrap_add(call->service->parts.catalog, call->backing_id,
+		kms_catalog_wrap_add(call->service->parts.catalog, call->charged_id,
 			reply->encryptions_count - call->wraps_taken);
 	if (reply->status == SLK_OK)
 		call->done(call, reply);
@@ -220,6 +226,8 @@ void
 kms_call_hsm(struct kms_call *call, const struct hsm_request *request, kms_call_done_fn done)
 {
 	call->done = done;
+	memcpy(call->charged_id, request->op == HSM_REWRAP ? request->to_key_id : request->key_id,
+		sizeof(call->charged_id));
 	int rc = hsm_link_submit(call->service->parts.link, request, on_hsm, call);
 	if (rc == SLK_FULL)
 		kms_call_fail(call, SLK_THROTTLED, "ThrottlingException",
@@ -374,9 +382,10 @@ kms_call_key_direct(struct kms_call *call, const struct kms_key *key)
 }
 
 int
-kms_call_take_context(struct kms_call *call, Kmsp__Pair *const *pairs, size_t pairs_count)
+kms_call_take_context(struct kms_call *call, Kmsp__Pair *const *pairs, size_t pairs_count,
+	struct fmt_context **out_context)
 {
-	int rc = kmsp_context_build(pairs, pairs_count, &call->context);
+	int rc = kmsp_context_build(pairs, pairs_count, out_context);
 
 	if (rc == SLK_NO_MEMORY)
 		kms_call_fail(call, rc, "KMSInternalException", "out of memory");

@@ -48,11 +48,19 @@ struct kms_call {
 	char source_arn[KMS_ARN_MAX];
 	struct fmt_context *context;
 	bool has_backing;
+	char from_arn[KMS_ARN_MAX]; /* the source of ReEncrypt; "": none */
+	struct fmt_context *from_context;
+	uint8_t from_backing_id[KMS_ID_BYTES];
 
 	/* State of the operation. */
 	struct kms_key key;
 	uint8_t backing_id[KMS_ID_BYTES];
 	uint32_t wraps_taken; /* counted before the HSM was asked */
+	uint8_t charged_id
+		[KMS_ID_BYTES]; /* the backing key that pays for what it costs beyond that */
+	enum kms_algorithm algorithm, from_algorithm;
+	char from_material[KMS_MATERIAL_TEXT];
+	uint32_t bytes_wanted; /* of a data key or of random */
 	struct kms_stream stream;
 	bool without_plaintext;
 	kms_call_done_fn done;
@@ -82,6 +90,7 @@ struct kms_service {
 	bool audit_ok;
 	uint32_t worker_pid;
 	uint64_t requests, denied, errors, worker_restarts, data_keys;
+	struct kms_digests *digests;
 };
 
 /* --- ends of a call --- */
@@ -112,8 +121,9 @@ MUST_USE int kms_call_find_key(
 MUST_USE int kms_call_key_usable(struct kms_call *call, const struct kms_key *key);
 /* May its caller use the key directly, or does it belong to the appliance? */
 MUST_USE int kms_call_key_direct(struct kms_call *call, const struct kms_key *key);
-/* Take the encryption context of a request. */
-MUST_USE int kms_call_take_context(struct kms_call *call, Kmsp__Pair *const *pairs, size_t count);
+/* Take an encryption context of a request; *out_context is the call's. */
+MUST_USE int kms_call_take_context(struct kms_call *call, Kmsp__Pair *const *pairs, size_t count,
+	struct fmt_context **out_context);
 
 /* An answer was refused by the policy in kms_call_authorize(), with this exception in place of
  * AccessDeniedException. */
@@ -146,6 +156,8 @@ void kms_op_list_aliases(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_generate_data_key(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_encrypt(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_decrypt(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_re_encrypt(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_generate_random(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_create_stream(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_describe_stream(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_list_streams(struct kms_call *call, const Kmsp__Request *request);

@@ -1,112 +1,90 @@
-/* GenerateDataKey, Encrypt, Decrypt. A plaintext key is in the HSM link's secret memory, then in
- * the frame of its answer, and nowhere else. */
+/* GenerateDataKey, GenerateRandom, Encrypt, Decrypt. A plaintext is in the HSM link's secret memory,
+ * then in the frame of its answer, and nowhere else. */
 #include <string.h>
 
-#include "call.h"
+#include "crypt.h"
 
 #define DATA_KEY_BYTES 32u
+#define BYTES_MAX 1024u
 
-static struct fmt_blob
-blob_of(const struct kms_call *call)
-{
-	struct fmt_blob blob = {.sealed = {NULL, 0}};
-
-	memcpy(blob.key_id, call->key.id, sizeof(blob.key_id));
-	memcpy(blob.backing_id, call->key.backing_id, sizeof(blob.backing_id));
-	return blob;
-}
-
+/* algorithm: "" where AWS names none. backing_id: NULL for what has no key. */
 static void
-answer_cipher(struct kms_call *call, struct slk_span blob, struct slk_span plaintext)
+answer_cipher(struct kms_call *call, struct slk_span blob, struct slk_span plaintext,
+	const char *algorithm, const uint8_t *backing_id)
 {
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
 	Kmsp__Cipher cipher = KMSP__CIPHER__INIT;
-	char arn[KMS_ARN_MAX];
+	char arn[KMS_ARN_MAX] = "", material[KMS_MATERIAL_TEXT] = "";
 
-	kms_arn_key(&call->service->parts.realm, call->key.id, arn);
+	if (backing_id != NULL) {
+		kms_arn_key(&call->service->parts.realm, call->key.id, arn);
+		kms_crypt_material(&call->key, backing_id, material);
+	}
 	cipher.key_arn = arn;
-	cipher.blob = (ProtobufCBinaryData){blob.len, (uint8_t *)(uintptr_t)blob.ptr};
-	cipher.plaintext =
-		(ProtobufCBinaryData){plaintext.len, (uint8_t *)(uintptr_t)plaintext.ptr};
+	cipher.blob = kms_bytes(blob);
+	cipher.plaintext = kms_bytes(plaintext);
+	cipher.algorithm = kms_text(algorithm);
+	cipher.material_id = material;
 	reply.result_case = KMSP__REPLY__RESULT_CIPHER;
 	reply.cipher = &cipher;
 	kms_call_ok(call, &reply);
 }
 
-/* What the worker wrapped, as a blob, with the plaintext beside it if there is one to give. */
-static void
-wrapped(struct kms_call *call, const struct hsm_reply *reply)
-{
-	static uint8_t out[FMT_BLOB_MAX];
-	struct fmt_blob blob = blob_of(call);
-	struct slk_span plaintext = call->without_plaintext ? slk_span(NULL, 0) : reply->plaintext;
-	size_t len = 0;
+/* --- GenerateDataKey, GenerateRandom --- */
 
-	memcpy(blob.iv, reply->iv, sizeof(blob.iv));
-	blob.sealed = reply->ciphertext;
-	if (fmt_blob_encode(&blob, out, sizeof(out), &len) != SLK_OK ||
-		(reply->op == HSM_GENERATE_DATA_KEY && reply->plaintext.len != DATA_KEY_BYTES)) {
-		kms_call_fail(call, SLK_INTERNAL, "KMSInternalException",
-			"the HSM worker answered with a wrap of a wrong size");
+static void
+wrong_size(struct kms_call *call)
+{
+	kms_call_fail(call, SLK_INTERNAL, "KMSInternalException",
+		"the HSM worker answered with a plaintext of a wrong size");
+}
+
+/* The wrapped key, with the plaintext beside it if there is one to give. */
+static void
+data_key_made(struct kms_call *call, const struct hsm_reply *reply)
+{
+	struct slk_span blob;
+
+	if (reply->plaintext.len != call->bytes_wanted) {
+		wrong_size(call);
 		return;
 	}
-	if (reply->op == HSM_GENERATE_DATA_KEY)
-		call->service->data_keys++;
-	answer_cipher(call, slk_span(out, len), plaintext);
-}
-
-static void
-name_backing(struct kms_call *call, const uint8_t backing_id[KMS_ID_BYTES])
-{
-	memcpy(call->backing_id, backing_id, KMS_ID_BYTES);
-	call->has_backing = true;
-}
-
-/* One more wrap under the key's backing key, and an AAD that binds key, backing key and context. */
-static int
-prepare_wrap(struct kms_call *call, enum hsm_op op, uint8_t *aad, struct hsm_request *out)
-{
-	struct fmt_blob blob = blob_of(call);
-	size_t aad_len = 0;
-
-	name_backing(call, call->key.backing_id);
-	int rc = kms_catalog_wrap_take(call->service->parts.catalog, call->backing_id);
-	if (rc == SLK_LIMIT) {
-		kms_call_fail(call, rc, "LimitExceededException",
-			"the key material of %s has wrapped as much as is safe; create a new key "
-			"and move to it",
-			call->resource);
-		return rc;
-	}
-	if (rc != SLK_OK) {
-		kms_call_fail_catalog(call, rc);
-		return rc;
-	}
-	call->wraps_taken = 1;
-	rc = fmt_blob_aad(&blob, call->context, aad, FMT_BLOB_AAD_MAX, &aad_len);
-	if (rc != SLK_OK) {
-		kms_call_fail(call, SLK_INTERNAL, "KMSInternalException",
-			"the context does not fit its AAD");
-		return rc;
-	}
-	*out = (struct hsm_request){.op = op,
-		.aad = slk_span(aad, aad_len),
-		.mono_deadline_ns = kms_call_hsm_deadline(call)};
-	memcpy(out->key_id, call->key.backing_id, sizeof(out->key_id));
-	memcpy(out->kcv, call->key.kcv, sizeof(out->kcv));
-	return SLK_OK;
+	if (kms_crypt_sealed(call, reply, &blob) != SLK_OK)
+		return;
+	call->service->data_keys++;
+	answer_cipher(call, blob, call->without_plaintext ? slk_span(NULL, 0) : reply->plaintext,
+		"", call->key.backing_id);
 }
 
 void
 kms_data_key_generate(struct kms_call *call)
 {
 	static uint8_t aad[FMT_BLOB_AAD_MAX];
-	struct hsm_request ask;
 
-	if (prepare_wrap(call, HSM_GENERATE_DATA_KEY, aad, &ask) != SLK_OK)
+	if (call->bytes_wanted == 0)
+		call->bytes_wanted = DATA_KEY_BYTES;
+	struct hsm_request ask = {.op = HSM_GENERATE_DATA_KEY,
+		.length = call->bytes_wanted,
+		.mono_deadline_ns = kms_call_hsm_deadline(call)};
+	if (kms_crypt_count_wrap(call, aad, &ask.aad) != SLK_OK)
 		return;
-	ask.length = DATA_KEY_BYTES;
-	kms_call_hsm(call, &ask, wrapped);
+	memcpy(ask.key_id, call->key.backing_id, sizeof(ask.key_id));
+	memcpy(ask.kcv, call->key.kcv, sizeof(ask.kcv));
+	kms_call_hsm(call, &ask, data_key_made);
+}
+
+static int
+take_number_of_bytes(struct kms_call *call, uint32_t number)
+{
+	if (number > BYTES_MAX) {
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"1 validation error detected: Value '%u' at 'numberOfBytes' failed to "
+			"satisfy constraint: Member must have value less than or equal to %u",
+			number, BYTES_MAX);
+		return SLK_INVALID;
+	}
+	call->bytes_wanted = number;
+	return SLK_OK;
 }
 
 void
@@ -117,12 +95,52 @@ kms_op_generate_data_key(struct kms_call *call, const Kmsp__Request *request)
 	call->without_plaintext = in->without_plaintext;
 	if (in->without_plaintext)
 		call->action = "kms:GenerateDataKeyWithoutPlaintext";
-	if (kms_call_take_context(call, in->context, in->n_context) != SLK_OK ||
-		kms_call_find_key(call, call->action, in->key, &call->key) != SLK_OK ||
-		kms_call_key_direct(call, &call->key) != SLK_OK ||
-		kms_call_key_usable(call, &call->key) != SLK_OK)
+	call->algorithm = KMS_ALG_SYMMETRIC_DEFAULT;
+	if (take_number_of_bytes(call, in->number_of_bytes) == SLK_OK &&
+		kms_call_take_context(call, in->context, in->n_context, &call->context) == SLK_OK &&
+		kms_crypt_key(call, call->action, in->key, KMS_USAGE_ENCRYPT_DECRYPT,
+			call->action + sizeof("kms:") - 1) == SLK_OK)
+		kms_data_key_generate(call);
+}
+
+static void
+random_drawn(struct kms_call *call, const struct hsm_reply *reply)
+{
+	if (reply->plaintext.len != call->bytes_wanted)
+		wrong_size(call);
+	else
+		answer_cipher(call, slk_span(NULL, 0), reply->plaintext, "", NULL);
+}
+
+void
+kms_op_generate_random(struct kms_call *call, const Kmsp__Request *request)
+{
+	uint32_t number = request->generate_random->number_of_bytes;
+
+	if (number == 0) {
+		kms_call_fail(
+			call, SLK_INVALID, "ValidationException", "NumberOfBytes is required.");
 		return;
-	kms_data_key_generate(call);
+	}
+	if (take_number_of_bytes(call, number) != SLK_OK ||
+		kms_call_authorize(call, call->action, "*", NULL) != SLK_OK)
+		return;
+	const struct hsm_request ask = {.op = HSM_RANDOM,
+		.length = number,
+		.mono_deadline_ns = kms_call_hsm_deadline(call)};
+	kms_call_hsm(call, &ask, random_drawn);
+}
+
+/* --- Encrypt --- */
+
+static void
+encrypted(struct kms_call *call, const struct hsm_reply *reply)
+{
+	struct slk_span blob;
+
+	if (kms_crypt_sealed(call, reply, &blob) == SLK_OK)
+		answer_cipher(call, blob, slk_span(NULL, 0), kms_algorithm_name(call->algorithm),
+			call->key.backing_id);
 }
 
 void
@@ -132,126 +150,33 @@ kms_op_encrypt(struct kms_call *call, const Kmsp__Request *request)
 	const Kmsp__Encrypt *in = request->encrypt;
 	struct hsm_request ask;
 
-	if (in->plaintext.len == 0 || in->plaintext.len > KMSP_PLAINTEXT_MAX) {
-		kms_call_fail(call, SLK_INVALID, "ValidationException",
-			"Encrypt takes 1 to %u bytes, not %zu", KMSP_PLAINTEXT_MAX,
-			in->plaintext.len);
-		return;
-	}
-	if (kms_call_take_context(call, in->context, in->n_context) != SLK_OK ||
-		kms_call_find_key(call, call->action, in->key, &call->key) != SLK_OK ||
-		kms_call_key_direct(call, &call->key) != SLK_OK ||
-		kms_call_key_usable(call, &call->key) != SLK_OK ||
-		prepare_wrap(call, HSM_WRAP, aad, &ask) != SLK_OK)
-		return;
-	ask.data = slk_span(in->plaintext.data, in->plaintext.len);
-	call->without_plaintext = true;
-	kms_call_hsm(call, &ask, wrapped);
+	if (kms_crypt_length(call, "plaintext", in->plaintext.len, 1, KMSP_PLAINTEXT_MAX) ==
+			SLK_OK &&
+		kms_crypt_algorithm(call, in->algorithm, KMS_USAGE_ENCRYPT_DECRYPT,
+			"encryptionAlgorithm", &call->algorithm) == SLK_OK &&
+		kms_call_take_context(call, in->context, in->n_context, &call->context) == SLK_OK &&
+		kms_crypt_key(call, call->action, in->key, KMS_USAGE_ENCRYPT_DECRYPT, "Encrypt") ==
+			SLK_OK &&
+		kms_crypt_context_fits(call, &call->key, call->context) == SLK_OK &&
+		kms_crypt_plaintext_fits(call, in->plaintext.len) == SLK_OK &&
+		kms_crypt_ask_seal(
+			call, slk_span(in->plaintext.data, in->plaintext.len), aad, &ask) == SLK_OK)
+		kms_call_hsm(call, &ask, encrypted);
 }
 
 /* --- Decrypt --- */
 
 static void
-bad_ciphertext(struct kms_call *call)
+decrypted(struct kms_call *call, const struct hsm_reply *reply)
 {
-	kms_call_fail(call, SLK_INVALID_CIPHERTEXT, "InvalidCiphertextException", "%s", "");
-}
-
-/* The key that the blob names, if it is one of ours. */
-static int
-find_blob_key(struct kms_call *call, const struct fmt_blob *blob, struct kms_backing *out_backing)
-{
-	struct kms_catalog *catalog = call->service->parts.catalog;
-
-	int rc = kms_catalog_backing_get(catalog, blob->backing_id, out_backing);
-	if (rc == SLK_OK && memcmp(out_backing->key_id, blob->key_id, sizeof(blob->key_id)) != 0)
-		rc = SLK_NOT_FOUND;
-	if (rc == SLK_OK)
-		rc = kms_catalog_key_get(catalog, blob->key_id, &call->key);
-	if (rc == SLK_NOT_FOUND)
-		bad_ciphertext(call);
-	else if (rc != SLK_OK)
-		kms_call_fail_catalog(call, rc);
-	return rc;
-}
-
-/* A blob of a stream that is not under SSE-KMS: no right on the appliance's key, but on the stream
- * that the context names. */
-static int
-authorize_appliance(struct kms_call *call)
-{
-	struct kms_service *s = call->service;
-	struct slk_span key, value;
-	char name[KMS_STREAM_MAX], text[KMS_ARN_MAX], arn[KMS_ARN_MAX];
-
-	if (fmt_context_count(call->context) == 1) {
-		fmt_context_pair(call->context, 0, &key, &value);
-		if (slk_span_equal(key, slk_span_str("aws:kinesis:arn")) &&
-			value.len < sizeof(text)) {
-			memcpy(text, value.ptr, value.len);
-			text[value.len] = '\0';
-			if (strncmp(text, "arn:", 4) == 0 &&
-				kms_stream_parse(&s->parts.realm, text, name) == SLK_OK) {
-				kms_arn_stream(&s->parts.realm, name, arn);
-				strcpy(call->source_arn, arn);
-				return kms_call_authorize(call, "kinesis:GetRecords", arn, NULL);
-			}
-		}
-	}
-	return kms_call_key_direct(call, &call->key);
-}
-
-static int
-authorize_decrypt(struct kms_call *call)
-{
-	char arn[KMS_ARN_MAX];
-
-	kms_arn_key(&call->service->parts.realm, call->key.id, arn);
-	strcpy(call->resource, arn);
-	if (call->key.manager == KMS_MANAGER_CUSTOMER)
-		return kms_call_authorize(call, call->action, arn, NULL);
-	int rc = authorize_appliance(call);
-	if (rc == SLK_OK)
-		strcpy(call->resource, arn);
-	return rc;
-}
-
-/* A key id that was given must name the blob's key; who may use that key learns nothing from a
- * refusal. */
-static int
-check_given_key(struct kms_call *call, const char *text)
-{
-	struct kms_alias alias;
-	struct kms_ref ref;
-
-	if (text[0] == '\0')
-		return SLK_OK;
-	int rc = kms_ref_parse(&call->service->parts.realm, text, &ref);
-	if (rc == SLK_OK && ref.kind == KMS_REF_ALIAS) {
-		rc = kms_catalog_alias_get(call->service->parts.catalog, ref.alias, &alias);
-		if (rc == SLK_OK)
-			memcpy(ref.id, alias.key_id, sizeof(ref.id));
-	}
-	if (rc == SLK_OK && memcmp(ref.id, call->key.id, sizeof(ref.id)) == 0)
-		return SLK_OK;
-	if (rc == SLK_OK || rc == SLK_NOT_FOUND) {
-		kms_call_fail(call, SLK_INVALID, "IncorrectKeyException",
-			"The key ID in the request does not identify a CMK that can perform this "
-			"operation.");
-		return SLK_INVALID;
-	}
-	kms_call_fail_catalog(call, rc);
-	return rc;
-}
-
-static void
-unwrapped(struct kms_call *call, const struct hsm_reply *reply)
-{
-	if (reply->plaintext.len == 0 || reply->plaintext.len > KMSP_PLAINTEXT_MAX)
-		kms_call_fail(call, SLK_INTERNAL, "KMSInternalException",
-			"the HSM worker answered with a plaintext of a wrong size");
+	/* Of RSA, a plaintext of no bytes is possible; KMS never made that ciphertext. */
+	if (reply->plaintext.len == 0 && call->algorithm != KMS_ALG_SYMMETRIC_DEFAULT)
+		kms_call_fail(call, SLK_INVALID_CIPHERTEXT, "InvalidCiphertextException", "%s", "");
+	else if (reply->plaintext.len == 0 || reply->plaintext.len > KMSP_PLAINTEXT_MAX)
+		wrong_size(call);
 	else
-		answer_cipher(call, slk_span(NULL, 0), reply->plaintext);
+		answer_cipher(call, slk_span(NULL, 0), reply->plaintext,
+			kms_algorithm_name(call->algorithm), call->backing_id);
 }
 
 void
@@ -259,32 +184,18 @@ kms_op_decrypt(struct kms_call *call, const Kmsp__Request *request)
 {
 	static uint8_t aad[FMT_BLOB_AAD_MAX];
 	const Kmsp__Decrypt *in = request->decrypt;
-	struct kms_backing backing;
-	struct fmt_blob blob;
-	size_t aad_len = 0;
+	struct kms_sealed sealed;
+	struct hsm_request ask;
 
-	if (kms_call_take_context(call, in->context, in->n_context) != SLK_OK)
+	if (kms_crypt_algorithm(call, in->algorithm, KMS_USAGE_ENCRYPT_DECRYPT,
+		    "encryptionAlgorithm", &call->algorithm) != SLK_OK ||
+		kms_call_take_context(call, in->context, in->n_context, &call->context) != SLK_OK)
 		return;
-	if (fmt_blob_decode(slk_span(in->blob.data, in->blob.len), &blob) != SLK_OK) {
-		bad_ciphertext(call);
+	const struct kms_sealed_names names = {
+		in->key, call->algorithm, slk_span(in->blob.data, in->blob.len), call->context};
+	if (kms_crypt_open(call, call->action, "Decrypt", &names, &sealed) != SLK_OK)
 		return;
-	}
-	if (find_blob_key(call, &blob, &backing) != SLK_OK)
-		return;
-	name_backing(call, backing.id);
-	if (authorize_decrypt(call) != SLK_OK || kms_call_key_usable(call, &call->key) != SLK_OK ||
-		check_given_key(call, in->key) != SLK_OK)
-		return;
-	if (fmt_blob_aad(&blob, call->context, aad, sizeof(aad), &aad_len) != SLK_OK) {
-		bad_ciphertext(call);
-		return;
-	}
-	struct hsm_request ask = {.op = HSM_UNWRAP,
-		.aad = slk_span(aad, aad_len),
-		.data = blob.sealed,
-		.mono_deadline_ns = kms_call_hsm_deadline(call)};
-	memcpy(ask.key_id, backing.id, sizeof(ask.key_id));
-	memcpy(ask.kcv, backing.kcv, sizeof(ask.kcv));
-	memcpy(ask.iv, blob.iv, sizeof(ask.iv));
-	kms_call_hsm(call, &ask, unwrapped);
+	call->key = sealed.key;
+	if (kms_crypt_ask_open(call, &sealed, call->context, aad, &ask) == SLK_OK)
+		kms_call_hsm(call, &ask, decrypted);
 }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "call.h"
+#include "digest.h"
 
 #define TIMEOUT_DEFAULT_MS 5000u
 #define TIMEOUT_MAX_MS 30000u
@@ -28,6 +29,8 @@ static const struct kms_row rows[] = {
 	ROW(GENERATE_DATA_KEY) = {PEOPLE, "kms:GenerateDataKey", kms_op_generate_data_key, false},
 	ROW(ENCRYPT) = {PEOPLE, "kms:Encrypt", kms_op_encrypt, false},
 	ROW(DECRYPT) = {PEOPLE, "kms:Decrypt", kms_op_decrypt, false},
+	ROW(RE_ENCRYPT) = {PEOPLE, "kms:ReEncrypt", kms_op_re_encrypt, false},
+	ROW(GENERATE_RANDOM) = {PEOPLE, "kms:GenerateRandom", kms_op_generate_random, false},
 	ROW(CREATE_STREAM) = {KMS_CLASS_ADMIN, "kinesis:CreateStream", kms_op_create_stream, false},
 	ROW(DESCRIBE_STREAM) = {ANYBODY, "kinesis:DescribeStream", kms_op_describe_stream, false},
 	ROW(LIST_STREAMS) = {ANYBODY, "kinesis:ListStreams", kms_op_list_streams, false},
@@ -47,6 +50,11 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 
 	if (s == NULL)
 		return SLK_NO_MEMORY;
+	int rc = kms_digests_new(&s->digests);
+	if (rc != SLK_OK) {
+		free(s);
+		return rc;
+	}
 	s->parts = *parts;
 	STAILQ_INIT(&s->finished);
 	STAILQ_INIT(&s->waiters);
@@ -70,6 +78,7 @@ kms_service_free(struct kms_service *service)
 			"sealock-kmsd is stopping");
 	}
 	kms_service_flush(service);
+	kms_digests_free(service->digests);
 	free(service);
 }
 
@@ -79,6 +88,7 @@ static void
 call_free(struct kms_call *call)
 {
 	fmt_context_free(call->context);
+	fmt_context_free(call->from_context);
 	slk_secret_free(call->frame);
 	free(call);
 }

@@ -354,6 +354,48 @@ rig_decrypt(
 	return rig_call(rig, uid, &request);
 }
 
+const Kmsp__Reply *
+rig_generate_bytes(struct kms_rig *rig, uid_t uid, const char *key, uint32_t number_of_bytes)
+{
+	Kmsp__GenerateDataKey call = KMSP__GENERATE_DATA_KEY__INIT;
+
+	call.key = TEXT(key);
+	call.number_of_bytes = number_of_bytes;
+	REQUEST(request, GENERATE_DATA_KEY, generate_data_key) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+const Kmsp__Reply *
+rig_random(struct kms_rig *rig, uid_t uid, uint32_t number_of_bytes)
+{
+	Kmsp__GenerateRandom call = KMSP__GENERATE_RANDOM__INIT;
+
+	call.number_of_bytes = number_of_bytes;
+	REQUEST(request, GENERATE_RANDOM, generate_random) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+const Kmsp__Reply *
+rig_re_encrypt(struct kms_rig *rig, uid_t uid, struct slk_span blob, const struct rig_re *how)
+{
+	Kmsp__ReEncrypt call = KMSP__RE_ENCRYPT__INIT;
+	struct pairs from, to;
+
+	pairs_of(how->source_context != NULL ? how->source_context : "", &from);
+	pairs_of(how->context != NULL ? how->context : "", &to);
+	call.blob = (ProtobufCBinaryData){blob.len, (uint8_t *)(uintptr_t)blob.ptr};
+	call.source_key = TEXT(how->source_key != NULL ? how->source_key : "");
+	call.source_algorithm = TEXT(how->source_algorithm != NULL ? how->source_algorithm : "");
+	call.n_source_context = from.count;
+	call.source_context = from.list;
+	call.key = TEXT(how->key != NULL ? how->key : "");
+	call.algorithm = TEXT(how->algorithm != NULL ? how->algorithm : "");
+	call.n_context = to.count;
+	call.context = to.list;
+	REQUEST(request, RE_ENCRYPT, re_encrypt) = &call;
+	return rig_call(rig, uid, &request);
+}
+
 void
 rig_new_key(struct kms_rig *rig, char out_arn[KMS_ARN_MAX])
 {

@@ -69,6 +69,18 @@ const Kmsp__Reply *rig_encrypt(struct kms_rig *rig, uid_t uid, const char *key, 
 const Kmsp__Reply *rig_decrypt(
 	struct kms_rig *rig, uid_t uid, const char *key, const char *context, struct slk_span blob);
 
+const Kmsp__Reply *rig_generate_bytes(
+	struct kms_rig *rig, uid_t uid, const char *key, uint32_t number_of_bytes);
+const Kmsp__Reply *rig_random(struct kms_rig *rig, uid_t uid, uint32_t number_of_bytes);
+
+/* What ReEncrypt takes; NULL is "". */
+struct rig_re {
+	const char *source_key, *source_algorithm, *source_context;
+	const char *key, *algorithm, *context;
+};
+const Kmsp__Reply *rig_re_encrypt(
+	struct kms_rig *rig, uid_t uid, struct slk_span blob, const struct rig_re *how);
+
 /* The ARN of a key that root makes. */
 void rig_new_key(struct kms_rig *rig, char out_arn[KMS_ARN_MAX]);
 

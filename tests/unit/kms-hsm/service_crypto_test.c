@@ -11,6 +11,8 @@
 	"  - {effect: Allow, principals: [user/alice], actions: ['kms:GenerateDataKey*', " \
 	"'kms:Encrypt', " \
 	"'kms:Decrypt'], resources: ['key/*']}\n" \
+	"  - {effect: Allow, principals: [user/alice], actions: ['kms:GenerateRandom'], " \
+	"resources: ['*']}\n" \
 	"  - {effect: Allow, principals: [user/bob], actions: ['kms:Encrypt'], resources: " \
 	"['key/*']}\n"
 
@@ -80,6 +82,89 @@ data_key_comes_back_from_decrypt(void **state)
 	assert_int_equal(reply->cipher->plaintext.len, 32);
 	assert_memory_equal(reply->cipher->plaintext.data, plain, 32);
 	assert_string_equal(reply->cipher->key_arn, key_arn);
+}
+
+static void
+data_keys_have_1_to_1024_bytes(void **state)
+{
+	(void)state;
+	static const uint32_t sizes[] = {1, 16, 31, 32, 64, 1023, 1024};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct kept_blob blob;
+		uint8_t plain[1024];
+		const Kmsp__Reply *reply = rig_generate_bytes(&rig, RIG_ALICE, key_arn, sizes[i]);
+		keep(reply, &blob);
+		assert_int_equal(reply->cipher->plaintext.len, sizes[i]);
+		memcpy(plain, reply->cipher->plaintext.data, sizes[i]);
+		reply = rig_decrypt(&rig, RIG_ALICE, "", "", span_of(&blob));
+		assert_answered(reply, SLK_OK);
+		assert_int_equal(reply->cipher->plaintext.len, sizes[i]);
+		assert_memory_equal(reply->cipher->plaintext.data, plain, sizes[i]);
+	}
+	assert_int_equal(
+		rig_generate_bytes(&rig, RIG_ALICE, key_arn, 0)->cipher->plaintext.len, 32);
+	static const uint32_t wrong[] = {1025, UINT32_MAX};
+	size_t asked = fake_hsm_calls_count(rig.link, HSM_GENERATE_DATA_KEY);
+	for (size_t i = 0; i < 2; i++) {
+		const Kmsp__Reply *reply = rig_generate_bytes(&rig, RIG_ALICE, key_arn, wrong[i]);
+		assert_answered(reply, SLK_INVALID);
+		assert_string_equal(reply->exception, "ValidationException");
+		assert_contains(reply->message,
+			"at 'numberOfBytes' failed to satisfy constraint: Member must have value "
+			"less than or equal to 1024");
+	}
+	assert_int_equal(fake_hsm_calls_count(rig.link, HSM_GENERATE_DATA_KEY), asked);
+}
+
+static void
+random_comes_from_the_hsm_to_who_may_ask(void **state)
+{
+	(void)state;
+	uint8_t first[1024];
+	const Kmsp__Reply *reply = rig_random(&rig, RIG_ALICE, 1024);
+
+	assert_answered(reply, SLK_OK);
+	assert_int_equal(reply->cipher->plaintext.len, 1024);
+	assert_string_equal(reply->cipher->key_arn, "");
+	assert_int_equal(reply->cipher->blob.len, 0);
+	memcpy(first, reply->cipher->plaintext.data, sizeof(first));
+	reply = rig_random(&rig, RIG_ALICE, 1024);
+	assert_memory_not_equal(reply->cipher->plaintext.data, first, sizeof(first));
+	assert_int_equal(fake_hsm_calls_count(rig.link, HSM_RANDOM), 2);
+	assert_contains(
+		rig_audit_last(&rig), "\"action\":\"kms:GenerateRandom\",\"resource\":\"*\"");
+
+	reply = rig_random(&rig, RIG_ALICE, 0);
+	assert_string_equal(reply->exception, "ValidationException");
+	assert_string_equal(reply->message, "NumberOfBytes is required.");
+	assert_answered(rig_random(&rig, RIG_ALICE, 1025), SLK_INVALID);
+	assert_answered(rig_random(&rig, RIG_BOB, 16), SLK_DENIED);
+	assert_int_equal(fake_hsm_calls_count(rig.link, HSM_RANDOM), 2);
+	fake_hsm_fail(rig.link, SLK_UNAVAILABLE, 1);
+	assert_answered(rig_random(&rig, RIG_ALICE, 16), SLK_UNAVAILABLE);
+}
+
+/* KeyMaterialId and EncryptionAlgorithm. */
+static void
+answers_say_which_material_and_algorithm(void **state)
+{
+	(void)state;
+	char material[KMS_MATERIAL_TEXT];
+	struct kept_blob blob;
+	struct fmt_blob parts;
+
+	const Kmsp__Reply *reply = rig_encrypt(&rig, RIG_ALICE, key_arn, "", slk_span_str("x"));
+	keep(reply, &blob);
+	assert_ok(fmt_blob_decode(span_of(&blob), &parts));
+	kms_material_print(parts.key_id, parts.backing_id, material);
+	assert_string_equal(reply->cipher->algorithm, "SYMMETRIC_DEFAULT");
+	assert_string_equal(reply->cipher->material_id, material);
+	reply = rig_decrypt(&rig, RIG_ALICE, "", "", span_of(&blob));
+	assert_string_equal(reply->cipher->algorithm, "SYMMETRIC_DEFAULT");
+	assert_string_equal(reply->cipher->material_id, material);
+	reply = rig_generate(&rig, RIG_ALICE, key_arn, "", true);
+	assert_string_equal(reply->cipher->material_id, material);
 }
 
 static void
@@ -397,6 +482,9 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(data_key_comes_back_from_decrypt),
+		CASE(data_keys_have_1_to_1024_bytes),
+		CASE(random_comes_from_the_hsm_to_who_may_ask),
+		CASE(answers_say_which_material_and_algorithm),
 		CASE(without_plaintext_gives_none),
 		CASE(two_wraps_of_one_plaintext_differ),
 		CASE(encrypt_takes_1_to_4096_bytes),
