@@ -1,5 +1,6 @@
 /* sealock-kmsd: the key management daemon. As it is started: the monitor; with --front: the front. */
 #include <argp.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -114,6 +115,19 @@ check_rules(const struct kms_config *config, struct slk_error *err)
 	return rc;
 }
 
+/* What whoever started us left open, and its terminal. */
+static int
+leave_behind(struct slk_error *err)
+{
+	closefrom(STDERR_FILENO + 1);
+	int fd = open("/dev/null", O_RDONLY);
+	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0)
+		return slk_fail_errno(err, "cannot take /dev/null as standard input");
+	if (fd != STDIN_FILENO)
+		close(fd);
+	return SLK_OK;
+}
+
 static int
 run(const struct arguments *a, const struct kms_config *config, struct slk_error *err)
 {
@@ -130,8 +144,10 @@ run(const struct arguments *a, const struct kms_config *config, struct slk_error
 	int rc = find_programs(config, self, worker, err);
 	if (rc != SLK_OK)
 		return rc;
-	if (!a->check)
-		return kms_monitor_run(config, &o);
+	if (!a->check) {
+		rc = leave_behind(err);
+		return rc == SLK_OK ? kms_monitor_run(config, &o) : rc;
+	}
 	rc = kms_monitor_check(config, &o, err);
 	if (rc == SLK_OK)
 		rc = check_rules(config, err);
@@ -159,8 +175,8 @@ main(int argc, char **argv)
 		slk_error_log("cannot start", slk_kv("why", (const char *)err.text));
 		rc = slk_status_class(rc) == SLK_CLASS_CALLER ? 2 : 1;
 	}
-	/* Not exit(): what a library does there is not in the front's system-call filter. */
-	if (a.front)
+	/* Not exit(): what a library or a sanitizer does there is not what a confined process may. */
+	if (!a.check)
 		_exit(rc);
 	return rc;
 }

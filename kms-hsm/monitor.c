@@ -22,6 +22,7 @@
 #include "hsm/user.h"
 #include "hsm/wire.h"
 #include "hsm/worker.h"
+#include "sandbox.h"
 
 #define EXIT_USELESS 2
 #define BACKOFF_FIRST_NS (100 * SLK_NS_PER_MS)
@@ -540,7 +541,9 @@ take_over(struct monitor *m, struct slk_error *err)
 	ev.data.fd = m->signal_fd;
 	if (epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, m->signal_fd, &ev) != 0)
 		return slk_fail_errno(err, "cannot watch signals");
-	return slk_process_harden(err);
+	const struct kms_sandbox_programs programs = {
+		m->options->front_program, m->options->worker_program};
+	return kms_sandbox_monitor(m->config, &programs, err);
 }
 
 int

@@ -138,6 +138,15 @@ raise_core(void)
 	return setrlimit(RLIMIT_CORE, &l);
 }
 
+/* Root without CAP_DAC_OVERRIDE is as good as anybody. */
+static int
+open_as_nobodys(const char *path)
+{
+	if (open_and_close(path, O_WRONLY | O_CREAT) != 0 || chmod(path, 0) != 0)
+		return -1;
+	return open_and_close(path, O_RDONLY);
+}
+
 static int
 set_timer(void)
 {
@@ -162,6 +171,9 @@ CALL(use_keyring, (int)syscall(SYS_keyctl, 0, 0, 0, 0, 0))
 CALL(signal_parent, kill(getppid(), 0))
 CALL(make_code, map(PROT_READ | PROT_WRITE | PROT_EXEC))
 CALL(make_data, map(PROT_READ | PROT_WRITE))
+CALL(give_file_away, chown(inside, 1, 1))
+CALL(become_nobody, setgid(65534) != 0 || setuid(65534) != 0 ? -1 : 0)
+CALL(read_others_file, open_as_nobodys(inside))
 CALL(write_token, open_and_close(token_file, O_RDWR | O_CREAT))
 CALL(read_conf, open_and_close(conf, O_RDONLY))
 CALL(load_library_file, open_and_close("/usr/lib", O_RDONLY | O_DIRECTORY))
@@ -226,6 +238,8 @@ setup_worker(void)
 static int
 setup(void **state)
 {
+	static char softhsm[] = "softhsm", module[] = "/usr/lib/softhsm/libsofthsm2.so";
+	static char pin[] = "/nowhere/pin", state_file[] = "/nowhere/pin.state";
 	static char catalog[340], audit[340], sock[340];
 
 	(void)state;
@@ -245,6 +259,11 @@ setup(void **state)
 	config.catalog.path = catalog;
 	config.audit.path = audit;
 	config.socket.path = sock;
+	config.hsm.profile = softhsm;
+	config.hsm.module = module;
+	config.hsm.pin_file = pin;
+	config.hsm.state_file = state_file;
+	config.hsm.softhsm_conf = conf;
 	return setup_worker();
 }
 
@@ -283,6 +302,16 @@ enter_named_vendor(void)
 {
 	worker.module_paths[worker.module_paths_count++] = hsm_dir;
 	return enter_vendor();
+}
+
+static int
+enter_monitor(void)
+{
+	/* Directories without a shell in them. */
+	const struct kms_sandbox_programs programs = {
+		SLK_BUILD_DIR "/bin/sealock-kmsd", SLK_BUILD_DIR "/bin/sealock-hsm-worker"};
+
+	return kms_sandbox_monitor(&config, &programs, NULL);
 }
 
 static int
@@ -427,6 +456,76 @@ without_locked_memory_the_front_does_not_start(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* The filter is the children's too: it says no, and theirs kill. */
+static void
+the_monitor_starts_processes_and_does_little_else(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(make_process, WORKS),
+		PROBE(unix_socket, WORKS),
+		PROBE(inet_socket, EPERM),
+		PROBE(trace_parent, EPERM),
+		PROBE(read_parent, EPERM),
+		PROBE(make_ring, EPERM),
+		PROBE(make_namespace, EPERM),
+		PROBE(load_bpf, EPERM),
+		PROBE(use_keyring, EPERM),
+	};
+
+	ASK(enter_monitor, probes);
+}
+
+static void
+the_monitor_of_a_vendors_module_leaves_it_the_network(void **state)
+{
+	(void)state;
+	static char generic[] = "generic";
+	static const struct probe probes[] = {
+		PROBE(inet_socket, WORKS),
+		PROBE(make_ring, EPERM),
+		PROBE(write_outside, WORKS),
+	};
+
+	config.hsm.profile = generic;
+	ASK(enter_monitor, probes);
+}
+
+static void
+the_monitor_writes_and_runs_only_what_its_children_need(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(write_inside, WORKS),
+		PROBE(write_token, WORKS),
+		PROBE(write_outside, EACCES),
+		PROBE(run_shell, EACCES),
+		PROBE(signal_parent, EPERM),
+	};
+
+	if (!has_landlock())
+		skip();
+	ASK(enter_monitor, probes);
+}
+
+static void
+of_roots_powers_the_monitor_keeps_three(void **state)
+{
+	(void)state;
+	static const struct probe probes[] = {
+		PROBE(become_nobody, WORKS),
+		PROBE(give_file_away, EPERM),
+		PROBE(read_others_file, EACCES),
+	};
+
+	if (geteuid() != 0) {
+		print_message("skipped: only root has powers to lose\n");
+		skip();
+	}
+	assert_int_equal(open_and_close(inside, O_WRONLY | O_CREAT), 0);
+	ASK(enter_monitor, probes);
+}
+
 static void
 what_only_an_attacker_wants_of_the_worker_kills_it(void **state)
 {
@@ -521,6 +620,10 @@ main(void)
 		T(what_the_front_does_not_need_fails),
 		T(what_the_front_needs_works),
 		T(the_front_finds_no_files_but_its_own),
+		T(the_monitor_starts_processes_and_does_little_else),
+		T(the_monitor_of_a_vendors_module_leaves_it_the_network),
+		T(the_monitor_writes_and_runs_only_what_its_children_need),
+		T(of_roots_powers_the_monitor_keeps_three),
 		T(what_only_an_attacker_wants_of_the_worker_kills_it),
 		T(the_worker_has_no_sockets_no_processes_and_makes_threads),
 		T(the_worker_finds_the_token_and_no_other_files),
