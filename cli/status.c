@@ -153,6 +153,38 @@ string(yajl_val map, const char *name)
 
 /* --- printing --- */
 
+/* Why it is not well, or how it lives. */
+static void
+worker_text(const struct kmsc_hsm_worker *w, char *out, size_t cap)
+{
+	if (strcmp(w->state, "ready") != 0) {
+		snprintf(out, cap, "%s%s%s", w->state, w->error[0] != '\0' ? ": " : "", w->error);
+		return;
+	}
+	int len = snprintf(out, cap,
+		"ready (pid %u): %u sessions, %u keys, %llu calls, %llu logins, %llu recoveries",
+		(unsigned)w->pid, (unsigned)w->sessions, (unsigned)w->keys,
+		(unsigned long long)w->calls, (unsigned long long)w->logins,
+		(unsigned long long)w->recoveries);
+	if (w->keys_refused > 0 && len > 0 && (size_t)len < cap)
+		len += snprintf(out + len, cap - (size_t)len, ", %u KEYS REFUSED",
+			(unsigned)w->keys_refused);
+	if (w->failures > 0 && len > 0 && (size_t)len < cap)
+		snprintf(out + len, cap - (size_t)len, ", %llu module errors (last 0x%llx)",
+			(unsigned long long)w->failures, (unsigned long long)w->last_rv);
+}
+
+static void
+print_workers(struct cli_out *out, const struct kmsc_status *k)
+{
+	char line[512];
+
+	for (uint32_t i = 0; i < k->hsm_workers_count; i++) {
+		worker_text(&k->hsm_workers[i], line, sizeof(line));
+		cli_shape_line(out, i == 0 ? "hsm workers" : "", line);
+	}
+}
+
 static void
 print_kms(struct cli_out *out, const struct sample *s)
 {
@@ -171,10 +203,14 @@ print_kms(struct cli_out *out, const struct sample *s)
 		(unsigned long long)k->errors, (unsigned long long)k->data_keys_issued);
 	cli_shape_line(out, "kmsd", line);
 	snprintf(line, sizeof(line),
-		"%s, token %s (%s): %llu calls, %llu recoveries, %llu worker restarts",
-		k->hsm_state, k->token_label, k->token_serial, (unsigned long long)k->hsm_calls,
-		(unsigned long long)k->hsm_recoveries, (unsigned long long)k->hsm_worker_restarts);
+		"%s, profile %s, token %s (%s): %llu calls, %llu recoveries, %llu worker restarts, "
+		"%u of %u workers ready",
+		k->hsm_state, k->hsm_profile[0] != '\0' ? k->hsm_profile : "?", k->token_label,
+		k->token_serial, (unsigned long long)k->hsm_calls,
+		(unsigned long long)k->hsm_recoveries, (unsigned long long)k->hsm_worker_restarts,
+		(unsigned)k->hsm_workers_ready, (unsigned)k->hsm_workers_count);
 	cli_shape_line(out, "hsm", line);
+	print_workers(out, k);
 	if (k->hsm_error[0] != '\0')
 		cli_shape_line(out, "hsm said", k->hsm_error);
 }
@@ -271,6 +307,35 @@ json_error(yajl_gen json, const struct slk_error *err)
 }
 
 static void
+json_worker(yajl_gen json, const struct kmsc_hsm_worker *w)
+{
+	cli_json_map(json);
+	cli_json_u64(json, "pid", w->pid);
+	cli_json_str(json, "state", w->state);
+	cli_json_str(json, "error", w->error);
+	cli_json_u64(json, "sessions", w->sessions);
+	cli_json_u64(json, "keys", w->keys);
+	cli_json_u64(json, "keys_refused", w->keys_refused);
+	cli_json_u64(json, "calls", w->calls);
+	cli_json_u64(json, "module_errors", w->failures);
+	cli_json_u64(json, "last_rv", w->last_rv);
+	cli_json_u64(json, "logins", w->logins);
+	cli_json_u64(json, "recoveries", w->recoveries);
+	cli_json_map_end(json);
+}
+
+static void
+json_workers(yajl_gen json, const struct kmsc_status *k)
+{
+	cli_json_u64(json, "workers_ready", k->hsm_workers_ready);
+	cli_json_key(json, "workers");
+	cli_json_array(json);
+	for (uint32_t i = 0; i < k->hsm_workers_count; i++)
+		json_worker(json, &k->hsm_workers[i]);
+	cli_json_array_end(json);
+}
+
+static void
 json_kms(yajl_gen json, const struct kmsc_status *k)
 {
 	cli_json_map(json);
@@ -290,6 +355,8 @@ json_kms(yajl_gen json, const struct kmsc_status *k)
 	cli_json_u64(json, "calls", k->hsm_calls);
 	cli_json_u64(json, "recoveries", k->hsm_recoveries);
 	cli_json_u64(json, "worker_restarts", k->hsm_worker_restarts);
+	cli_json_str(json, "profile", k->hsm_profile);
+	json_workers(json, k);
 	cli_json_map_end(json);
 	cli_json_map_end(json);
 }

@@ -75,12 +75,22 @@ struct kms_call {
 };
 STAILQ_HEAD(kms_calls, kms_call);
 
+/* What is known of one HSM worker. */
+struct kms_hsm_worker {
+	struct kms_service *service;
+	uint32_t index;
+	bool asked;
+	uint32_t pid; /* 0: none was seen yet */
+	struct hsm_health health;
+};
+
 struct kms_service {
 	struct kms_service_parts parts;
 	struct kms_calls finished;
 	struct kms_calls waiters; /* for a key of the appliance */
-	struct hsm_health health;
-	bool health_asked;
+	struct hsm_health health; /* of all workers together: the first that is ready speaks */
+	struct kms_hsm_worker workers[HSM_WORKERS_MAX];
+	uint32_t workers_count, workers_ready_count;
 	uint64_t mono_start_ns;
 	bool chores_wanted; /* something may be due */
 	bool chore_in_flight;
@@ -88,7 +98,6 @@ struct kms_service {
 	struct kms_backing chore; /* the one that the HSM was asked about */
 	uint8_t chores_after[KMS_ID_BYTES]; /* how far the pass came */
 	bool audit_ok;
-	uint32_t worker_pid;
 	uint64_t requests, denied, errors, worker_restarts, data_keys;
 	struct kms_digests *digests;
 };

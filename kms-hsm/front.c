@@ -122,6 +122,7 @@ open_doors(struct front *f, struct slk_error *err)
 		.principals = f->principals,
 		.clock = f->clock,
 		.module = f->config->hsm.module,
+		.workers_count = f->config->hsm.workers,
 	};
 	int fd = -1;
 

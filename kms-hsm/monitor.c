@@ -42,16 +42,25 @@ struct child {
 	unsigned failures;
 };
 
+/* A worker's place: a process, and the front's end of its socketpair, kept for the next front. */
+struct seat {
+	struct child child;
+	int front_end_fd;
+	uint64_t
+		number; /* of the one that sits here, or sat here last; counts all that were started */
+};
+
 struct monitor {
 	const struct kms_config *config;
 	const struct kms_monitor_options *options;
 	const struct slk_clock *clock;
 	struct hsm_user front_user, worker_user;
-	struct child front, worker;
+	struct child front;
+	struct seat seats[HSM_WORKERS_MAX];
+	uint32_t seats_count;
 	int signal_fd, epoll_fd;
 	int control_fd; /* to the front; -1: none */
-	int front_end_fd; /* the front's end of the worker's socketpair, kept for the next front */
-	uint64_t worker_number;
+	uint64_t workers_started;
 	bool stopping;
 	int exit_status;
 };
@@ -137,7 +146,7 @@ close_fd(int *fd)
 /* --- what the front is told --- */
 
 static void
-tell_front(struct monitor *m, enum hsm_control_kind kind, int fd)
+tell_front(struct monitor *m, enum hsm_control_kind kind, uint64_t number, int fd)
 {
 	uint8_t bytes[HSM_CONTROL_BYTES];
 	union {
@@ -147,9 +156,9 @@ tell_front(struct monitor *m, enum hsm_control_kind kind, int fd)
 	struct iovec iov = {bytes, sizeof(bytes)};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	if (m->control_fd < 0 || m->worker_number == 0)
+	if (m->control_fd < 0)
 		return;
-	hsm_wire_encode_control(&(struct hsm_control){kind, m->worker_number}, bytes);
+	hsm_wire_encode_control(&(struct hsm_control){kind, number}, bytes);
 	if (fd >= 0) {
 		memset(&ancillary, 0, sizeof(ancillary));
 		msg.msg_control = ancillary.room;
@@ -167,10 +176,10 @@ tell_front(struct monitor *m, enum hsm_control_kind kind, int fd)
 }
 
 static void
-introduce(struct monitor *m)
+introduce(struct monitor *m, const struct seat *seat)
 {
-	if (m->worker.pid != 0 && m->front_end_fd >= 0)
-		tell_front(m, HSM_CONTROL_WORKER, m->front_end_fd);
+	if (seat->child.pid != 0 && seat->front_end_fd >= 0)
+		tell_front(m, HSM_CONTROL_WORKER, seat->number, seat->front_end_fd);
 }
 
 /* --- starting --- */
@@ -211,11 +220,12 @@ start_front(struct monitor *m)
 		return;
 	}
 	m->control_fd = fds[0];
-	introduce(m);
+	for (uint32_t i = 0; i < m->seats_count; i++)
+		introduce(m, &m->seats[i]);
 }
 
 static void
-start_worker(struct monitor *m)
+start_worker(struct monitor *m, struct seat *seat)
 {
 	const struct kms_config_hsm *hsm = &m->config->hsm;
 	char sessions[16], deadline[16], start_deadline[16];
@@ -241,7 +251,7 @@ start_worker(struct monitor *m)
 	add(argv, &argc, "--log-level", m->options->log_level);
 	int rc = socket_pair(fds);
 	if (rc == SLK_OK) {
-		rc = start_child(m, &m->worker, fds[1], argv);
+		rc = start_child(m, &seat->child, fds[1], argv);
 		close(fds[1]);
 		if (rc != SLK_OK)
 			close(fds[0]);
@@ -249,12 +259,12 @@ start_worker(struct monitor *m)
 	if (rc != SLK_OK) {
 		slk_error_log("cannot start the HSM worker",
 			slk_kv("error", (const char *)strerror(errno)));
-		back_off(m, &m->worker);
+		back_off(m, &seat->child);
 		return;
 	}
-	m->front_end_fd = fds[0];
-	m->worker_number++;
-	introduce(m);
+	seat->front_end_fd = fds[0];
+	seat->number = ++m->workers_started;
+	introduce(m, seat);
 }
 
 /* --- ends --- */
@@ -288,15 +298,25 @@ front_ended(struct monitor *m, int status)
 }
 
 static void
-worker_ended(struct monitor *m, int status)
+worker_ended(struct monitor *m, struct seat *seat, int status)
 {
-	tell_front(m, HSM_CONTROL_NO_WORKER, -1);
-	close_fd(&m->front_end_fd);
-	/* Later ones may meet a module that is being replaced; the first one meets a wrong setting. */
-	bool first = m->worker_number == 1 &&
-		slk_mono_ns(m->clock) - m->worker.started_ns < FIRST_LIFE_NS;
+	tell_front(m, HSM_CONTROL_NO_WORKER, seat->number, -1);
+	close_fd(&seat->front_end_fd);
+	/* Later ones may meet a module that is being replaced; the first ones meet a wrong setting. */
+	bool first = seat->number <= m->seats_count &&
+		slk_mono_ns(m->clock) - seat->child.started_ns < FIRST_LIFE_NS;
 	if (!m->stopping && first && WIFEXITED(status) && WEXITSTATUS(status) == HSM_EXIT_CONFIG)
-		give_up(m, &m->worker);
+		give_up(m, &seat->child);
+}
+
+static struct seat *
+seat_of(struct monitor *m, pid_t pid)
+{
+	for (uint32_t i = 0; i < m->seats_count; i++) {
+		if (m->seats[i].child.pid == pid)
+			return &m->seats[i];
+	}
+	return NULL;
 }
 
 static void
@@ -306,18 +326,19 @@ reap(struct monitor *m)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct seat *seat = seat_of(m, pid);
 		struct child *child = pid == m->front.pid ? &m->front
-			: pid == m->worker.pid            ? &m->worker
+			: seat != NULL                    ? &seat->child
 							  : NULL;
 		if (child == NULL)
 			continue; /* an orphan that was given to us */
 		log_end(child, status);
 		child->pid = 0;
 		back_off(m, child);
-		if (child == &m->front)
-			front_ended(m, status);
+		if (seat != NULL)
+			worker_ended(m, seat, status);
 		else
-			worker_ended(m, status);
+			front_ended(m, status);
 	}
 }
 
@@ -336,11 +357,14 @@ take_signals(struct monitor *m)
 static void
 kill_stuck(struct monitor *m, uint64_t number)
 {
-	if (m->worker.pid == 0 || number != m->worker_number)
-		return;
-	slk_error_log("the front says that the HSM worker is stuck; killing it",
-		slk_kv("pid", (int)m->worker.pid));
-	(void)kill(m->worker.pid, SIGKILL);
+	for (uint32_t i = 0; i < m->seats_count; i++) {
+		const struct child *worker = &m->seats[i].child;
+		if (worker->pid == 0 || number != m->seats[i].number)
+			continue;
+		slk_error_log("the front says that the HSM worker is stuck; killing it",
+			slk_kv("pid", (int)worker->pid));
+		(void)kill(worker->pid, SIGKILL);
+	}
 }
 
 static void
@@ -391,19 +415,29 @@ wait_turn(struct monitor *m, uint64_t mono_ns)
 }
 
 static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a == 0 || b < a ? b : a;
+}
+
+/* Start what is due; when the next one is, 0: none. */
+static uint64_t
 start_due(struct monitor *m)
 {
 	uint64_t now = slk_mono_ns(m->clock);
 	uint64_t next = 0;
 
-	if (m->worker.pid == 0 && now >= m->worker.next_ns)
-		start_worker(m);
+	for (uint32_t i = 0; i < m->seats_count; i++) {
+		struct seat *seat = &m->seats[i];
+		if (seat->child.pid == 0 && now >= seat->child.next_ns)
+			start_worker(m, seat);
+		if (seat->child.pid == 0)
+			next = earlier(next, seat->child.next_ns);
+	}
 	if (m->front.pid == 0 && now >= m->front.next_ns)
 		start_front(m);
-	if (m->worker.pid == 0)
-		next = m->worker.next_ns;
-	if (m->front.pid == 0 && (next == 0 || m->front.next_ns < next))
-		next = m->front.next_ns;
+	if (m->front.pid == 0)
+		next = earlier(next, m->front.next_ns);
 	return next;
 }
 
@@ -433,7 +467,8 @@ static void
 stop_all(struct monitor *m)
 {
 	stop_child(m, &m->front);
-	stop_child(m, &m->worker);
+	for (uint32_t i = 0; i < m->seats_count; i++)
+		stop_child(m, &m->seats[i].child);
 }
 
 static void
@@ -471,7 +506,8 @@ find_users(struct monitor *m, struct slk_error *err)
 			 "file",
 			slk_kv("uid", m->front_user.uid));
 	m->front.user = &m->front_user;
-	m->worker.user = &m->worker_user;
+	for (uint32_t i = 0; i < m->seats_count; i++)
+		m->seats[i].child.user = &m->worker_user;
 	return SLK_OK;
 }
 
@@ -553,13 +589,14 @@ kms_monitor_run(const struct kms_config *config, const struct kms_monitor_option
 		.options = options,
 		.clock = slk_clock_system(),
 		.front = {.name = "front"},
-		.worker = {.name = "hsm-worker"},
+		.seats_count = config->hsm.workers,
 		.signal_fd = -1,
 		.epoll_fd = -1,
-		.control_fd = -1,
-		.front_end_fd = -1};
+		.control_fd = -1};
 	struct slk_error err = {0};
 
+	for (uint32_t i = 0; i < m.seats_count; i++)
+		m.seats[i] = (struct seat){.child = {.name = "hsm-worker"}, .front_end_fd = -1};
 	int rc = kms_monitor_check(config, options, &err);
 	if (rc == SLK_OK)
 		rc = find_users(&m, &err);
@@ -578,7 +615,8 @@ kms_monitor_run(const struct kms_config *config, const struct kms_monitor_option
 		slk_info("stopped", slk_kv("status", m.exit_status));
 	}
 	close_fd(&m.control_fd);
-	close_fd(&m.front_end_fd);
+	for (uint32_t i = 0; i < m.seats_count; i++)
+		close_fd(&m.seats[i].front_end_fd);
 	close_fd(&m.signal_fd);
 	close_fd(&m.epoll_fd);
 	return m.exit_status;

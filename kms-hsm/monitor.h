@@ -4,11 +4,11 @@
  *        |                                  ^
  *        +--starts--> worker (worker_user) -+  their own socketpair
  *
- * It starts the front and the worker under their own users, gives the front one end of a socketpair
- * whose other end is the worker's, and starts again whichever ends, with back-off. It keeps a copy
- * of the front's end, so that a new front goes on with the old worker. A worker that the front
- * reports as stuck is killed; a new one is started only when the old one has ended, for there must
- * never be two on one token. It reads one kind of message, HSM_CONTROL_STUCK, and never a request.
+ * There are as many workers as the HSM's profile or hsm.workers says, each with a socketpair of its own. The monitor starts
+ * the front and the workers under their own users, gives the front one end of each socketpair, and starts again whichever
+ * ends, with back-off. It keeps a copy of the front's ends, so that a new front goes on with the old workers. A worker that
+ * the front reports as stuck is killed; a new one is started in its place only when the old one has ended. It reads one kind
+ * of message, HSM_CONTROL_STUCK, and never a request.
  * Children end with it, however it ends (parent-death signal and closed sockets).
  *
  * Started by another user than root it runs both under that user and says so.

@@ -377,9 +377,9 @@ kms_op_authorize(struct kms_call *call, const Kmsp__Request *request)
 /* --- status --- */
 
 static const char *
-hsm_state(const struct kms_service *s)
+hsm_state(const struct hsm_health *health)
 {
-	switch (s->health.state) {
+	switch (health->state) {
 	case HSM_READY:
 		return "ready";
 	case HSM_PIN_REFUSED:
@@ -390,16 +390,47 @@ hsm_state(const struct kms_service *s)
 	}
 }
 
+struct worker_messages {
+	Kmsp__HsmWorker storage[HSM_WORKERS_MAX];
+	Kmsp__HsmWorker *list[HSM_WORKERS_MAX];
+};
+
+static void
+message_workers(struct kms_service *s, struct worker_messages *m, Kmsp__Status *out)
+{
+	for (uint32_t i = 0; i < s->workers_count; i++) {
+		struct hsm_health *h = &s->workers[i].health;
+		Kmsp__HsmWorker *w = m->list[i] = &m->storage[i];
+		kmsp__hsm_worker__init(w);
+		w->pid = h->worker_pid;
+		w->state = (char *)(uintptr_t)hsm_state(h);
+		w->error = h->text;
+		w->calls = h->calls_count;
+		w->failures = h->failures_count;
+		w->logins = h->logins_count;
+		w->recoveries = h->recoveries_count;
+		w->sessions = h->sessions_count;
+		w->keys = h->keys_count;
+		w->keys_refused = h->keys_refused_count;
+		w->last_rv = h->last_rv;
+	}
+	out->n_workers = s->workers_count;
+	out->workers = m->list;
+	out->hsm_workers = s->workers_ready_count;
+	out->hsm_profile = s->health.profile;
+}
+
 void
 kms_op_status(struct kms_call *call, const Kmsp__Request *request)
 {
 	struct kms_service *s = call->service;
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
 	Kmsp__Status out = KMSP__STATUS__INIT;
+	struct worker_messages workers;
 
 	(void)request;
 	out.hsm_ok = s->health.state == HSM_READY;
-	out.hsm_state = (char *)(uintptr_t)hsm_state(s);
+	out.hsm_state = (char *)(uintptr_t)hsm_state(&s->health);
 	out.hsm_error = s->health.text;
 	if (!out.hsm_ok && s->health.text[0] == '\0')
 		out.hsm_error = (char *)(uintptr_t) "no HSM worker is running";
@@ -414,6 +445,7 @@ kms_op_status(struct kms_call *call, const Kmsp__Request *request)
 	out.hsm_recoveries = s->health.recoveries_count;
 	out.hsm_worker_restarts = s->worker_restarts;
 	out.data_keys_issued = s->data_keys;
+	message_workers(s, &workers, &out);
 	reply.result_case = KMSP__REPLY__RESULT_SERVICE;
 	reply.service = &out;
 	kms_call_ok(call, &reply);

@@ -10,7 +10,8 @@
 
 #define TIMEOUT_DEFAULT_MS 5000u
 #define TIMEOUT_MAX_MS 30000u
-#define HEALTH_DEADLINE_NS (2 * SLK_NS_PER_S)
+/* The worker's loop answers this by itself, so who does not is as good as stuck. */
+#define HEALTH_DEADLINE_NS SLK_NS_PER_S
 
 #define PEOPLE (KMS_CLASS_USER | KMS_CLASS_ADMIN)
 #define ANYBODY (PEOPLE | KMS_CLASS_DOOR)
@@ -60,6 +61,11 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	STAILQ_INIT(&s->waiters);
 	s->mono_start_ns = slk_mono_ns(parts->clock);
 	s->health.state = HSM_NO_WORKER;
+	s->workers_count = parts->workers_count != 0 ? parts->workers_count : 1;
+	for (uint32_t i = 0; i < HSM_WORKERS_MAX; i++) {
+		s->workers[i] = (struct kms_hsm_worker){.service = s, .index = i};
+		s->workers[i].health.state = HSM_NO_WORKER;
+	}
 	s->chores_wanted = true;
 	s->audit_ok = true;
 	*out_service = s;
@@ -200,24 +206,59 @@ kms_service_flush(struct kms_service *service)
 }
 
 static void
-on_health(void *arg, const struct hsm_reply *reply)
+take_health(struct kms_hsm_worker *w, const struct hsm_reply *reply)
 {
-	struct kms_service *s = arg;
-	bool was_ready = s->health.state == HSM_READY;
-
-	s->health_asked = false;
 	if (reply->status == SLK_OK) {
-		s->health = reply->health;
+		w->health = reply->health;
 	} else {
-		s->health.state = HSM_LOST;
-		(void)snprintf(s->health.text, sizeof(s->health.text),
+		w->health.state = HSM_LOST;
+		(void)snprintf(w->health.text, sizeof(w->health.text),
 			"the HSM worker does not answer: %.200s", reply->error);
 	}
-	if (reply->status == SLK_OK && s->health.worker_pid != 0 &&
-		s->health.worker_pid != s->worker_pid) {
-		s->worker_restarts += s->worker_pid != 0;
-		s->worker_pid = s->health.worker_pid;
+	if (reply->status == SLK_OK && w->health.worker_pid != 0 &&
+		w->health.worker_pid != w->pid) {
+		w->service->worker_restarts += w->pid != 0;
+		w->pid = w->health.worker_pid;
 	}
+}
+
+/* One HSM, whoever of the workers is asked: ready if one of them is, and their counters added up. */
+static void
+sum_health(struct kms_service *s)
+{
+	const struct hsm_health *speaker = NULL;
+	struct hsm_health sum;
+
+	s->workers_ready_count = 0;
+	for (uint32_t i = 0; i < s->workers_count; i++) {
+		const struct hsm_health *h = &s->workers[i].health;
+		s->workers_ready_count += h->state == HSM_READY;
+		if (speaker == NULL || (h->state == HSM_READY && speaker->state != HSM_READY) ||
+			(speaker->state == HSM_NO_WORKER && h->state != HSM_NO_WORKER))
+			speaker = h;
+	}
+	sum = *speaker;
+	sum.calls_count = sum.failures_count = sum.logins_count = sum.recoveries_count = 0;
+	for (uint32_t i = 0; i < s->workers_count; i++) {
+		const struct hsm_health *h = &s->workers[i].health;
+		sum.calls_count += h->calls_count;
+		sum.failures_count += h->failures_count;
+		sum.logins_count += h->logins_count;
+		sum.recoveries_count += h->recoveries_count;
+	}
+	s->health = sum;
+}
+
+static void
+on_health(void *arg, const struct hsm_reply *reply)
+{
+	struct kms_hsm_worker *w = arg;
+	struct kms_service *s = w->service;
+	bool was_ready = s->health.state == HSM_READY;
+
+	w->asked = false;
+	take_health(w, reply);
+	sum_health(s);
 	if (s->health.state == HSM_READY && !was_ready)
 		slk_info("HSM is ready", slk_kv("token", (const char *)s->health.token_label));
 	else if (s->health.state != HSM_READY && was_ready)
@@ -230,10 +271,13 @@ on_health(void *arg, const struct hsm_reply *reply)
 void
 kms_service_tick(struct kms_service *service)
 {
-	const struct hsm_request request = {.op = HSM_STATUS,
-		.mono_deadline_ns = slk_mono_ns(service->parts.clock) + HEALTH_DEADLINE_NS};
-
-	if (!service->health_asked &&
-		hsm_link_submit(service->parts.link, &request, on_health, service) == SLK_OK)
-		service->health_asked = true;
+	for (uint32_t i = 0; i < service->workers_count; i++) {
+		struct kms_hsm_worker *w = &service->workers[i];
+		const struct hsm_request request = {.op = HSM_STATUS,
+			.worker_index = i,
+			.mono_deadline_ns = slk_mono_ns(service->parts.clock) + HEALTH_DEADLINE_NS};
+		if (!w->asked &&
+			hsm_link_submit(service->parts.link, &request, on_health, w) == SLK_OK)
+			w->asked = true;
+	}
 }

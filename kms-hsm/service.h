@@ -35,6 +35,7 @@ struct kms_service_parts {
 	const struct kms_principals *principals;
 	const struct slk_clock *clock;
 	const char *module; /* path of the PKCS#11 module, for status */
+	uint32_t workers_count; /* HSM workers that the monitor starts; 0: one */
 };
 
 /* frame: the packed Reply; the receiver frees it. NULL if memory ran out: hang up. */

@@ -6,62 +6,34 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "base/secret.h"
 #include "base/sock.h"
+#include "hsm/control.h"
+#include "hsm/link_state.h"
 #include "hsm/wire.h"
 
 /* A call is FREE -> QUEUED -> SENT -> FREE. When its worker goes it returns from SENT to QUEUED,
- * once. */
+ * once. When its worker answers that it has no token, another worker is asked. */
 #define TRIES_MAX 2u
 /* After a call ran out of time the worker must say something, anything, within this time, or it is
  * reported as stuck. (The worker answers calls that are late by itself, so silence means that its
  * own loop no longer turns.) */
 #define SILENCE_NS (2 * SLK_NS_PER_S)
 #define REPLIES_PER_POLL 64
+/* Encryptions that a worker may have made for a call whose answer is lost: the key's canary and the wrap. */
+#define LOST_ENCRYPTIONS 2u
 
-struct call {
-	TAILQ_ENTRY(call) entry;
-	uint64_t id;
-	uint64_t deadline_ns;
-	enum hsm_op op;
-	bool sent;
-	unsigned tries;
-	hsm_done_fn done;
-	void *arg;
-	struct slk_secret *
-		message; /* the encoded request, which may hold plaintext; kept for the next user */
-	size_t message_len;
-};
-TAILQ_HEAD(call_list, call);
-
-struct hsm_link {
-	const struct slk_clock *clock;
-	int epoll_fd;
-	int timer_fd;
-	int monitor_fd;
-	int worker_fd;
-	uint64_t worker_number; /* 0: none from a monitor */
-	bool worker_wants_out;
-	uint64_t silent_since_ns; /* 0: the worker is not suspected */
-	uint64_t timer_ns; /* what timer_fd is set to, 0 if it is not */
-	uint64_t next_id;
-	size_t pending_count;
-	struct call_list free, queued, sent;
-	struct slk_secret *rx;
-	struct call calls[HSM_PENDING_MAX];
-};
+/* What epoll says: the number of a peer, or one of these. */
+enum { WATCH_TIMER = HSM_WORKERS_MAX, WATCH_MONITOR };
 
 static int
-watch(struct hsm_link *link, int op, int fd, uint32_t events)
+watch(struct hsm_link *link, int fd, uint32_t who)
 {
-	struct epoll_event ev = {.events = events, .data.fd = fd};
+	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = who};
 
-	return epoll_ctl(link->epoll_fd, op, fd, &ev) == 0 ? SLK_OK : SLK_SYSTEM;
+	return epoll_ctl(link->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0 ? SLK_OK : SLK_SYSTEM;
 }
 
 /* Fire at mono_ns (0: never). A time that has passed fires at once. */
@@ -82,21 +54,33 @@ earlier(uint64_t a, uint64_t b)
 	return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
+/* Whoever says this has no token at the moment; it says nothing of the call. */
+static bool
+is_about_worker(int status)
+{
+	return status == SLK_UNAVAILABLE || status == SLK_PIN || status == SLK_SELF_TEST;
+}
+
 /* A status call needs no worker to be answered. */
 static bool
 answer_now(const struct hsm_link *link, const struct call *c)
 {
-	return c->op == HSM_STATUS && link->worker_fd < 0;
+	return c->op == HSM_STATUS && !peer_is_live(&link->peers[c->worker_index]);
 }
 
 static void
 rearm(struct hsm_link *link)
 {
-	uint64_t next = link->silent_since_ns != 0 ? link->silent_since_ns + SILENCE_NS : 0;
+	uint64_t next = 0;
 	struct call *c;
 
-	TAILQ_FOREACH(c, &link->sent, entry)
-	next = earlier(next, c->deadline_ns);
+	for (size_t i = 0; i < HSM_WORKERS_MAX; i++) {
+		struct peer *p = &link->peers[i];
+		if (p->silent_since_ns != 0)
+			next = earlier(next, p->silent_since_ns + SILENCE_NS);
+		TAILQ_FOREACH(c, &p->sent, entry)
+		next = earlier(next, c->deadline_ns);
+	}
 	TAILQ_FOREACH(c, &link->queued, entry)
 	next = earlier(next, answer_now(link, c) ? 1 : c->deadline_ns);
 	set_timer(link, next);
@@ -113,10 +97,13 @@ hsm_link_new(int monitor_fd, const struct slk_clock *clock, struct hsm_link **ou
 	}
 	link->clock = clock;
 	link->monitor_fd = monitor_fd;
-	link->worker_fd = link->timer_fd = -1;
+	link->timer_fd = -1;
 	TAILQ_INIT(&link->free);
 	TAILQ_INIT(&link->queued);
-	TAILQ_INIT(&link->sent);
+	for (size_t i = 0; i < HSM_WORKERS_MAX; i++) {
+		link->peers[i].fd = -1;
+		TAILQ_INIT(&link->peers[i].sent);
+	}
 	for (size_t i = 0; i < HSM_PENDING_MAX; i++)
 		TAILQ_INSERT_TAIL(&link->free, &link->calls[i], entry);
 
@@ -127,9 +114,9 @@ hsm_link_new(int monitor_fd, const struct slk_clock *clock, struct hsm_link **ou
 	link->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (link->timer_fd < 0)
 		goto fail;
-	rc = watch(link, EPOLL_CTL_ADD, link->timer_fd, EPOLLIN);
+	rc = watch(link, link->timer_fd, WATCH_TIMER);
 	if (rc == SLK_OK && monitor_fd >= 0)
-		rc = watch(link, EPOLL_CTL_ADD, monitor_fd, EPOLLIN);
+		rc = watch(link, monitor_fd, WATCH_MONITOR);
 	/* Replies to a predecessor of this process may still wait in the socket: its ids must not
 	 * be ours. */
 	if (rc == SLK_OK)
@@ -145,15 +132,26 @@ fail:
 	return rc;
 }
 
+/* Take the call off its list. */
+static void
+unlist(struct hsm_link *link, struct call *c)
+{
+	struct peer *p = c->peer;
+
+	TAILQ_REMOVE(p != NULL ? &p->sent : &link->queued, c, entry);
+	if (p != NULL)
+		p->sent_count--;
+	c->peer = NULL;
+}
+
 static void
 finish(struct hsm_link *link, struct call *c, const struct hsm_reply *reply)
 {
 	hsm_done_fn done = c->done;
 	void *arg = c->arg;
 
-	TAILQ_REMOVE(c->sent ? &link->sent : &link->queued, c, entry);
+	unlist(link, c);
 	slk_wipe(slk_secret_bytes(c->message), c->message_len);
-	c->sent = false;
 	TAILQ_INSERT_HEAD(&link->free, c, entry);
 	link->pending_count--;
 	done(arg, reply); /* last: it may submit, and take this very slot */
@@ -162,10 +160,36 @@ finish(struct hsm_link *link, struct call *c, const struct hsm_reply *reply)
 static void
 finish_error(struct hsm_link *link, struct call *c, int status, const char *error)
 {
-	struct hsm_reply reply = {.op = c->op, .status = status};
+	struct hsm_reply reply = {
+		.op = c->op, .status = status, .encryptions_count = c->encryptions_count};
 
 	snprintf(reply.error, sizeof(reply.error), "%s", error);
 	finish(link, c, &reply);
+}
+
+static void
+requeue(struct hsm_link *link, struct call *c)
+{
+	unlist(link, c);
+	TAILQ_INSERT_HEAD(&link->queued, c, entry);
+}
+
+/* Its answer is lost, and with it the number of encryptions. */
+static void
+count_lost(struct call *c)
+{
+	if (c->op != HSM_RANDOM && c->op != HSM_STATUS && c->op != HSM_LIST_KEYS)
+		c->encryptions_count += LOST_ENCRYPTIONS;
+}
+
+static struct call *
+first_call(struct hsm_link *link)
+{
+	for (size_t i = 0; i < HSM_WORKERS_MAX; i++) {
+		if (!TAILQ_EMPTY(&link->peers[i].sent))
+			return TAILQ_FIRST(&link->peers[i].sent);
+	}
+	return TAILQ_FIRST(&link->queued);
 }
 
 void
@@ -174,9 +198,13 @@ hsm_link_free(struct hsm_link *link)
 	if (link == NULL)
 		return;
 	struct call *c;
-	while ((c = TAILQ_FIRST(&link->sent)) != NULL || (c = TAILQ_FIRST(&link->queued)) != NULL)
+	while ((c = first_call(link)) != NULL)
 		finish_error(link, c, SLK_UNAVAILABLE, "kmsd is stopping");
-	const int fds[] = {link->worker_fd, link->monitor_fd, link->timer_fd, link->epoll_fd};
+	for (size_t i = 0; i < HSM_WORKERS_MAX; i++) {
+		if (peer_is_live(&link->peers[i]))
+			close(link->peers[i].fd);
+	}
+	const int fds[] = {link->monitor_fd, link->timer_fd, link->epoll_fd};
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -187,40 +215,66 @@ hsm_link_free(struct hsm_link *link)
 	free(link);
 }
 
-/* The worker is gone or has to go: what was sent waits for the next one, if it did not already. */
+/* What the worker was sent goes back into the queue, if it is not the second time; what another worker may not yet do, for
+ * this one may still be at it, stays until it has ended. */
 static void
-drop_worker(struct hsm_link *link)
+give_back_calls(struct hsm_link *link, struct peer *p)
 {
-	if (link->worker_fd < 0)
-		return;
-	/* The monitor keeps a copy of this end for the next front, so closing ours takes nothing
-	 * out of the epoll set. */
-	(void)epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->worker_fd, NULL);
-	close(link->worker_fd);
-	link->worker_fd = -1;
-	link->worker_wants_out = false;
-	link->silent_since_ns = 0;
-	struct call *c;
-	while ((c = TAILQ_LAST(&link->sent, call_list)) != NULL) {
-		if (c->tries >= TRIES_MAX) {
-			finish_error(link, c, SLK_UNAVAILABLE,
-				"the HSM worker ended twice during this call");
-			continue;
+	struct call *c = TAILQ_LAST(&p->sent, call_list);
+
+	while (c != NULL) {
+		struct call *before = TAILQ_PREV(c, call_list, entry);
+		if (!p->dying || !call_is_exclusive(c)) {
+			count_lost(c);
+			if (c->tries >= TRIES_MAX)
+				finish_error(link, c, SLK_UNAVAILABLE,
+					"the HSM worker ended twice during this call");
+			else
+				requeue(link, c);
 		}
-		TAILQ_REMOVE(&link->sent, c, entry);
-		c->sent = false;
-		TAILQ_INSERT_HEAD(&link->queued, c, entry);
+		c = before;
 	}
 }
 
+/* The worker is gone (or dying: has to go). */
 static void
-want_out(struct hsm_link *link, bool wanted)
+drop_peer(struct hsm_link *link, struct peer *p, bool dying)
 {
-	if (link->worker_fd < 0 || link->worker_wants_out == wanted)
+	if (peer_is_live(p)) {
+		/* The monitor keeps a copy of this end for the next front, so closing ours takes
+		 * nothing out of the epoll set. */
+		(void)epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
+		close(p->fd);
+	} else if (!p->dying) {
 		return;
-	if (watch(link, EPOLL_CTL_MOD, link->worker_fd, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN) ==
-		SLK_OK)
-		link->worker_wants_out = wanted;
+	}
+	p->fd = -1;
+	p->blocked = false;
+	p->silent_since_ns = 0;
+	p->dying = dying && p->number != 0;
+	give_back_calls(link, p);
+	if (!p->dying)
+		p->number = 0;
+}
+
+static void
+want_out(struct hsm_link *link, struct peer *p, bool wanted)
+{
+	struct epoll_event ev = {.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN,
+		.data.u32 = (uint32_t)(p - link->peers)};
+
+	if (p->blocked != wanted && epoll_ctl(link->epoll_fd, EPOLL_CTL_MOD, p->fd, &ev) == 0)
+		p->blocked = wanted;
+}
+
+static bool
+have_room(const struct hsm_link *link)
+{
+	for (size_t i = 0; i < HSM_WORKERS_MAX; i++) {
+		if (peer_is_live(&link->peers[i]) && !link->peers[i].blocked)
+			return true;
+	}
+	return false;
 }
 
 /* Send what waits. Calls back nothing, so that hsm_link_submit() may use it; a closed socket shows
@@ -229,19 +283,29 @@ static void
 flush(struct hsm_link *link)
 {
 	const struct slk_sock_ops *sock = slk_sock_posix();
-	struct call *c;
+	struct call *c = TAILQ_FIRST(&link->queued);
 
-	while (link->worker_fd >= 0 && (c = TAILQ_FIRST(&link->queued)) != NULL) {
-		int rc = sock->send(
-			sock->ctx, link->worker_fd, slk_secret_peek(c->message), c->message_len);
-		if (rc != SLK_OK)
-			break;
-		TAILQ_REMOVE(&link->queued, c, entry);
-		c->sent = true;
-		c->tries++;
-		TAILQ_INSERT_TAIL(&link->sent, c, entry);
+	while (c != NULL && have_room(link)) {
+		struct call *next = TAILQ_NEXT(c, entry);
+		struct peer *p = hsm_link_pick(link, c);
+		int rc = p == NULL
+			? SLK_AGAIN
+			: sock->send(sock->ctx, p->fd, slk_secret_peek(c->message), c->message_len);
+		if (rc == SLK_OK) {
+			TAILQ_REMOVE(&link->queued, c, entry);
+			TAILQ_INSERT_TAIL(&p->sent, c, entry);
+			c->peer = p;
+			c->tries++;
+			p->sent_count++;
+			link->next_peer = (unsigned)(p - link->peers) + 1;
+		} else if (p != NULL) {
+			want_out(link, p, true);
+			if (!p->blocked)
+				break; /* it cannot even be watched; the next poll sees why */
+			continue; /* perhaps to another one */
+		}
+		c = next;
 	}
-	want_out(link, !TAILQ_EMPTY(&link->queued));
 }
 
 int
@@ -269,10 +333,14 @@ hsm_link_submit(
 	link->next_id++;
 	c->id = m.call_id;
 	c->op = request->op;
+	c->worker_index = request->worker_index;
+	memcpy(c->key_id, request->key_id, sizeof(c->key_id));
 	c->deadline_ns = m.request.mono_deadline_ns;
 	c->done = done;
 	c->arg = arg;
 	c->tries = 0;
+	c->refused_by = 0;
+	c->encryptions_count = 0;
 	TAILQ_REMOVE(&link->free, c, entry);
 	TAILQ_INSERT_TAIL(&link->queued, c, entry);
 	link->pending_count++;
@@ -281,58 +349,120 @@ hsm_link_submit(
 	return SLK_OK;
 }
 
-void
-hsm_link_replace_fd(struct hsm_link *link, int worker_fd)
+static void
+add_peer(struct hsm_link *link, int fd, uint64_t number)
 {
-	drop_worker(link);
-	link->worker_number = 0;
-	if (worker_fd >= 0 && fcntl(worker_fd, F_SETFL, O_NONBLOCK) == 0 &&
-		watch(link, EPOLL_CTL_ADD, worker_fd, EPOLLIN) == SLK_OK) {
-		link->worker_fd = worker_fd;
-		flush(link);
-	} else if (worker_fd >= 0) {
-		close(worker_fd);
+	for (uint32_t i = 0; i < HSM_WORKERS_MAX; i++) {
+		struct peer *p = &link->peers[i];
+		if (peer_is_live(p) || p->dying)
+			continue;
+		if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || watch(link, fd, i) != SLK_OK)
+			break;
+		p->fd = fd;
+		p->number = number;
+		p->ill_until_ns = 0;
+		return;
 	}
+	close(fd); /* more than there may be: no monitor of ours does that */
+}
+
+void
+hsm_link_add_fd(struct hsm_link *link, int worker_fd)
+{
+	add_peer(link, worker_fd, 0);
+	flush(link);
 	rearm(link);
 }
 
-/* One control message and at most one descriptor. SLK_AGAIN, SLK_CLOSED, SLK_MALFORMED. */
-static int
-receive_control(int fd, struct hsm_control *out_control, int *out_fd)
+void
+hsm_link_replace_fd(struct hsm_link *link, int worker_fd)
 {
-	uint8_t bytes[HSM_CONTROL_BYTES + 1];
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} ancillary;
-	struct iovec iov = {bytes, sizeof(bytes)};
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = ancillary.room,
-		.msg_controllen = sizeof(ancillary)};
-	int got = -1;
+	for (size_t i = 0; i < HSM_WORKERS_MAX; i++)
+		drop_peer(link, &link->peers[i], false);
+	if (worker_fd >= 0)
+		add_peer(link, worker_fd, 0);
+	flush(link);
+	rearm(link);
+}
 
-	ssize_t n;
-	do {
-		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return slk_status_from_errno(errno);
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-		c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&got, CMSG_DATA(c), sizeof(got));
-	int rc = n == 0 ? SLK_CLOSED
-			: hsm_wire_decode_control(slk_span(bytes, (size_t)n), out_control);
-	if (rc == SLK_OK && (msg.msg_flags & MSG_CTRUNC) != 0)
-		rc = SLK_MALFORMED;
-	if (rc == SLK_OK && (got >= 0) != (out_control->kind == HSM_CONTROL_WORKER))
-		rc = SLK_MALFORMED;
-	if (rc != SLK_OK && got >= 0)
-		close(got);
-	if (rc == SLK_OK)
-		*out_fd = got;
-	return rc;
+static void
+report_stuck(struct hsm_link *link, struct peer *p)
+{
+	const struct slk_sock_ops *sock = slk_sock_posix();
+	struct hsm_control control = {HSM_CONTROL_STUCK, p->number};
+	uint8_t bytes[HSM_CONTROL_BYTES];
+
+	if (link->monitor_fd >= 0 && p->number != 0) {
+		hsm_wire_encode_control(&control, bytes);
+		/* If this cannot be sent the monitor does not listen any more and its end shows in
+		 * poll_monitor(). */
+		(void)sock->send(sock->ctx, link->monitor_fd, bytes, sizeof(bytes));
+	}
+	drop_peer(link, p, true);
+}
+
+/* Hand the answer on, or ask another worker if this one only says that it has no token. */
+static void
+take_reply(struct hsm_link *link, struct call *c, struct hsm_reply *reply)
+{
+	struct peer *p = c->peer;
+
+	if (is_about_worker(reply->status)) {
+		p->ill_until_ns = slk_mono_ns(link->clock) + ILL_NS;
+		c->refused_by |= 1u << (p - link->peers);
+		if (hsm_link_has_healthy_other(link, c)) {
+			c->encryptions_count += reply->encryptions_count;
+			c->tries--; /* this one was answered */
+			requeue(link, c);
+			return;
+		}
+	} else if (c->op != HSM_STATUS) {
+		p->ill_until_ns = 0;
+	}
+	reply->encryptions_count += c->encryptions_count;
+	finish(link, c, reply);
+}
+
+static void
+poll_worker(struct hsm_link *link, struct peer *p)
+{
+	const struct slk_sock_ops *sock = slk_sock_posix();
+	uint8_t *rx = slk_secret_bytes(link->rx);
+
+	for (int i = 0; i < REPLIES_PER_POLL && peer_is_live(p); i++) {
+		struct hsm_wire_reply m;
+		size_t len = 0;
+		int rc = sock->recv(sock->ctx, p->fd, rx, HSM_MESSAGE_MAX, &len);
+		if (rc == SLK_AGAIN)
+			return;
+		if (rc == SLK_OK)
+			rc = hsm_wire_decode_reply(slk_span(rx, len), &m);
+		if (rc == SLK_CLOSED) {
+			drop_peer(link, p, false); /* a closed socket is an ended process */
+			return;
+		}
+		if (rc != SLK_OK) {
+			/* A worker that talks nonsense is replaced, not argued with. */
+			report_stuck(link, p);
+			return;
+		}
+		p->silent_since_ns = 0;
+		struct call *c = &link->calls[m.call_id & 0xff];
+		if (c->peer == p && c->id == m.call_id && c->op == m.reply.op)
+			take_reply(link, c, &m.reply);
+		slk_wipe(rx, len);
+	}
+}
+
+static struct peer *
+find_peer(struct hsm_link *link, uint64_t number)
+{
+	for (size_t i = 0; i < HSM_WORKERS_MAX; i++) {
+		struct peer *p = &link->peers[i];
+		if (p->number == number && (peer_is_live(p) || p->dying))
+			return p;
+	}
+	return NULL;
 }
 
 static int
@@ -341,91 +471,43 @@ poll_monitor(struct hsm_link *link)
 	while (link->monitor_fd >= 0) {
 		struct hsm_control control;
 		int fd = -1;
-		int rc = receive_control(link->monitor_fd, &control, &fd);
+		int rc = hsm_control_receive(link->monitor_fd, &control, &fd);
 		if (rc == SLK_AGAIN)
 			return SLK_OK;
 		if (rc != SLK_OK)
 			return SLK_CLOSED; /* whatever this monitor is, it is not ours any more */
+		struct peer *p = find_peer(link, control.worker_number);
 		if (control.kind == HSM_CONTROL_WORKER) {
-			hsm_link_replace_fd(link, fd);
-			link->worker_number = control.worker_number;
-		} else if (control.worker_number == link->worker_number) {
-			hsm_link_replace_fd(link, -1);
+			add_peer(link, fd, control.worker_number);
+		} else if (p != NULL) {
+			poll_worker(link, p); /* what it said before it ended */
+			drop_peer(link, p, false);
 		}
 	}
 	return SLK_OK;
 }
 
-static void
-report_stuck(struct hsm_link *link)
-{
-	const struct slk_sock_ops *sock = slk_sock_posix();
-	struct hsm_control control = {HSM_CONTROL_STUCK, link->worker_number};
-	uint8_t bytes[HSM_CONTROL_BYTES];
-
-	if (link->monitor_fd >= 0 && link->worker_number != 0) {
-		hsm_wire_encode_control(&control, bytes);
-		/* If this cannot be sent the monitor does not listen any more and its end shows in
-		 * poll_monitor(). */
-		(void)sock->send(sock->ctx, link->monitor_fd, bytes, sizeof(bytes));
-	}
-	drop_worker(link);
-}
-
 static struct call *
-find_sent(struct hsm_link *link, uint64_t id)
-{
-	struct call *c = &link->calls[id & 0xff];
-
-	return c->sent && c->id == id ? c : NULL;
-}
-
-static void
-poll_worker(struct hsm_link *link)
-{
-	const struct slk_sock_ops *sock = slk_sock_posix();
-	uint8_t *rx = slk_secret_bytes(link->rx);
-
-	for (int i = 0; i < REPLIES_PER_POLL && link->worker_fd >= 0; i++) {
-		struct hsm_wire_reply m;
-		size_t len = 0;
-		int rc = sock->recv(sock->ctx, link->worker_fd, rx, HSM_MESSAGE_MAX, &len);
-		if (rc == SLK_AGAIN)
-			return;
-		if (rc == SLK_OK)
-			rc = hsm_wire_decode_reply(slk_span(rx, len), &m);
-		if (rc != SLK_OK) {
-			/* Closed, or no worker of ours. A worker that talks nonsense is replaced,
-			 * not argued with. */
-			if (rc != SLK_CLOSED)
-				report_stuck(link);
-			drop_worker(link);
-			return;
-		}
-		link->silent_since_ns = 0;
-		struct call *c = find_sent(link, m.call_id);
-		if (c != NULL && c->op == m.reply.op)
-			finish(link, c, &m.reply);
-		slk_wipe(rx, len);
-	}
-}
-
-static struct call *
-find_due(const struct hsm_link *link, uint64_t now_ns)
+find_due_in(const struct hsm_link *link, struct call_list *list, uint64_t now_ns)
 {
 	struct call *c;
 
-	TAILQ_FOREACH(c, &link->sent, entry)
+	TAILQ_FOREACH(c, list, entry)
 	{
-		if (c->deadline_ns <= now_ns)
-			return c;
-	}
-	TAILQ_FOREACH(c, &link->queued, entry)
-	{
-		if (c->deadline_ns <= now_ns || answer_now(link, c))
+		if (c->deadline_ns <= now_ns || (c->peer == NULL && answer_now(link, c)))
 			return c;
 	}
 	return NULL;
+}
+
+static struct call *
+find_due(struct hsm_link *link, uint64_t now_ns)
+{
+	struct call *c = find_due_in(link, &link->queued, now_ns);
+
+	for (size_t i = 0; c == NULL && i < HSM_WORKERS_MAX; i++)
+		c = find_due_in(link, &link->peers[i].sent, now_ns);
+	return c;
 }
 
 static void
@@ -438,40 +520,62 @@ finish_without_worker(struct hsm_link *link, struct call *c)
 }
 
 static void
+expire_one(struct hsm_link *link, struct call *c, uint64_t now_ns)
+{
+	struct peer *p = c->peer;
+
+	if (p == NULL && answer_now(link, c)) {
+		finish_without_worker(link, c);
+	} else if (p != NULL) {
+		if (p->silent_since_ns == 0 && peer_is_live(p))
+			p->silent_since_ns = now_ns;
+		count_lost(c);
+		finish_error(link, c, SLK_TIMEOUT, "the HSM did not answer in time");
+	} else if (!hsm_link_has_worker(link)) {
+		finish_error(link, c, SLK_UNAVAILABLE, "the HSM worker is being restarted");
+	} else {
+		finish_error(link, c, SLK_TIMEOUT, "the HSM worker is busy");
+	}
+}
+
+static void
 expire(struct hsm_link *link)
 {
-	uint64_t now = slk_mono_ns(link->clock);
+	uint64_t now_ns = slk_mono_ns(link->clock);
 	struct call *c;
 
-	if (link->silent_since_ns != 0 && now >= link->silent_since_ns + SILENCE_NS)
-		report_stuck(link);
-	while ((c = find_due(link, now)) != NULL) {
-		if (answer_now(link, c)) {
-			finish_without_worker(link, c);
-		} else if (c->sent) {
-			if (link->silent_since_ns == 0)
-				link->silent_since_ns = now;
-			finish_error(link, c, SLK_TIMEOUT, "the HSM did not answer in time");
-		} else if (link->worker_fd < 0) {
-			finish_error(link, c, SLK_UNAVAILABLE, "the HSM worker is being restarted");
-		} else {
-			finish_error(link, c, SLK_TIMEOUT, "the HSM worker is busy");
-		}
+	for (size_t i = 0; i < HSM_WORKERS_MAX; i++) {
+		struct peer *p = &link->peers[i];
+		if (p->silent_since_ns != 0 && now_ns >= p->silent_since_ns + SILENCE_NS)
+			report_stuck(link, p);
 	}
+	while ((c = find_due(link, now_ns)) != NULL)
+		expire_one(link, c, now_ns);
 }
 
 int
 hsm_link_poll(struct hsm_link *link)
 {
+	struct epoll_event events[HSM_WORKERS_MAX + 2];
+	bool monitor = false;
 	uint64_t fired;
 
-	if (read(link->timer_fd, &fired, sizeof(fired)) > 0)
-		link->timer_ns = 0;
 	/* Replies first: the end of a worker must not lose what it said before. */
-	poll_worker(link);
-	int rc = poll_monitor(link);
+	int n = epoll_wait(link->epoll_fd, events, HSM_WORKERS_MAX + 2, 0);
+	for (int i = 0; i < n; i++) {
+		uint32_t who = events[i].data.u32;
+		if (who == WATCH_TIMER && read(link->timer_fd, &fired, sizeof(fired)) > 0)
+			link->timer_ns = 0;
+		monitor |= who == WATCH_MONITOR;
+		if (who >= HSM_WORKERS_MAX || !peer_is_live(&link->peers[who]))
+			continue;
+		want_out(link, &link->peers[who], false);
+		poll_worker(link, &link->peers[who]);
+	}
+	int rc = monitor ? poll_monitor(link) : SLK_OK;
 	flush(link);
 	expire(link);
+	flush(link); /* what a stuck worker gave back */
 	rearm(link);
 	return rc;
 }
@@ -491,5 +595,9 @@ hsm_link_pending_count(const struct hsm_link *link)
 bool
 hsm_link_has_worker(const struct hsm_link *link)
 {
-	return link->worker_fd >= 0;
+	for (size_t i = 0; i < HSM_WORKERS_MAX; i++) {
+		if (peer_is_live(&link->peers[i]))
+			return true;
+	}
+	return false;
 }

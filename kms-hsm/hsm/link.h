@@ -1,5 +1,9 @@
-/* The front's link to the HSM worker: the only door between kmsd's front process and the keys in
+/* The front's link to the HSM workers: the only door between kmsd's front process and the keys in
  * the token.
+ *
+ * There are one or several workers, each with a login of its own, as the HSM's profile says. A call goes to the one with
+ * the fewest calls pending; one that answers that it has no token at the moment is passed over while another one is well,
+ * and the call is repeated there. Keys are made and destroyed by the same worker for the same id.
  *
  * Calls are pipelined and asynchronous; every call gets exactly one answer, through its callback,
  * from within hsm_link_poll() (or hsm_link_free()), at its deadline at the latest. The worker may
@@ -26,6 +30,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "hsm/profile.h"
 #include "keyspec.h"
 
 #define HSM_KEY_ID_BYTES 16u
@@ -63,7 +68,7 @@
  *     HSM_DECRYPT            key_id, kcv, algorithm, data (ciphertext)  plaintext
  *
  *     HSM_RANDOM             length (1..1024)                           plaintext
- *     HSM_STATUS             -                                          health
+ *     HSM_STATUS             worker_index                               health
  *
  * aad is 1..HSM_AAD_MAX bytes and never empty. HSM_CREATE_KEY makes a non-extractable key (or pair)
  * under the id that the caller chose (random, never used before); asked again for the same id it
@@ -107,6 +112,8 @@ struct hsm_request {
 	struct slk_span data;
 	struct slk_span extra;
 	uint32_t length;
+	uint32_t
+		worker_index; /* HSM_STATUS: which worker is asked, below HSM_WORKERS_MAX; else 0 */
 	uint64_t mono_deadline_ns; /* CLOCK_MONOTONIC; 0 = HSM_DEADLINE_DEFAULT_NS from now */
 };
 
@@ -204,8 +211,9 @@ int hsm_link_fd(const struct hsm_link *link);
 /* Never blocks. SLK_OK, or SLK_CLOSED when the monitor is gone: the front then has to end. */
 MUST_USE int hsm_link_poll(struct hsm_link *link);
 
-/* A new worker end (owned by the link from here; -1: no worker). The present one, if any, is
- * closed. */
+/* A worker end more, or instead of all there are (owned by the link from here; -1: no worker); for tests, which have no
+ * monitor. */
+void hsm_link_add_fd(struct hsm_link *link, int worker_fd);
 void hsm_link_replace_fd(struct hsm_link *link, int worker_fd);
 
 size_t hsm_link_pending_count(const struct hsm_link *link);

@@ -130,7 +130,9 @@ hsm_request_check(const struct hsm_request *request)
 		!within(request->aad.len, s->aad_min, s->aad_max) ||
 		!within(request->data.len, s->data_min, s->data_max) ||
 		!within(request->extra.len, s->extra_min, s->extra_max) ||
-		!within(request->length, s->length_min, s->length_max))
+		!within(request->length, s->length_min, s->length_max) ||
+		!within(request->worker_index, 0,
+			request->op == HSM_STATUS ? HSM_WORKERS_MAX - 1 : 0))
 		return SLK_INVALID;
 	/* A check value of zero is possible, if one in 2^24; a key id or an IV of zero is a
 	 * caller's omission. */

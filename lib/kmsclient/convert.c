@@ -63,6 +63,23 @@ kmsc_stream_from(const Kmsp__Stream *in, struct kmsc_stream *out)
 	return rc;
 }
 
+static int
+worker_from(const Kmsp__HsmWorker *in, struct kmsc_hsm_worker *out)
+{
+	*out = (struct kmsc_hsm_worker){.pid = in->pid,
+		.calls = in->calls,
+		.failures = in->failures,
+		.logins = in->logins,
+		.recoveries = in->recoveries,
+		.last_rv = in->last_rv,
+		.sessions = in->sessions,
+		.keys = in->keys,
+		.keys_refused = in->keys_refused};
+	int rc = TEXT(SLK_OK, in->state, out->state);
+
+	return TEXT(rc, in->error, out->error);
+}
+
 int
 kmsc_status_from(const Kmsp__Status *in, struct kmsc_status *out)
 {
@@ -81,6 +98,13 @@ kmsc_status_from(const Kmsp__Status *in, struct kmsc_status *out)
 	rc = TEXT(rc, in->token_label, status.token_label);
 	rc = TEXT(rc, in->token_serial, status.token_serial);
 	rc = TEXT(rc, in->module, status.module);
+	rc = TEXT(rc, in->hsm_profile, status.hsm_profile);
+	if (rc == SLK_OK && in->n_workers > KMSC_WORKERS_MAX)
+		rc = SLK_MALFORMED;
+	for (size_t i = 0; rc == SLK_OK && i < in->n_workers; i++)
+		rc = worker_from(in->workers[i], &status.hsm_workers[i]);
+	status.hsm_workers_count = (uint32_t)in->n_workers;
+	status.hsm_workers_ready = in->hsm_workers;
 	if (rc == SLK_OK)
 		*out = status;
 	return rc;

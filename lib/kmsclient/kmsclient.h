@@ -60,6 +60,16 @@ struct kmsc_stream {
 	uint64_t created_ns;
 };
 
+#define KMSC_WORKERS_MAX 8
+
+struct kmsc_hsm_worker {
+	uint32_t pid;
+	char state[32]; /* as hsm_state */
+	char error[256]; /* a sentence when it is not ready */
+	uint64_t calls, failures, logins, recoveries, last_rv;
+	uint32_t sessions, keys, keys_refused;
+};
+
 struct kmsc_status {
 	bool hsm_ok;
 	char hsm_state[32]; /* ready, reconnecting, failed */
@@ -75,6 +85,9 @@ struct kmsc_status {
 	uint64_t hsm_recoveries;
 	uint64_t hsm_worker_restarts;
 	uint64_t data_keys_issued;
+	char hsm_profile[16];
+	uint32_t hsm_workers_ready, hsm_workers_count; /* of hsm_workers */
+	struct kmsc_hsm_worker hsm_workers[KMSC_WORKERS_MAX];
 };
 
 /* --- keys. key_id: id, ARN, alias name ("alias/x") or alias ARN --- */

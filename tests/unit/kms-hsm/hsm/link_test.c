@@ -15,6 +15,7 @@ struct fixture {
 	struct slk_clock clock;
 	struct hsm_link *link;
 	int worker; /* the test's end of the worker socket, -1 if none */
+	int others[3]; /* with several workers: the test's ends */
 	int monitor; /* the test's end of the control socket */
 	int calls; /* answers seen */
 	struct hsm_reply last;
@@ -57,7 +58,7 @@ setup(void **state)
 	f->clock = (struct slk_clock){fake_mono, fake_mono, f};
 	pair(fds);
 	f->monitor = fds[1];
-	f->worker = -1;
+	f->worker = f->others[0] = f->others[1] = f->others[2] = -1;
 	assert_ok(hsm_link_new(fds[0], &f->clock, &f->link));
 	*state = f;
 	return 0;
@@ -74,6 +75,10 @@ teardown(void **state)
 		close(f->worker);
 	if (f->monitor >= 0)
 		close(f->monitor);
+	for (int i = 0; i < 3; i++) {
+		if (f->others[i] >= 0)
+			close(f->others[i]);
+	}
 	free(f);
 	return 0;
 }
@@ -463,6 +468,278 @@ freeing_the_link_answers_what_pends(void **state)
 	assert_int_equal(f->last.status, SLK_UNAVAILABLE);
 }
 
+/* --- several workers --- */
+
+static void
+give_workers(struct fixture *f, int count)
+{
+	for (int i = 0; i < count; i++) {
+		pass_worker(f, (uint64_t)i + 1);
+		f->others[i] = f->worker;
+		f->worker = -1;
+	}
+	poll_link(f);
+}
+
+/* What waits at the i-th worker; its last request in *out. */
+static int
+waiting_at(struct fixture *f, int i, struct hsm_wire_request *out)
+{
+	int count = 0;
+
+	f->worker = f->others[i];
+	while (worker_receive(f, out) == SLK_OK)
+		count++;
+	f->worker = -1;
+	return count;
+}
+
+static void
+answer_from(struct fixture *f, int i, const struct hsm_wire_request *m, int status)
+{
+	struct hsm_wire_reply reply = {.call_id = m->call_id, .reply = {.op = m->request.op}};
+	uint8_t bytes[HSM_MESSAGE_MAX];
+	size_t len;
+
+	reply.reply.status = status;
+	if (status == SLK_OK && m->request.op == HSM_RANDOM)
+		reply.reply.plaintext = slk_span_str("random");
+	assert_ok(hsm_wire_encode_reply(&reply, bytes, sizeof(bytes), &len));
+	assert_ok(slk_sock_posix()->send(NULL, f->others[i], bytes, len));
+	poll_link(f);
+}
+
+static void
+end_worker(struct fixture *f, int i)
+{
+	close(f->others[i]);
+	f->others[i] = -1;
+	poll_link(f);
+}
+
+static void
+tell_ended(struct fixture *f, uint64_t number)
+{
+	uint8_t bytes[HSM_CONTROL_BYTES];
+
+	hsm_wire_encode_control(&(struct hsm_control){HSM_CONTROL_NO_WORKER, number}, bytes);
+	assert_ok(slk_sock_posix()->send(NULL, f->monitor, bytes, sizeof(bytes)));
+	poll_link(f);
+}
+
+static void
+submit_create(struct fixture *f, uint8_t fill)
+{
+	struct hsm_request q = {.op = HSM_CREATE_KEY,
+		.spec = KMS_SPEC_SYMMETRIC_DEFAULT,
+		.usage = KMS_USAGE_ENCRYPT_DECRYPT};
+
+	memset(q.key_id, fill, sizeof(q.key_id));
+	assert_ok(hsm_link_submit(f->link, &q, done, f));
+}
+
+static void
+calls_go_to_the_worker_with_the_fewest(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request a, b, c;
+
+	give_workers(f, 3);
+	for (int i = 0; i < 9; i++)
+		submit(f);
+	assert_int_equal(waiting_at(f, 0, &a), 3);
+	assert_int_equal(waiting_at(f, 1, &b), 3);
+	assert_int_equal(waiting_at(f, 2, &c), 3);
+	/* The quick one gets the next ones. */
+	answer_from(f, 1, &b, SLK_OK);
+	submit(f);
+	assert_int_equal(waiting_at(f, 1, &b), 1);
+	assert_int_equal(waiting_at(f, 0, &a) + waiting_at(f, 2, &c), 0);
+}
+
+static void
+the_calls_of_a_dead_worker_are_repeated_by_another(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request m;
+
+	give_workers(f, 2);
+	for (int i = 0; i < 4; i++)
+		submit(f);
+	assert_int_equal(waiting_at(f, 0, &m), 2);
+	end_worker(f, 1);
+	assert_int_equal(waiting_at(f, 0, &m), 2);
+	assert_int_equal(f->calls, 0);
+	answer_from(f, 0, &m, SLK_OK);
+	assert_int_equal(f->calls, 1);
+	assert_true(hsm_link_has_worker(f->link));
+}
+
+static void
+a_worker_without_a_token_is_passed_over_while_another_is_well(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request m, other;
+	int lost, well;
+
+	give_workers(f, 2);
+	submit(f);
+	lost = waiting_at(f, 0, &m) == 1 ? 0 : 1;
+	if (lost == 1)
+		assert_int_equal(waiting_at(f, 1, &m), 1);
+	well = 1 - lost;
+	answer_from(f, lost, &m, SLK_UNAVAILABLE);
+	assert_int_equal(f->calls, 0);
+	assert_int_equal(waiting_at(f, well, &other), 1);
+	assert_int_equal(other.call_id, m.call_id);
+	submit(f);
+	assert_int_equal(waiting_at(f, lost, &m), 0);
+	/* When both say so, so does the link. */
+	answer_from(f, well, &other, SLK_PIN);
+	assert_int_equal(f->calls, 1);
+	assert_int_equal(f->last.status, SLK_PIN);
+	/* After a while it is asked again. */
+	f->now_ns += SLK_NS_PER_S;
+	for (int i = 0; i < 3; i++)
+		submit(f);
+	assert_in_range(waiting_at(f, lost, &m), 1, 3);
+}
+
+static void
+an_error_that_is_the_calls_own_is_not_repeated(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request m;
+
+	give_workers(f, 2);
+	submit(f);
+	int who = waiting_at(f, 0, &m) == 1 ? 0 : 1;
+	if (who == 1)
+		assert_int_equal(waiting_at(f, 1, &m), 1);
+	answer_from(f, who, &m, SLK_HSM);
+	assert_int_equal(f->calls, 1);
+	assert_int_equal(f->last.status, SLK_HSM);
+	assert_int_equal(waiting_at(f, 1 - who, &m), 0);
+}
+
+static void
+keys_are_made_by_one_worker_for_one_id(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request m;
+
+	give_workers(f, 3);
+	for (uint8_t id = 1; id < 20; id++) {
+		int asked = 0;
+		submit_create(f, id);
+		submit_create(f, id);
+		submit_create(f, id);
+		for (int i = 0; i < 3; i++) {
+			int count = waiting_at(f, i, &m);
+			assert_true(count == 0 || count == 3);
+			asked += count;
+		}
+		assert_int_equal(asked, 3);
+	}
+}
+
+static void
+a_creation_of_a_stuck_worker_waits_for_its_end(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request m;
+	struct hsm_request status = {.op = HSM_STATUS};
+
+	give_workers(f, 2);
+	submit_create(f, 5);
+	int home = waiting_at(f, 0, &m) == 1 ? 0 : 1;
+	if (home == 1)
+		assert_int_equal(waiting_at(f, 1, &m), 1);
+	/* Its loop answers nothing: a question of a second, and two seconds of silence. */
+	status.worker_index = (uint32_t)home;
+	status.mono_deadline_ns = f->now_ns + SLK_NS_PER_S;
+	assert_ok(hsm_link_submit(f->link, &status, done, f));
+	f->now_ns += SLK_NS_PER_S;
+	poll_link(f);
+	assert_int_equal(f->calls, 1);
+	f->now_ns += 2 * SLK_NS_PER_S;
+	poll_link(f);
+	expect_stuck_report(f, (uint64_t)home + 1);
+	assert_int_equal(waiting_at(f, 1 - home, &m), 0);
+	submit_create(f, 5);
+	assert_int_equal(waiting_at(f, 1 - home, &m), 0);
+	tell_ended(f, (uint64_t)home + 1);
+	assert_int_equal(waiting_at(f, 1 - home, &m), 2);
+	answer_from(f, 1 - home, &m, SLK_OK);
+	assert_ok(f->last.status);
+}
+
+static void
+other_calls_of_a_stuck_worker_do_not_wait(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request m;
+	struct hsm_request status = {.op = HSM_STATUS, .worker_index = 1};
+
+	give_workers(f, 2);
+	submit(f);
+	submit(f);
+	assert_int_equal(waiting_at(f, 0, &m), 1);
+	status.mono_deadline_ns = f->now_ns + SLK_NS_PER_S;
+	assert_ok(hsm_link_submit(f->link, &status, done, f));
+	f->now_ns += SLK_NS_PER_S;
+	poll_link(f);
+	/* Suspected: it gets nothing new. */
+	submit(f);
+	submit(f);
+	assert_int_equal(waiting_at(f, 0, &m), 2);
+	f->now_ns += 2 * SLK_NS_PER_S;
+	poll_link(f);
+	expect_stuck_report(f, 2);
+	assert_int_equal(waiting_at(f, 0, &m), 1);
+}
+
+static void
+encryptions_of_a_lost_answer_are_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request m;
+	struct hsm_request q = {
+		.op = HSM_GENERATE_DATA_KEY, .length = 32, .aad = slk_span_str("aad")};
+
+	memset(q.key_id, 7, sizeof(q.key_id));
+	give_workers(f, 2);
+	assert_ok(hsm_link_submit(f->link, &q, done, f));
+	int who = waiting_at(f, 0, &m) == 1 ? 0 : 1;
+	end_worker(f, who);
+	assert_int_equal(waiting_at(f, 1 - who, &m), 1);
+	answer_from(f, 1 - who, &m, SLK_HSM);
+	assert_int_equal(f->calls, 1);
+	assert_int_equal(f->last.encryptions_count, 2);
+}
+
+static void
+status_is_asked_of_the_named_worker(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request m;
+
+	give_workers(f, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct hsm_request status = {.op = HSM_STATUS, .worker_index = i};
+		assert_ok(hsm_link_submit(f->link, &status, done, f));
+		assert_int_equal(waiting_at(f, (int)i, &m), 1);
+		assert_int_equal(waiting_at(f, 1 - (int)i, &m), 0);
+	}
+	struct hsm_request none = {.op = HSM_STATUS, .worker_index = 5};
+	assert_ok(hsm_link_submit(f->link, &none, done, f));
+	poll_link(f);
+	assert_int_equal(f->calls, 1);
+	assert_int_equal(f->last.health.state, HSM_NO_WORKER);
+	none.worker_index = HSM_WORKERS_MAX;
+	assert_int_equal(hsm_link_submit(f->link, &none, done, f), SLK_INVALID);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -486,6 +763,15 @@ main(void)
 		T(a_bad_request_is_refused_at_once),
 		T(status_without_a_worker_says_so),
 		T(freeing_the_link_answers_what_pends),
+		T(calls_go_to_the_worker_with_the_fewest),
+		T(the_calls_of_a_dead_worker_are_repeated_by_another),
+		T(a_worker_without_a_token_is_passed_over_while_another_is_well),
+		T(an_error_that_is_the_calls_own_is_not_repeated),
+		T(keys_are_made_by_one_worker_for_one_id),
+		T(a_creation_of_a_stuck_worker_waits_for_its_end),
+		T(other_calls_of_a_stuck_worker_do_not_wait),
+		T(encryptions_of_a_lost_answer_are_counted),
+		T(status_is_asked_of_the_named_worker),
 	};
 	return cmocka_run_group_tests_name("hsm_link", tests, NULL, NULL);
 }
