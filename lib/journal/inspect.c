@@ -197,6 +197,122 @@ jnl_list(const char *dir, const struct slk_fs *fs,
 	return rc;
 }
 
+/* --- list epochs --- */
+
+struct epoch_walk {
+	int (*each)(void *arg, const struct jnl_epoch_info *info);
+	void (*damaged)(void *arg, const char *name, const struct slk_error *why);
+	void *arg;
+	const char *name; /* of the file */
+	bool stopped; /* by each() */
+};
+
+static void
+walk_damaged(const struct epoch_walk *w, int status, const char *what)
+{
+	struct slk_error why = {0};
+
+	(void)slk_fail(&why, status, "%s: %s", what, slk_status_sentence(status));
+	if (w->damaged != NULL)
+		w->damaged(w->arg, w->name, &why);
+}
+
+static int
+walk_key(struct epoch_walk *w, const uint8_t *raw, const struct fmt_block *b)
+{
+	char stream_arn[FMT_KEYBLOCK_ARN_MAX + 1], key_arn[FMT_KEYBLOCK_ARN_MAX + 1];
+	struct fmt_keyblock k;
+
+	int rc = fmt_keyblock_decode(fmt_block_body(raw, b), &k);
+	if (rc != SLK_OK) {
+		walk_damaged(w, rc, "a key block cannot be read");
+		return SLK_OK;
+	}
+	snprintf(stream_arn, sizeof(stream_arn), "%.*s", (int)k.stream_arn.len,
+		(const char *)k.stream_arn.ptr);
+	snprintf(key_arn, sizeof(key_arn), "%.*s", (int)k.key_arn.len, (const char *)k.key_arn.ptr);
+	const struct jnl_epoch_info info = {
+		k.epoch_id, k.stream_id, stream_arn, key_arn, k.context, k.wrapped, k.commitment};
+	rc = w->each(w->arg, &info);
+	w->stopped = rc != SLK_OK;
+	return rc;
+}
+
+/* The next block of the scan, if it is a key block. */
+static int
+walk_block(struct epoch_walk *w, struct jnl_scan *s, const char *if_damaged)
+{
+	struct fmt_block b;
+	const uint8_t *raw;
+	uint64_t gap_end;
+
+	int rc = jnl_scan_next(s, &b, &raw, &gap_end);
+	if (rc == SLK_CORRUPT) {
+		walk_damaged(w, rc, if_damaged);
+		return SLK_OK;
+	}
+	return rc == SLK_OK && b.type == FMT_BLOCK_KEY ? walk_key(w, raw, &b) : rc;
+}
+
+static int
+walk_file(struct epoch_walk *w, struct jnl_scan *s)
+{
+	int rc = SLK_OK;
+
+	if (!s->closed) {
+		while (rc == SLK_OK)
+			rc = walk_block(w, s, "blocks cannot be read");
+		return rc == SLK_END ? SLK_OK : rc;
+	}
+	for (uint32_t i = 0; rc == SLK_OK && i < s->footer.key_count; i++) {
+		s->pos = fmt_footer_key_at(&s->footer, i).position;
+		rc = walk_block(w, s, "a key block cannot be read");
+	}
+	return rc == SLK_END ? SLK_CORRUPT : rc; /* the footer points behind itself */
+}
+
+int
+jnl_list_epochs(const char *dir, const struct slk_fs *fs,
+	int (*each)(void *arg, const struct jnl_epoch_info *info),
+	void (*damaged)(void *arg, const char *name, const struct slk_error *why), void *arg,
+	struct slk_error *err)
+{
+	struct epoch_walk w = {.each = each, .damaged = damaged, .arg = arg};
+	char name[FMT_JFILE_NAME_MAX];
+	uint64_t *ids = NULL;
+	size_t count = 0;
+
+	fs = fs != NULL ? fs : slk_fs_posix();
+	int rc = jnl_scan_list(fs, dir, FMT_JFILE_LANE, &ids, &count);
+	if (rc != SLK_OK)
+		return slk_fail(
+			err, rc, "cannot list the journal in %s: %s", dir, slk_status_sentence(rc));
+	w.name = name;
+	for (size_t i = 0; i < count && rc == SLK_OK; i++) {
+		struct jnl_scan s;
+
+		fmt_jfile_name(FMT_JFILE_LANE, ids[i], name);
+		int opened = open_durable(&s, fs, dir, name);
+		if (opened == SLK_NOT_FOUND) /* retired meanwhile */
+			continue;
+		if (opened != SLK_OK) {
+			walk_damaged(&w, opened, "the file cannot be read");
+			continue;
+		}
+		rc = walk_file(&w, &s);
+		jnl_scan_close(&s);
+		if (rc == SLK_CORRUPT && !w.stopped) {
+			walk_damaged(&w, rc, "its footer");
+			rc = SLK_OK;
+		}
+	}
+	free(ids);
+	if (rc != SLK_OK && !w.stopped)
+		return slk_fail(
+			err, rc, "cannot read %s/%s: %s", dir, name, slk_status_sentence(rc));
+	return rc;
+}
+
 /* --- verify --- */
 
 struct known_key {

@@ -54,6 +54,14 @@ MUST_USE int jnl_list(const char *dir, const struct slk_fs *fs,
 	void (*damaged)(void *arg, const char *name, const struct slk_error *why), void *arg,
 	struct slk_error *err);
 
+/* Call each(arg, info) for the key blocks of all lane files, in the order of files; closed files are not read but for
+ * these (the footer says where they are). An epoch comes again in every file that it lives on in. info: borrowed until the
+ * return. Damaged files and key blocks are passed to damaged() and passed over. Otherwise as jnl_list(). */
+MUST_USE int jnl_list_epochs(const char *dir, const struct slk_fs *fs,
+	int (*each)(void *arg, const struct jnl_epoch_info *info),
+	void (*damaged)(void *arg, const char *name, const struct slk_error *why), void *arg,
+	struct slk_error *err);
+
 /* What a verification found wrong, one call each. */
 struct jnl_finding {
 	int status; /* SLK_BAD_CRC, SLK_BAD_TAG, SLK_CORRUPT (numbering, lost range), SLK_BAD_COMMITMENT, ... */
