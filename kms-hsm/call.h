@@ -166,6 +166,9 @@ void kms_op_generate_data_key(struct kms_call *call, const Kmsp__Request *reques
 void kms_op_encrypt(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_decrypt(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_re_encrypt(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_sign(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_verify(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_get_public_key(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_generate_random(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_create_stream(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_describe_stream(struct kms_call *call, const Kmsp__Request *request);

@@ -4,7 +4,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
-#define TURNS 2u
+#define TURNS 3u
 
 static EVP_PKEY *
 make(enum kms_spec spec)

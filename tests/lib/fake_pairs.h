@@ -1,7 +1,7 @@
 /* Key pairs of the fake HSM: RSA and ECC by OpenSSL, as a token with every algorithm would do them.
  *
- * Pairs are made once for each spec and kept for the life of the process, since an RSA key takes its time: two that
- * take turns, one of RSA_3072 and RSA_4096. So two keys of a token differ if they follow each other and are smaller than
+ * Pairs are made once for each spec and kept for the life of the process, since an RSA key takes its time: three that
+ * take turns, one of RSA_3072 and RSA_4096. So three keys of a token differ if they follow each other and are smaller than
  * that. Functions return what the worker would (hsm/link.h).
  */
 #ifndef SLK_TESTS_LIB_FAKE_PAIRS_H

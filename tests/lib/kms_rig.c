@@ -396,6 +396,105 @@ rig_re_encrypt(struct kms_rig *rig, uid_t uid, struct slk_span blob, const struc
 	return rig_call(rig, uid, &request);
 }
 
+static ProtobufCBinaryData
+bytes_of(struct slk_span span)
+{
+	return (ProtobufCBinaryData){span.len, (uint8_t *)(uintptr_t)span.ptr};
+}
+
+const Kmsp__Reply *
+rig_sign(struct kms_rig *rig, uid_t uid, const struct rig_sign *what)
+{
+	Kmsp__Sign call = KMSP__SIGN__INIT;
+
+	call.key = TEXT(what->key);
+	call.algorithm = TEXT(what->algorithm);
+	call.message = bytes_of(what->message);
+	call.is_digest = what->is_digest;
+	REQUEST(request, SIGN, sign) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+const Kmsp__Reply *
+rig_verify(struct kms_rig *rig, uid_t uid, const struct rig_sign *what, struct slk_span signature)
+{
+	Kmsp__Verify call = KMSP__VERIFY__INIT;
+
+	call.key = TEXT(what->key);
+	call.algorithm = TEXT(what->algorithm);
+	call.message = bytes_of(what->message);
+	call.is_digest = what->is_digest;
+	call.signature = bytes_of(signature);
+	REQUEST(request, VERIFY, verify) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+const Kmsp__Reply *
+rig_public_key(struct kms_rig *rig, uid_t uid, const char *key)
+{
+	Kmsp__KeyName call = KMSP__KEY_NAME__INIT;
+
+	call.key = TEXT(key);
+	REQUEST(request, GET_PUBLIC_KEY, get_public_key) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+const Kmsp__Reply *
+rig_encrypt_with(struct kms_rig *rig, uid_t uid, const char *key, const char *algorithm,
+	struct slk_span plaintext)
+{
+	Kmsp__Encrypt call = KMSP__ENCRYPT__INIT;
+
+	call.key = TEXT(key);
+	call.algorithm = TEXT(algorithm);
+	call.plaintext = bytes_of(plaintext);
+	REQUEST(request, ENCRYPT, encrypt) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+const Kmsp__Reply *
+rig_decrypt_with(struct kms_rig *rig, uid_t uid, const char *key, const char *algorithm,
+	struct slk_span blob)
+{
+	Kmsp__Decrypt call = KMSP__DECRYPT__INIT;
+
+	call.key = TEXT(key);
+	call.algorithm = TEXT(algorithm);
+	call.blob = bytes_of(blob);
+	REQUEST(request, DECRYPT, decrypt) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+static void
+enable_made_key(void *arg, const struct hsm_reply *reply)
+{
+	struct kms_rig *rig = arg;
+	struct kms_check check = {.public_key = reply->output};
+
+	assert_ok(reply->status);
+	memcpy(check.kcv, reply->kcv, sizeof(check.kcv));
+	memcpy(check.kcv_cmac, reply->kcv_cmac, sizeof(check.kcv_cmac));
+	assert_ok(kms_catalog_key_enable(rig->catalog, rig->made_id, &check));
+}
+
+void
+rig_new_key_of(
+	struct kms_rig *rig, enum kms_spec spec, enum kms_usage usage, char out_arn[KMS_ARN_MAX])
+{
+	const struct kms_realm realm = {rig->config->account, rig->config->region};
+	struct kms_key key = {.spec = spec, .usage = usage, .created_ns = rig->wall_ns};
+	struct hsm_request ask = {.op = HSM_CREATE_KEY, .spec = spec, .usage = usage};
+
+	assert_ok(fmt_uuid_new(key.id));
+	assert_ok(slk_random(key.backing_id, sizeof(key.backing_id)));
+	memcpy(rig->made_id, key.id, sizeof(key.id));
+	memcpy(ask.key_id, key.backing_id, sizeof(ask.key_id));
+	assert_ok(kms_catalog_key_begin(rig->catalog, &key, NULL, NULL, 0));
+	assert_ok(hsm_link_submit(rig->link, &ask, enable_made_key, rig));
+	rig_turn(rig);
+	kms_arn_key(&realm, key.id, out_arn);
+}
+
 void
 rig_new_key(struct kms_rig *rig, char out_arn[KMS_ARN_MAX])
 {

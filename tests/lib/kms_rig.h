@@ -30,6 +30,7 @@ struct kms_rig {
 	struct slk_secret *frame;
 	struct kmsp_arena *arena;
 	unsigned answers;
+	uint8_t made_id[KMS_ID_BYTES]; /* of rig_new_key_of() */
 };
 
 /* policy: YAML of the statements, as in kmsd.yaml, or "" for none. root may do everything with kms
@@ -81,6 +82,25 @@ struct rig_re {
 const Kmsp__Reply *rig_re_encrypt(
 	struct kms_rig *rig, uid_t uid, struct slk_span blob, const struct rig_re *how);
 
+/* Messages: RAW, or digests. */
+struct rig_sign {
+	const char *key, *algorithm;
+	struct slk_span message;
+	bool is_digest;
+};
+const Kmsp__Reply *rig_sign(struct kms_rig *rig, uid_t uid, const struct rig_sign *what);
+const Kmsp__Reply *rig_verify(
+	struct kms_rig *rig, uid_t uid, const struct rig_sign *what, struct slk_span signature);
+const Kmsp__Reply *rig_public_key(struct kms_rig *rig, uid_t uid, const char *key);
+/* With an algorithm, and without a context. */
+const Kmsp__Reply *rig_encrypt_with(struct kms_rig *rig, uid_t uid, const char *key,
+	const char *algorithm, struct slk_span plaintext);
+const Kmsp__Reply *rig_decrypt_with(struct kms_rig *rig, uid_t uid, const char *key,
+	const char *algorithm, struct slk_span blob);
+
+/* A key of that kind, Enabled. */
+void rig_new_key_of(
+	struct kms_rig *rig, enum kms_spec spec, enum kms_usage usage, char out_arn[KMS_ARN_MAX]);
 /* The ARN of a key that root makes. */
 void rig_new_key(struct kms_rig *rig, char out_arn[KMS_ARN_MAX]);
 
