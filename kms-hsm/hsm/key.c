@@ -5,35 +5,31 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "hsm/gcm.h"
+#include "hsm/object.h"
+#include "hsm/pair.h"
 #include "hsm/rv.h"
 
 #define BUCKETS 1024u
 #define KEYS_MAX 65536u
 #define IVS_KEPT 8u
-#define CANARY_BYTES 16u
 #define REFUSAL_KEPT_NS SLK_NS_PER_S
-
-static const char canary_aad[] = "sealock canary";
-static const uint8_t canary_plain[CANARY_BYTES] = "known and public";
 
 struct hsm_key {
 	struct hsm_key *next;
-	uint8_t id[HSM_KEY_ID_BYTES];
+	struct hsm_key_name name;
 	pthread_mutex_t lock;
 	uint64_t login; /* the world in which it passed its checks; 0: none */
 	bool known; /* passed them once */
+	bool destroyed; /* by us: its absence needs no proof */
 	uint64_t seen_epoch; /* when it last passed them, or first failed; 0: never */
 	CK_OBJECT_HANDLE handles[HSM_SESSIONS_MAX + 1];
 	uint64_t handle_logins[HSM_SESSIONS_MAX + 1];
 	uint8_t kcv[HSM_KCV_BYTES];
 	uint8_t kcv_cmac[5];
-	uint8_t canary_iv[HSM_IV_BYTES];
-	uint8_t canary[CANARY_BYTES + HSM_GCM_SLACK];
-	size_t canary_len;
+	struct hsm_substance substance;
 	uint8_t ivs[IVS_KEPT][HSM_IV_BYTES];
 	unsigned ivs_count; /* ever noted; the ring holds the last IVS_KEPT */
-	bool quarantined;
+	_Atomic bool quarantined;
 	bool refused; /* counted as refused */
 	int refusal; /* kept for a moment, so that a bad key is not searched for at every call */
 	uint64_t refusal_until_ns;
@@ -45,7 +41,7 @@ struct hsm_keys {
 	struct hsm_key *buckets[BUCKETS];
 	uint32_t count;
 	_Atomic uint32_t served, refused;
-	struct hsm_key *last_served; /* for the keeper's beat */
+	_Atomic(struct hsm_key *) last_served; /* for the keeper's beat */
 	pthread_mutex_t creating; /* held from the search to the end of the creation */
 };
 
@@ -71,6 +67,7 @@ hsm_keys_free(struct hsm_keys *keys)
 		for (struct hsm_key *k = keys->buckets[i]; k != NULL;) {
 			struct hsm_key *next = k->next;
 			pthread_mutex_destroy(&k->lock);
+			hsm_pair_unref(k->substance.pair);
 			free(k);
 			k = next;
 		}
@@ -93,17 +90,24 @@ bucket_of(const uint8_t id[HSM_KEY_ID_BYTES])
 	return slk_crc32c(0, id, HSM_KEY_ID_BYTES) % BUCKETS;
 }
 
-static struct hsm_key *
-entry_of(struct hsm_keys *keys, const uint8_t id[HSM_KEY_ID_BYTES])
+static bool
+is_named(const struct hsm_key *k, const struct hsm_key_name *name)
 {
-	struct hsm_key **bucket = &keys->buckets[bucket_of(id)];
+	return memcmp(k->name.id, name->id, HSM_KEY_ID_BYTES) == 0 && k->name.spec == name->spec &&
+		k->name.usage == name->usage;
+}
+
+static struct hsm_key *
+entry_of(struct hsm_keys *keys, const struct hsm_key_name *name)
+{
+	struct hsm_key **bucket = &keys->buckets[bucket_of(name->id)];
 
 	pthread_mutex_lock(&keys->lock);
 	struct hsm_key *k = *bucket;
-	while (k != NULL && memcmp(k->id, id, HSM_KEY_ID_BYTES) != 0)
+	while (k != NULL && !is_named(k, name))
 		k = k->next;
 	if (k == NULL && keys->count < KEYS_MAX && (k = calloc(1, sizeof(*k))) != NULL) {
-		memcpy(k->id, id, HSM_KEY_ID_BYTES);
+		k->name = *name;
 		pthread_mutex_init(&k->lock, NULL);
 		k->next = *bucket;
 		*bucket = k;
@@ -111,165 +115,6 @@ entry_of(struct hsm_keys *keys, const uint8_t id[HSM_KEY_ID_BYTES])
 	}
 	pthread_mutex_unlock(&keys->lock);
 	return k;
-}
-
-/* --- objects on the token --- */
-
-/* Up to two handles of secret AES keys with this id. */
-static CK_RV
-search(struct hsm_session *session, const uint8_t id[HSM_KEY_ID_BYTES],
-	CK_OBJECT_HANDLE out_handles[2], CK_ULONG *out_count)
-{
-	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-	CK_KEY_TYPE type = CKK_AES;
-	CK_BBOOL yes = CK_TRUE;
-	CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &class, sizeof(class)},
-		{CKA_KEY_TYPE, &type, sizeof(type)},
-		{CKA_TOKEN, &yes, sizeof(yes)},
-		{CKA_ID, (void *)id, HSM_KEY_ID_BYTES},
-	};
-
-	CK_RV rv = HSM_SESSION_CALL(
-		session, C_FindObjectsInit, template, sizeof(template) / sizeof(template[0]));
-	if (rv != CKR_OK)
-		return rv;
-	/* A module may give fewer than asked for and still have more. */
-	CK_ULONG total = 0, got = 1;
-	while (rv == CKR_OK && total < 2 && got > 0) {
-		rv = HSM_SESSION_CALL(session, C_FindObjects, out_handles + total, 2 - total, &got);
-		total += rv == CKR_OK ? got : 0;
-	}
-	CK_RV end = HSM_SESSION_CALL(session, C_FindObjectsFinal);
-	*out_count = total;
-	return rv != CKR_OK ? rv : end;
-}
-
-/* What a master key must be. A key that was ever extractable, or came from outside, is not one. */
-static CK_RV
-check_attributes(struct hsm_session *session, CK_OBJECT_HANDLE handle, struct slk_error *err)
-{
-	static const struct {
-		CK_ATTRIBUTE_TYPE type;
-		CK_BBOOL want;
-		const char *name;
-	} rules[] = {
-		{CKA_SENSITIVE, CK_TRUE, "CKA_SENSITIVE"},
-		{CKA_EXTRACTABLE, CK_FALSE, "CKA_EXTRACTABLE"},
-		{CKA_ALWAYS_SENSITIVE, CK_TRUE, "CKA_ALWAYS_SENSITIVE"},
-		{CKA_NEVER_EXTRACTABLE, CK_TRUE, "CKA_NEVER_EXTRACTABLE"},
-		{CKA_LOCAL, CK_TRUE, "CKA_LOCAL"},
-		{CKA_ENCRYPT, CK_TRUE, "CKA_ENCRYPT"},
-		{CKA_DECRYPT, CK_TRUE, "CKA_DECRYPT"},
-		{CKA_WRAP, CK_FALSE, "CKA_WRAP"},
-		{CKA_UNWRAP, CK_FALSE, "CKA_UNWRAP"},
-		{CKA_DERIVE, CK_FALSE, "CKA_DERIVE"},
-		{CKA_SIGN, CK_FALSE, "CKA_SIGN"},
-	};
-	enum { RULES = sizeof(rules) / sizeof(rules[0]) };
-	CK_BBOOL values[RULES];
-	CK_ULONG len = 0;
-	CK_ATTRIBUTE template[RULES + 1];
-
-	for (size_t i = 0; i < RULES; i++) {
-		values[i] = 0xff;
-		template[i] = (CK_ATTRIBUTE){rules[i].type, &values[i], sizeof(values[i])};
-	}
-	template[RULES] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &len, sizeof(len)};
-	CK_RV rv = HSM_SESSION_CALL(session, C_GetAttributeValue, handle, template, RULES + 1);
-	if (rv != CKR_OK && rv != CKR_ATTRIBUTE_TYPE_INVALID)
-		return rv;
-	for (size_t i = 0; i < RULES; i++) {
-		if (template[i].ulValueLen != sizeof(values[i]) || values[i] != rules[i].want) {
-			(void)slk_fail(err, SLK_CORRUPT, "key refused: %s is not %s", rules[i].name,
-				rules[i].want == CK_TRUE ? "true" : "false");
-			return CKR_OK;
-		}
-	}
-	if (template[RULES].ulValueLen != sizeof(len) || len != 32)
-		(void)slk_fail(err, SLK_CORRUPT, "key refused: it is not an AES-256 key");
-	return CKR_OK;
-}
-
-static CK_RV
-ecb_block(
-	struct hsm_session *session, CK_OBJECT_HANDLE handle, const uint8_t in[16], uint8_t out[16])
-{
-	CK_MECHANISM mechanism = {CKM_AES_ECB, NULL, 0};
-	CK_ULONG len = 16;
-
-	CK_RV rv = HSM_SESSION_CALL(session, C_EncryptInit, &mechanism, handle);
-	if (rv != CKR_OK)
-		return rv;
-	rv = HSM_SESSION_CALL(session, C_Encrypt, (unsigned char *)in, 16, out, &len);
-	return rv == CKR_OK && len != 16 ? CKR_GENERAL_ERROR : rv;
-}
-
-/* Times x in GF(2^128), the doubling of SP 800-38B 6.1. No branch on the secret. */
-static void
-gf_double(uint8_t block[16])
-{
-	uint8_t carry = block[0] >> 7;
-
-	for (int i = 0; i < 15; i++)
-		block[i] = (uint8_t)(block[i] << 1 | block[i + 1] >> 7);
-	block[15] = (uint8_t)(block[15] << 1 ^ (0x87 & -carry));
-}
-
-/* CKA_CHECK_VALUE, and CMAC over one zero block: E(K1) with K1 = 2 E(0). */
-static CK_RV
-compute_check_values(struct hsm_session *session, CK_OBJECT_HANDLE handle, struct hsm_lookup *out)
-{
-	static const uint8_t zero[16];
-	uint8_t block[16], mac[16];
-
-	CK_RV rv = ecb_block(session, handle, zero, block);
-	if (rv == CKR_OK) {
-		memcpy(out->kcv, block, sizeof(out->kcv));
-		gf_double(block);
-		rv = ecb_block(session, handle, block, mac);
-	}
-	if (rv == CKR_OK)
-		memcpy(out->kcv_cmac, mac, sizeof(out->kcv_cmac));
-	slk_wipe(block, sizeof(block));
-	slk_wipe(mac, sizeof(mac));
-	return rv;
-}
-
-static CK_RV
-try_canary(struct hsm_session *session, CK_OBJECT_HANDLE handle, const uint8_t iv[HSM_IV_BYTES],
-	const uint8_t *canary, size_t canary_len)
-{
-	uint8_t plain[CANARY_BYTES + HSM_GCM_SLACK];
-	size_t len = 0;
-
-	CK_RV rv = hsm_gcm_decrypt(session, handle, slk_span_str(canary_aad), iv,
-		slk_span(canary, canary_len), plain, &len);
-	if (rv == CKR_OK && (len != CANARY_BYTES || memcmp(plain, canary_plain, CANARY_BYTES) != 0))
-		rv = CKR_DEVICE_ERROR;
-	return rv;
-}
-
-/* Known-answer test: the key wraps and unwraps, and the wrap stays as canary. */
-static CK_RV
-plant_canary(struct hsm_session *session, struct hsm_key *key, CK_OBJECT_HANDLE handle,
-	struct hsm_lookup *out)
-{
-	uint8_t iv[HSM_IV_BYTES], canary[sizeof(key->canary)];
-	size_t len = 0;
-
-	CK_RV rv = hsm_gcm_encrypt(session, handle, slk_span_str(canary_aad),
-		slk_span(canary_plain, CANARY_BYTES), iv, canary, &len);
-	if (rv != CKR_OK)
-		return rv;
-	out->encryptions_count++;
-	rv = try_canary(session, handle, iv, canary, len);
-	if (rv != CKR_OK)
-		return rv;
-	memcpy(key->canary_iv, iv, sizeof(iv));
-	memcpy(key->canary, canary, len);
-	key->canary_len = len;
-	return CKR_OK;
 }
 
 /* --- entries --- */
@@ -296,10 +141,11 @@ note_iv(struct hsm_keys *keys, struct hsm_key *key, const uint8_t iv[HSM_IV_BYTE
 	if (bad && !key->quarantined)
 		slk_error_log("key quarantined: the token gave a zero or a repeated IV; it wraps "
 			      "nothing any more",
-			slk_kv_hex("key_id", key->id, sizeof(key->id)));
+			slk_kv_hex("key_id", key->name.id, HSM_KEY_ID_BYTES));
 	if (bad)
 		count_refusal(keys, key);
-	key->quarantined |= bad;
+	if (bad)
+		key->quarantined = true;
 	return key->quarantined ? SLK_CORRUPT : SLK_OK;
 }
 
@@ -319,7 +165,7 @@ refuse(struct hsm_session *session, struct hsm_key *key, int status, const char 
 		return;
 	count_refusal(token->keys, key);
 	if (news)
-		slk_error_log("key refused", slk_kv_hex("key_id", key->id, sizeof(key->id)),
+		slk_error_log("key refused", slk_kv_hex("key_id", key->name.id, HSM_KEY_ID_BYTES),
 			slk_kv("why", text));
 }
 
@@ -336,20 +182,27 @@ believable(const struct hsm_session *session, struct hsm_key *key)
 	return key->seen_epoch != epoch;
 }
 
+/* The object that works was not found. */
 static CK_RV
 absent(struct hsm_session *session, struct hsm_key *key, struct hsm_lookup *out)
 {
-	CK_SESSION_INFO info = {0};
+	const struct hsm_kind *kind = hsm_kind_of(key->name.spec);
+	bool rest = false;
 
 	/* Without a login private objects are not found, and no error says why. */
-	CK_RV rv = HSM_SESSION_CALL(session, C_GetSessionInfo, &info);
+	CK_RV rv = hsm_objects_logged_in(session);
+	if (rv == CKR_OK && kind->find_rest != NULL)
+		rv = kind->find_rest(session, &key->name, &rest);
 	if (rv != CKR_OK)
 		return rv;
-	if (info.state != CKS_RW_USER_FUNCTIONS && info.state != CKS_RO_USER_FUNCTIONS)
-		return CKR_USER_NOT_LOGGED_IN;
-	if (key->known && !believable(session, key))
+	if ((key->known || rest) && !believable(session, key))
 		return HSM_RV_VANISHED;
-	refuse(session, key, SLK_NOT_FOUND, "the token has no key with this id", out);
+	if (rest)
+		refuse(session, key, SLK_CORRUPT,
+			"key refused: the private half of the pair is missing", out);
+	else
+		refuse(session, key, SLK_NOT_FOUND, "the token has no key with this id", out);
+	out->half = rest;
 	return CKR_OK;
 }
 
@@ -380,22 +233,25 @@ static CK_RV
 verify(struct hsm_session *session, struct hsm_key *key, CK_OBJECT_HANDLE handle,
 	struct hsm_lookup *out)
 {
-	struct slk_error err = {0};
+	struct hsm_substance substance = {.pair = NULL};
+	struct hsm_check check = {.half = false};
 
-	CK_RV rv = check_attributes(session, handle, &err);
+	CK_RV rv = hsm_kind_of(key->name.spec)
+			   ->verify(session, &key->name, handle, &substance, &check);
+	out->encryptions_count += check.encryptions_count;
 	if (rv != CKR_OK)
 		return rv;
-	if (err.status != SLK_OK) {
-		refuse(session, key, err.status, err.text, out);
+	if (check.err.status != SLK_OK) {
+		if (check.doubtful && !believable(session, key))
+			return HSM_RV_VANISHED;
+		refuse(session, key, check.err.status, check.err.text, out);
+		out->half = check.half;
 		return CKR_OK;
 	}
-	rv = compute_check_values(session, handle, out);
-	if (rv == CKR_OK)
-		rv = plant_canary(session, key, handle, out);
-	if (rv != CKR_OK)
-		return rv;
-	memcpy(key->kcv, out->kcv, sizeof(key->kcv));
-	memcpy(key->kcv_cmac, out->kcv_cmac, sizeof(key->kcv_cmac));
+	memcpy(key->kcv, check.kcv, sizeof(key->kcv));
+	memcpy(key->kcv_cmac, check.kcv_cmac, sizeof(key->kcv_cmac));
+	hsm_pair_unref(key->substance.pair);
+	key->substance = substance;
 	return CKR_OK;
 }
 
@@ -407,7 +263,7 @@ resolve(struct hsm_session *session, uint64_t login, struct hsm_key *key, struct
 	CK_OBJECT_HANDLE handles[2];
 	CK_ULONG count = 0;
 
-	CK_RV rv = search(session, key->id, handles, &count);
+	CK_RV rv = hsm_kind_of(key->name.spec)->search(session, &key->name, handles, &count);
 	if (rv != CKR_OK)
 		return rv;
 	if (count == 0)
@@ -428,10 +284,13 @@ resolve(struct hsm_session *session, uint64_t login, struct hsm_key *key, struct
 			atomic_fetch_add(&keys->served, 1);
 		key->refusal_text[0] = '\0';
 		key->known = true;
+		key->destroyed = false;
 		key->seen_epoch = session->token->epoch;
 		key->login = login;
-		(void)note_iv(
-			keys, key, key->canary_iv); /* logs by itself; the next wrap is refused */
+		if (kms_spec_is_symmetric(key->name.spec))
+			(void)note_iv(keys, key,
+				key->substance.canary_iv); /* logs by itself; the next wrap is
+							      refused */
 	}
 	key->handles[index] = handles[0];
 	key->handle_logins[index] = login;
@@ -454,19 +313,31 @@ compare_check_value(struct hsm_session *session, struct hsm_key *key, const uint
 		"key",
 		key->kcv[0], key->kcv[1], key->kcv[2], kcv[0], kcv[1], kcv[2]);
 	if (!key->refused)
-		slk_error_log("key refused", slk_kv_hex("key_id", key->id, sizeof(key->id)),
+		slk_error_log("key refused", slk_kv_hex("key_id", key->name.id, HSM_KEY_ID_BYTES),
 			slk_kv("why", out->error));
 	count_refusal(session->token->keys, key);
 }
 
+/* Not the whole of it: a lookup happens at every call. */
+static void
+clear(struct hsm_lookup *out)
+{
+	out->key = NULL;
+	out->handle = CK_INVALID_HANDLE;
+	out->status = SLK_OK;
+	out->error[0] = '\0';
+	out->half = false;
+	out->encryptions_count = 0;
+}
+
 CK_RV
-hsm_key_find(struct hsm_session *session, uint64_t login, const uint8_t id[HSM_KEY_ID_BYTES],
+hsm_key_find(struct hsm_session *session, uint64_t login, const struct hsm_key_name *name,
 	const uint8_t *kcv, struct hsm_lookup *out)
 {
 	struct hsm_keys *keys = session->token->keys;
 
-	memset(out, 0, sizeof(*out));
-	struct hsm_key *key = entry_of(keys, id);
+	clear(out);
+	struct hsm_key *key = entry_of(keys, name);
 	if (key == NULL) {
 		out->status = SLK_LIMIT;
 		snprintf(out->error, sizeof(out->error),
@@ -493,86 +364,251 @@ hsm_key_find(struct hsm_session *session, uint64_t login, const uint8_t id[HSM_K
 		compare_check_value(session, key, kcv, out);
 	}
 	pthread_mutex_unlock(&key->lock);
-	if (out->key != NULL) {
-		pthread_mutex_lock(&keys->lock);
-		keys->last_served = key;
-		pthread_mutex_unlock(&keys->lock);
+	if (out->key != NULL)
+		atomic_store_explicit(&keys->last_served, key, memory_order_relaxed);
+	return rv;
+}
+
+/* --- making and removing; keys->creating is held --- */
+
+static void
+reject(struct hsm_lookup *out, int status, const char *text)
+{
+	out->status = status;
+	out->key = NULL;
+	snprintf(out->error, sizeof(out->error), "%s", text);
+}
+
+/* The private half first: what is left can still be told by its check value, if this is cut off. */
+static CK_RV
+remove_objects(struct hsm_session *session, const struct hsm_object *objects, CK_ULONG count)
+{
+	CK_RV rv = CKR_OK;
+
+	for (int public = 0; public <= 1; public ++) {
+		for (CK_ULONG i = 0; i < count && rv == CKR_OK; i++) {
+			if ((objects[i].class == CKO_PUBLIC_KEY) == (public == 1))
+				rv = HSM_SESSION_CALL(session, C_DestroyObject, objects[i].handle);
+		}
 	}
 	return rv;
 }
 
-static CK_RV
-generate(struct hsm_session *session, const uint8_t id[HSM_KEY_ID_BYTES], bool with_copyable)
+static void
+set_destroyed(struct hsm_key *key, bool destroyed)
 {
-	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-	CK_KEY_TYPE type = CKK_AES;
-	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-	CK_ULONG len = 32;
-	char hex[2 * HSM_KEY_ID_BYTES + 1], label[64];
-	slk_hex(slk_span(id, HSM_KEY_ID_BYTES), hex, sizeof(hex));
-	int label_len = snprintf(label, sizeof(label), "sealock-cmk-%s", hex);
-	CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &class, sizeof(class)},
-		{CKA_KEY_TYPE, &type, sizeof(type)},
-		{CKA_VALUE_LEN, &len, sizeof(len)},
-		{CKA_ID, (void *)id, HSM_KEY_ID_BYTES},
-		{CKA_LABEL, label, (CK_ULONG)label_len},
-		{CKA_TOKEN, &yes, sizeof(yes)},
-		{CKA_PRIVATE, &yes, sizeof(yes)},
-		{CKA_SENSITIVE, &yes, sizeof(yes)},
-		{CKA_EXTRACTABLE, &no, sizeof(no)},
-		{CKA_MODIFIABLE, &no, sizeof(no)},
-		/* Encryption only: with WRAP beside DECRYPT a wrapped key could be read. */
-		{CKA_ENCRYPT, &yes, sizeof(yes)},
-		{CKA_DECRYPT, &yes, sizeof(yes)},
-		{CKA_WRAP, &no, sizeof(no)},
-		{CKA_UNWRAP, &no, sizeof(no)},
-		{CKA_DERIVE, &no, sizeof(no)},
-		{CKA_SIGN, &no, sizeof(no)},
-		{CKA_VERIFY, &no, sizeof(no)},
-		{CKA_COPYABLE, &no, sizeof(no)},
-	};
-	CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
-	CK_ULONG count = sizeof(template) / sizeof(template[0]) - (with_copyable ? 0 : 1);
-	CK_OBJECT_HANDLE handle;
+	pthread_mutex_lock(&key->lock);
+	key->destroyed = destroyed;
+	pthread_mutex_unlock(&key->lock);
+}
 
-	return HSM_SESSION_CALL(session, C_GenerateKey, &mechanism, template, count, &handle);
+static bool
+was_known(struct hsm_key *key)
+{
+	pthread_mutex_lock(&key->lock);
+	bool known = key->known;
+	pthread_mutex_unlock(&key->lock);
+	return known;
+}
+
+/* A pair is made in two steps, and a crash between them leaves one half. Nobody was told of it. */
+static CK_RV
+remove_half(struct hsm_session *session, const struct hsm_key_name *name)
+{
+	struct hsm_object objects[HSM_OBJECTS_MAX];
+	CK_ULONG count = 0;
+
+	CK_RV rv = hsm_objects_of_id(session, name->id, objects, &count);
+	if (rv != CKR_OK || count != 1 || objects[0].class == CKO_SECRET_KEY)
+		return rv; /* more than a half: check_free() reports it */
+	slk_warn("removing half of a key pair whose making was cut off",
+		slk_kv_hex("key_id", name->id, HSM_KEY_ID_BYTES));
+	return remove_objects(session, objects, count);
+}
+
+/* Before something is made: the id is nobody else's. */
+static CK_RV
+check_free(struct hsm_session *session, const struct hsm_key_name *name, struct hsm_lookup *out)
+{
+	struct hsm_object objects[HSM_OBJECTS_MAX];
+	CK_ULONG count = 0;
+
+	CK_RV rv = hsm_objects_of_id(session, name->id, objects, &count);
+	if (rv == CKR_OK && count > 0)
+		reject(out, SLK_CORRUPT, "key refused: the token has another object with this id");
+	return rv;
 }
 
 static CK_RV
-find_or_generate(struct hsm_session *session, uint64_t login, const uint8_t id[HSM_KEY_ID_BYTES],
-	struct hsm_lookup *out, bool *out_existed)
-{
-	/* Never blindly: an earlier call whose answer was lost may have made it. */
-	CK_RV rv = hsm_key_find(session, login, id, NULL, out);
-	if (rv != CKR_OK || out->status != SLK_NOT_FOUND) {
-		*out_existed = true;
-		return rv;
-	}
-	rv = generate(session, id, true);
-	if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_TEMPLATE_INCONSISTENT)
-		rv = generate(session, id, false); /* a token that does not know CKA_COPYABLE */
-	if (rv != CKR_OK)
-		return rv;
-	*out_existed = false;
-	return hsm_key_find(session, login, id, NULL, out);
-}
-
-CK_RV
-hsm_key_create(struct hsm_session *session, uint64_t login, const uint8_t id[HSM_KEY_ID_BYTES],
+find_or_generate(struct hsm_session *session, uint64_t login, const struct hsm_key_name *name,
 	struct hsm_lookup *out, bool *out_existed)
 {
 	struct hsm_keys *keys = session->token->keys;
 
+	/* Never blindly: an earlier call whose answer was lost may have made it. */
+	*out_existed = true;
+	CK_RV rv = hsm_key_find(session, login, name, NULL, out);
+	if (rv != CKR_OK)
+		return rv;
+	if (out->half && !was_known(entry_of(keys, name)))
+		rv = remove_half(session, name);
+	else if (out->status != SLK_NOT_FOUND)
+		return CKR_OK;
+	out->status = SLK_OK;
+	if (rv == CKR_OK)
+		rv = check_free(session, name, out);
+	if (rv != CKR_OK || out->status != SLK_OK)
+		return rv;
+	set_destroyed(entry_of(keys, name), false);
+	rv = hsm_kind_of(name->spec)->generate(session, name);
+	if (rv != CKR_OK)
+		return rv;
+	*out_existed = false;
+	return hsm_key_find(session, login, name, NULL, out);
+}
+
+CK_RV
+hsm_key_create(struct hsm_session *session, uint64_t login, const struct hsm_key_name *name,
+	struct hsm_lookup *out, bool *out_existed)
+{
+	struct hsm_keys *keys = session->token->keys;
+
+	clear(out);
 	/* One at a time: two calls for one id would each find nothing, and make two keys. */
 	pthread_mutex_lock(&keys->creating);
 	CK_RV rv = CKR_FUNCTION_FAILED;
 	if (hsm_pin_lock_keys(session->token->pin) == SLK_OK) {
-		rv = find_or_generate(session, login, id, out, out_existed);
+		rv = find_or_generate(session, login, name, out, out_existed);
 		hsm_pin_unlock_keys(session->token->pin);
 	}
 	pthread_mutex_unlock(&keys->creating);
 	return rv;
+}
+
+/* Nothing of a destroyed key stays but the knowledge that it was. */
+static void
+forget(struct hsm_keys *keys, struct hsm_key *key)
+{
+	struct hsm_key *expected = key;
+
+	if (key->known)
+		atomic_fetch_sub(&keys->served, 1);
+	hsm_pair_unref(key->substance.pair);
+	memset(&key->substance, 0, sizeof(key->substance));
+	key->known = false;
+	key->destroyed = true;
+	key->login = key->seen_epoch = 0;
+	memset(key->handle_logins, 0, sizeof(key->handle_logins));
+	key->refusal = SLK_OK;
+	key->ivs_count = 0;
+	key->quarantined = false;
+	(void)atomic_compare_exchange_strong(&keys->last_served, &expected, NULL);
+}
+
+/* Is every object of the id of the key that is meant? Halves of a pair whose public half is gone cannot be told. */
+static CK_RV
+compare_objects(struct hsm_session *session, const struct hsm_key_name *name, const uint8_t *kcv,
+	const struct hsm_object *objects, CK_ULONG count, bool anew, struct hsm_lookup *out)
+{
+	bool symmetric = kms_spec_is_symmetric(name->spec), told = false;
+
+	for (CK_ULONG i = 0; i < count; i++) {
+		bool secret = objects[i].class == CKO_SECRET_KEY;
+		uint8_t found[HSM_KCV_BYTES];
+		if (secret != symmetric) {
+			reject(out, SLK_CORRUPT,
+				"another kind of key has this id; nothing was destroyed");
+			return CKR_OK;
+		}
+		if (objects[i].class == CKO_PRIVATE_KEY && count > 1)
+			continue;
+		CK_RV rv = hsm_kind_of(name->spec)
+				   ->check_value(session, name, objects[i].handle, found);
+		enum hsm_rv_class class = hsm_rv_class(rv);
+		if (rv != CKR_OK && class != HSM_RV_CONFIG && !(class == HSM_RV_UNCLEAR && anew))
+			return rv;
+		if (rv != CKR_OK || memcmp(found, kcv, HSM_KCV_BYTES) != 0) {
+			reject(out, SLK_CORRUPT,
+				"the key has another check value, or none; nothing was destroyed");
+			return CKR_OK;
+		}
+		told = true;
+	}
+	if (!told)
+		reject(out, SLK_CORRUPT,
+			"the key has no check value to compare; nothing was destroyed");
+	return CKR_OK;
+}
+
+/* The entry's lock is held. */
+static CK_RV
+destroy(struct hsm_session *session, struct hsm_key *key, const uint8_t *kcv, bool anew,
+	struct hsm_lookup *out, bool *out_existed)
+{
+	struct hsm_object objects[HSM_OBJECTS_MAX];
+	CK_ULONG count = 0;
+
+	CK_RV rv = hsm_objects_of_id(session, key->name.id, objects, &count);
+	if (rv == CKR_OK && count == 0)
+		rv = hsm_objects_logged_in(session);
+	if (rv != CKR_OK)
+		return rv;
+	if (count == 0) {
+		if (!anew && !key->destroyed && !*out_existed)
+			return HSM_RV_VANISHED;
+		forget(session->token->keys, key);
+		return CKR_OK;
+	}
+	if (kcv != NULL)
+		rv = compare_objects(session, &key->name, kcv, objects, count, anew, out);
+	if (rv != CKR_OK || out->status != SLK_OK)
+		return rv;
+	*out_existed = true;
+	rv = remove_objects(session, objects, count);
+	if (rv == CKR_OK)
+		rv = hsm_objects_of_id(session, key->name.id, objects, &count);
+	if (rv != CKR_OK)
+		return rv;
+	if (count > 0)
+		reject(out, SLK_HSM, "the token says that it destroyed the key, and still has it");
+	else
+		forget(session->token->keys, key);
+	return CKR_OK;
+}
+
+CK_RV
+hsm_key_destroy(struct hsm_session *session, const struct hsm_key_name *name, const uint8_t *kcv,
+	bool anew, struct hsm_lookup *out, bool *out_existed)
+{
+	struct hsm_keys *keys = session->token->keys;
+
+	clear(out);
+	struct hsm_key *key = entry_of(keys, name);
+	if (key == NULL) {
+		reject(out, SLK_LIMIT, "the HSM worker keeps no more keys");
+		return CKR_OK;
+	}
+	pthread_mutex_lock(&keys->creating);
+	CK_RV rv = CKR_FUNCTION_FAILED;
+	if (hsm_pin_lock_keys(session->token->pin) == SLK_OK) {
+		pthread_mutex_lock(&key->lock);
+		rv = destroy(session, key, kcv, anew, out, out_existed);
+		pthread_mutex_unlock(&key->lock);
+		hsm_pin_unlock_keys(session->token->pin);
+	}
+	pthread_mutex_unlock(&keys->creating);
+	return rv;
+}
+
+/* --- in use --- */
+
+struct hsm_pair *
+hsm_key_pair(struct hsm_key *key)
+{
+	pthread_mutex_lock(&key->lock);
+	struct hsm_pair *pair = hsm_pair_ref(key->substance.pair);
+	pthread_mutex_unlock(&key->lock);
+	return pair;
 }
 
 int
@@ -587,10 +623,7 @@ hsm_key_note_iv(struct hsm_token *token, struct hsm_key *key, const uint8_t iv[H
 bool
 hsm_key_is_quarantined(struct hsm_key *key)
 {
-	pthread_mutex_lock(&key->lock);
-	bool quarantined = key->quarantined;
-	pthread_mutex_unlock(&key->lock);
-	return quarantined;
+	return atomic_load(&key->quarantined);
 }
 
 void
@@ -605,16 +638,14 @@ hsm_key_forget_handle(struct hsm_key *key)
 CK_RV
 hsm_key_canary(struct hsm_session *session, struct hsm_key *key)
 {
-	uint8_t iv[HSM_IV_BYTES], canary[sizeof(key->canary)];
-
 	pthread_mutex_lock(&key->lock);
-	unsigned index = handle_index(session);
-	CK_OBJECT_HANDLE handle = key->handles[index];
-	size_t len = key->canary_len;
-	memcpy(iv, key->canary_iv, sizeof(iv));
-	memcpy(canary, key->canary, len);
+	CK_OBJECT_HANDLE handle = key->handles[handle_index(session)];
+	struct hsm_substance substance = key->substance;
+	(void)hsm_pair_ref(substance.pair);
 	pthread_mutex_unlock(&key->lock);
-	return try_canary(session, handle, iv, canary, len);
+	CK_RV rv = hsm_kind_of(key->name.spec)->canary(session, handle, &substance);
+	hsm_pair_unref(substance.pair);
+	return rv;
 }
 
 void
@@ -624,9 +655,7 @@ hsm_keys_beat(struct hsm_session *session)
 	uint64_t epoch, login;
 	int status;
 
-	pthread_mutex_lock(&keys->lock);
-	struct hsm_key *key = keys->last_served;
-	pthread_mutex_unlock(&keys->lock);
+	struct hsm_key *key = atomic_load_explicit(&keys->last_served, memory_order_relaxed);
 	if (key == NULL)
 		return;
 	CK_RV rv = hsm_token_enter(session, &epoch, &login, &status);
@@ -634,7 +663,7 @@ hsm_keys_beat(struct hsm_session *session)
 		return;
 	if (rv == CKR_OK) {
 		struct hsm_lookup found;
-		rv = hsm_key_find(session, login, key->id, NULL, &found);
+		rv = hsm_key_find(session, login, &key->name, NULL, &found);
 		if (rv == CKR_OK && found.status == SLK_OK)
 			rv = hsm_key_canary(session, key);
 		hsm_token_leave(session->token);

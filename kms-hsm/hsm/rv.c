@@ -68,6 +68,7 @@ static const struct row rows[] = {
 	ROW(CKR_FUNCTION_CANCELED, BUSY),
 	{HSM_RV_VANISHED, HSM_RV_TOKEN, "the key has vanished"},
 	{HSM_RV_SHAPE, HSM_RV_CONFIG, "a result of another length than the profile says"},
+	{HSM_RV_WRONG, HSM_RV_TOKEN, "a wrong result"},
 };
 
 static const struct row *

@@ -11,6 +11,8 @@
 #define HSM_RV_VANISHED (CKR_VENDOR_DEFINED | 0x5ea10c01UL)
 /* Ours: what the module encrypted has not the length that the profile says, so IV and tag are elsewhere. */
 #define HSM_RV_SHAPE (CKR_VENDOR_DEFINED | 0x5ea10c02UL)
+/* Ours: the token answered, and what it gave is provably wrong. */
+#define HSM_RV_WRONG (CKR_VENDOR_DEFINED | 0x5ea10c03UL)
 
 enum hsm_rv_class {
 	HSM_RV_OK,

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "hsm/caps.h"
 #include "hsm/key.h"
+#include "hsm/public.h"
 #include "hsm/rv.h"
 #include "hsm/selftest.h"
 
@@ -71,6 +73,8 @@ hsm_token_new(const struct hsm_options *options, const struct slk_clock *clock,
 			err);
 	if (rc == SLK_OK)
 		rc = hsm_module_load(options, &token->module, err);
+	if (rc == SLK_OK && (token->openssl = hsm_public_context_new()) == NULL)
+		rc = slk_fail(err, SLK_SYSTEM, "OpenSSL's default provider cannot be loaded");
 	if (rc != SLK_OK) {
 		hsm_token_free(token);
 		return rc;
@@ -87,6 +91,7 @@ hsm_token_free(struct hsm_token *token)
 	hsm_module_finalise(&token->module);
 	hsm_pin_close(token->pin);
 	hsm_keys_free(token->keys);
+	hsm_public_context_free(token->openssl);
 	pthread_rwlock_destroy(&token->gate);
 	pthread_mutex_destroy(&token->lock);
 	pthread_cond_destroy(&token->changed);
@@ -347,6 +352,9 @@ try_bring_up(struct hsm_session *session, struct slk_error *err)
 		*err = verdict;
 		return verdict.status;
 	}
+	rv = hsm_caps_probe(session, serial);
+	if (rv != CKR_OK)
+		return rv_failed(err, "asking what the token can do", rv);
 	note_identity(token, &info);
 	memcpy(token->first_serial, serial, sizeof(serial));
 	session->epoch = token->epoch;
@@ -498,6 +506,8 @@ hsm_token_health(struct hsm_token *token, struct hsm_health *out_health)
 	h.calls_count = atomic_load(&token->calls_count);
 	h.failures_count = atomic_load(&token->failures_count);
 	h.last_rv = atomic_load(&token->last_rv);
+	h.specs = atomic_load(&token->specs);
+	h.algorithms = atomic_load(&token->algorithms);
 	hsm_keys_count(token->keys, &h.keys_count, &h.keys_refused_count);
 	pthread_mutex_lock(&token->lock);
 	h.state = token->state;

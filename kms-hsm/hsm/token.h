@@ -19,6 +19,7 @@
 #ifndef KMS_HSM_HSM_TOKEN_H
 #define KMS_HSM_HSM_TOKEN_H
 
+#include <openssl/types.h>
 #include <p11-kit/pkcs11.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -46,13 +47,17 @@ struct hsm_token {
 	struct hsm_pin_file *pin;
 	struct hsm_keys *keys;
 
-	pthread_rwlock_t gate; /* guards module state, slot, login_session, epoch, login */
+	pthread_rwlock_t gate; /* guards module state, slot, login_session, epoch, login, caps */
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE login_session; /* idle; keeps the login alive */
 	uint64_t epoch; /* from 1 */
 	uint64_t login; /* from 1 */
 	char first_serial[17]; /* of the first token that took the PIN; no other is taken until the
 				  end */
+	OSSL_LIB_CTX *openssl; /* for public keys; no part of it is the module's */
+	char caps_serial[17]; /* the token that the next three are of; empty: none yet */
+	_Atomic uint32_t specs, algorithms; /* sets, as in struct hsm_health */
+	CK_MECHANISM_TYPE rsa_generator;
 	bool pin_forgotten; /* a refusal could not be written down: no attempt any more */
 
 	pthread_mutex_t lock; /* guards what follows */

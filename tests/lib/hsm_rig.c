@@ -22,7 +22,8 @@
 #define RIG_UID 65534
 #define RIG_USER "65534"
 
-static uint8_t plain_copy[HSM_DATA_MAX], cipher_copy[HSM_DATA_MAX + HSM_TAG_BYTES];
+static uint8_t plain_copy[HSM_DATA_MAX], cipher_copy[HSM_DATA_MAX + HSM_TAG_BYTES],
+	output_copy[HSM_OUTPUT_MAX];
 
 bool
 hsm_rig_possible(void)
@@ -219,6 +220,9 @@ keep(void *arg, const struct hsm_reply *reply)
 		memcpy(plain_copy, reply->plaintext.ptr, reply->plaintext.len);
 	if (reply->ciphertext.len > 0)
 		memcpy(cipher_copy, reply->ciphertext.ptr, reply->ciphertext.len);
+	if (reply->output.len > 0)
+		memcpy(output_copy, reply->output.ptr, reply->output.len);
+	w->out->output.ptr = output_copy;
 	w->out->plaintext.ptr = plain_copy;
 	w->out->ciphertext.ptr = cipher_copy;
 	w->done = true;

@@ -47,8 +47,8 @@ void hsm_rig_stop(struct hsm_rig *rig);
 /* Wait for a worker that ends by itself. */
 void hsm_rig_wait_end(struct hsm_rig *rig);
 
-/* One call, turned until it is answered. Plaintext and ciphertext are copied into the two buffers
- * (of this rig's last call) and *out points at them. */
+/* One call, turned until it is answered. Plaintext, ciphertext and output are copied into buffers
+ * (of the last call) and *out points at them. */
 void hsm_rig_call(struct hsm_rig *rig, const struct hsm_request *request, struct hsm_reply *out);
 
 /* Shorthands, on `length`-byte data keys. */

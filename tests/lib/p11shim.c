@@ -356,6 +356,77 @@ shim_decrypt(CK_SESSION_HANDLE s, unsigned char *in, unsigned long len, unsigned
 	return rv;
 }
 
+static CK_RV
+shim_get_session_info(CK_SESSION_HANDLE s, CK_SESSION_INFO *info)
+{
+	STRIKE(C_GetSessionInfo);
+	return real->C_GetSessionInfo(s, info);
+}
+
+static CK_RV
+shim_create_object(
+	CK_SESSION_HANDLE s, CK_ATTRIBUTE *template, unsigned long count, CK_OBJECT_HANDLE *out)
+{
+	STRIKE(C_CreateObject);
+	CK_RV rv = real->C_CreateObject(s, template, count, out);
+	if (rv == CKR_OK)
+		own(s, *out);
+	return rv;
+}
+
+static CK_RV
+shim_generate_key_pair(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_ATTRIBUTE *public,
+	unsigned long public_count, CK_ATTRIBUTE *private, unsigned long private_count,
+	CK_OBJECT_HANDLE *out_public, CK_OBJECT_HANDLE *out_private)
+{
+	STRIKE(C_GenerateKeyPair);
+	CK_RV rv = real->C_GenerateKeyPair(
+		s, m, public, public_count, private, private_count, out_public, out_private);
+	if (rv == CKR_OK) {
+		own(s, *out_public);
+		own(s, *out_private);
+	}
+	return rv;
+}
+
+static CK_RV
+shim_sign_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+	STRIKE(C_SignInit);
+	return may_use(s, key) ? real->C_SignInit(s, m, key) : CKR_KEY_HANDLE_INVALID;
+}
+
+static CK_RV
+shim_sign(CK_SESSION_HANDLE s, unsigned char *in, unsigned long len, unsigned char *out,
+	unsigned long *out_len)
+{
+	CK_RV struck;
+	bool hit = strike(P11SHIM_C_Sign, &struck);
+	CK_RV rv = real->C_Sign(s, in, len, out, out_len);
+	if (hit) /* an error ends the operation all the same */
+		return struck;
+	if (rv == CKR_OK && atomic_load(&ctl->wrong_signatures) != 0)
+		out[*out_len - 1] ^= 1;
+	return rv;
+}
+
+static CK_RV
+shim_verify_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+	STRIKE(C_VerifyInit);
+	return may_use(s, key) ? real->C_VerifyInit(s, m, key) : CKR_KEY_HANDLE_INVALID;
+}
+
+static CK_RV
+shim_verify(CK_SESSION_HANDLE s, unsigned char *in, unsigned long len, unsigned char *signature,
+	unsigned long signature_len)
+{
+	CK_RV struck;
+	bool hit = strike(P11SHIM_C_Verify, &struck);
+	CK_RV rv = real->C_Verify(s, in, len, signature, signature_len);
+	return hit ? struck : rv;
+}
+
 static bool
 open_control(void)
 {
@@ -411,6 +482,13 @@ C_GetFunctionList(CK_FUNCTION_LIST **out)
 	list.C_Encrypt = shim_encrypt;
 	list.C_DecryptInit = shim_decrypt_init;
 	list.C_Decrypt = shim_decrypt;
+	list.C_GetSessionInfo = shim_get_session_info;
+	list.C_CreateObject = shim_create_object;
+	list.C_GenerateKeyPair = shim_generate_key_pair;
+	list.C_SignInit = shim_sign_init;
+	list.C_Sign = shim_sign;
+	list.C_VerifyInit = shim_verify_init;
+	list.C_Verify = shim_verify;
 	*out = &list;
 	return CKR_OK;
 }

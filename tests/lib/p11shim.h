@@ -30,7 +30,14 @@
 	X(C_EncryptInit) \
 	X(C_Encrypt) \
 	X(C_DecryptInit) \
-	X(C_Decrypt)
+	X(C_Decrypt) \
+	X(C_GetSessionInfo) \
+	X(C_CreateObject) \
+	X(C_GenerateKeyPair) \
+	X(C_SignInit) \
+	X(C_Sign) \
+	X(C_VerifyInit) \
+	X(C_Verify)
 
 enum p11shim_function {
 #define X(name) P11SHIM_##name,
@@ -62,6 +69,7 @@ struct p11shim {
 	_Atomic uint32_t no_gcm; /* CKM_AES_GCM is not there */
 	_Atomic uint32_t no_bits; /* CK_GCM_PARAMS with ulIvBits is refused */
 	_Atomic uint32_t same_random; /* C_GenerateRandom always gives the same bytes */
+	_Atomic uint32_t wrong_signatures; /* C_Sign gives one bit wrong */
 	_Atomic uint32_t accept_tags; /* a bad tag is taken for good */
 	_Atomic uint32_t pin_tries; /* wrong PINs until CKR_PIN_LOCKED; 0: never */
 	_Atomic uint32_t wrong_pins; /* so far */
