@@ -63,6 +63,11 @@ make_token(const struct hsm_args *args, const struct kms_config_hsm *hsm,
 	if (request.profile == NULL)
 		return slk_fail(err, SLK_CONFIG, "there is no HSM profile '%s': %s", hsm->profile,
 			hsm_profile_refusal(hsm->profile));
+	if (request.pin_file == NULL)
+		return slk_fail(err, SLK_CONFIG,
+			"the configuration has no hsm.pin_file to write the PIN to; make the token "
+			"with one, then hand that file over as the unit's LoadCredential= and set "
+			"hsm.pin_credential");
 	return hsm_init_token(&request, out_result, err);
 }
 

@@ -29,7 +29,8 @@ static const cyaml_schema_field_t hsm_fields[] = {
 	STRING("module", struct kms_config_hsm, module, 4095),
 	STRING("token_label", struct kms_config_hsm, token_label, 32),
 	STRING_OPT("token_serial", struct kms_config_hsm, token_serial, 16),
-	STRING("pin_file", struct kms_config_hsm, pin_file, 4000),
+	STRING_OPT("pin_file", struct kms_config_hsm, pin_file, 4000),
+	STRING_OPT("pin_credential", struct kms_config_hsm, pin_credential, 255),
 	STRING_OPT("state_file", struct kms_config_hsm, state_file, 4095),
 	STRING_OPT("softhsm_conf", struct kms_config_hsm, softhsm_conf, 4095),
 	STRING_OPT("module_parameters", struct kms_config_hsm, module_parameters, 4095),
@@ -127,7 +128,8 @@ fill_hsm(struct kms_config_hsm *hsm)
 		fill_number(&hsm->workers, profile->workers_count);
 	fill_number(&hsm->deadline_ms, 5000);
 	fill_number(&hsm->start_deadline_ms, 30000);
-	if (hsm->state_file == NULL && asprintf(&hsm->state_file, "%s.state", hsm->pin_file) < 0) {
+	if (hsm->state_file == NULL && hsm->pin_file != NULL &&
+		asprintf(&hsm->state_file, "%s.state", hsm->pin_file) < 0) {
 		hsm->state_file = NULL;
 		return SLK_NO_MEMORY;
 	}
@@ -146,6 +148,51 @@ fill(struct kms_config *config)
 		rc = fill_hsm(&config->hsm);
 	fill_number(&config->socket.mode, 0660);
 	return rc;
+}
+
+/* Neither: then it is sealock-kmsd --pin-fd, which its monitor checks. */
+static int
+check_pin(const char *path, const struct kms_config_hsm *hsm, struct slk_error *err)
+{
+	const char *name = hsm->pin_credential;
+
+	if (hsm->pin_file != NULL && name != NULL)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: hsm: pin_file and pin_credential are two ways for one "
+			"PIN; keep one",
+			path);
+	if (name != NULL && (strchr(name, '/') != NULL || name[0] == '.'))
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: hsm.pin_credential: '%s' is not the name of a "
+			"credential",
+			path, name);
+	if (hsm->state_file == NULL)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: hsm: neither pin_file nor state_file is there; the "
+			"worker "
+			"remembers a refused PIN in the latter",
+			path);
+	return SLK_OK;
+}
+
+static int
+check_paths(const char *path, const struct kms_config_hsm *hsm, struct slk_error *err)
+{
+	const char *files[] = {hsm->module, hsm->pin_file, hsm->state_file, hsm->softhsm_conf,
+		hsm->worker_program};
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (files[i] != NULL && files[i][0] != '/')
+			return slk_fail(err, SLK_CONFIG,
+				"configuration %s: hsm: '%s' must be an absolute path", path,
+				files[i]);
+	}
+	for (size_t i = 0; i < hsm->module_paths_count; i++) {
+		if (hsm->module_paths[i][0] != '/')
+			return slk_fail(err, SLK_CONFIG,
+				"configuration %s: hsm.module_paths: '%s' must be an absolute path",
+				path, hsm->module_paths[i]);
+	}
+	return SLK_OK;
 }
 
 static int
@@ -168,21 +215,8 @@ check_hsm(const char *path, const struct kms_config_hsm *hsm, struct slk_error *
 	if (hsm->deadline_ms > 600000 || hsm->start_deadline_ms > 600000)
 		return slk_fail(err, SLK_CONFIG,
 			"configuration %s: hsm: a deadline may be at most 600000 ms", path);
-	const char *files[] = {hsm->module, hsm->pin_file, hsm->state_file, hsm->softhsm_conf,
-		hsm->worker_program};
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		if (files[i] != NULL && files[i][0] != '/')
-			return slk_fail(err, SLK_CONFIG,
-				"configuration %s: hsm: '%s' must be an absolute path", path,
-				files[i]);
-	}
-	for (size_t i = 0; i < hsm->module_paths_count; i++) {
-		if (hsm->module_paths[i][0] != '/')
-			return slk_fail(err, SLK_CONFIG,
-				"configuration %s: hsm.module_paths: '%s' must be an absolute path",
-				path, hsm->module_paths[i]);
-	}
-	return SLK_OK;
+	int rc = check_pin(path, hsm, err);
+	return rc == SLK_OK ? check_paths(path, hsm, err) : rc;
 }
 
 static int

@@ -17,8 +17,9 @@
  *       module: /usr/lib/softhsm/libsofthsm2.so
  *       token_label: sealock
  *       token_serial: "..."              # optional, recommended: the token must have it, too
- *       pin_file: /var/lib/sealock/hsm/pin
- *       state_file: /var/lib/sealock/hsm/pin.state         # optional; default: pin_file + ".state"
+ *       pin_file: /var/lib/sealock/hsm/pin                 # the worker's alone; or pin_credential
+ *       pin_credential: hsm-pin          # or: the unit's LoadCredential= of that name, for the worker alone
+ *       state_file: /var/lib/sealock/hsm/pin.state         # default: pin_file + ".state"
  *       softhsm_conf: /var/lib/sealock/hsm/softhsm2.conf   # optional; SOFTHSM2_CONF of the worker
  *       module_parameters: "..."         # optional; string for C_Initialize where the profile takes one
  *       module_paths: ["/opt/vendor"]    # optional; what the module reads and writes; confines it to that
@@ -57,7 +58,8 @@ struct kms_config_hsm {
 	char *module;
 	char *token_label;
 	char *token_serial; /* NULL: not compared */
-	char *pin_file;
+	char *pin_file; /* NULL: another way */
+	char *pin_credential; /* NULL: another way */
 	char *state_file;
 	char *softhsm_conf; /* NULL: environment untouched */
 	char *module_parameters; /* NULL: none */

@@ -34,12 +34,16 @@ static const char doc[] = "Sealock's key management daemon: master keys in an HS
 			  "Then:                  sealock-kmsd --config " DEFAULT_CONFIG "\n"
 			  "See what it does:      sealock status";
 
-enum { KEY_FRONT = 1000, KEY_CHECK, KEY_LEVEL };
+enum { KEY_FRONT = 1000, KEY_CHECK, KEY_LEVEL, KEY_PIN_FD };
 
 static const struct argp_option options[] = {
 	{"config", 'c', "FILE", 0, "configuration (default " DEFAULT_CONFIG ")", 0},
 	{"check", KEY_CHECK, NULL, 0, "say whether the configuration is sound, and end", 0},
 	{"log-level", KEY_LEVEL, "LEVEL", 0, "debug, info, warn or error (default info)", 0},
+	{"pin-fd", KEY_PIN_FD, "N", 0,
+		"descriptor of a file or memfd with the PIN, for the HSM worker alone; in place of "
+		"hsm.pin_file",
+		0},
 	{"front", KEY_FRONT, NULL, OPTION_HIDDEN, "internal: be the front process", 0},
 	{0},
 };
@@ -49,6 +53,7 @@ struct arguments {
 	bool check, front;
 	enum slk_log_level level;
 	const char *level_name; /* for front and worker */
+	int pin_fd; /* 0: none */
 };
 
 static error_t
@@ -70,6 +75,11 @@ parse(int key, char *arg, struct argp_state *state)
 		if (!slk_log_parse_level(arg, &a->level))
 			argp_error(state, "'%s' is none of debug, info, warn and error", arg);
 		a->level_name = arg;
+		break;
+	case KEY_PIN_FD:
+		a->pin_fd = atoi(arg);
+		if (a->pin_fd < 3 || strspn(arg, "0123456789") != strlen(arg))
+			argp_error(state, "'%s' is not the number of a descriptor above 2", arg);
 		break;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is one argument too many", arg);
@@ -117,9 +127,11 @@ check_rules(const struct kms_config *config, struct slk_error *err)
 
 /* What whoever started us left open, and its terminal. */
 static int
-leave_behind(struct slk_error *err)
+leave_behind(int pin_fd, struct slk_error *err)
 {
-	closefrom(STDERR_FILENO + 1);
+	if (pin_fd > STDERR_FILENO + 1)
+		(void)close_range(STDERR_FILENO + 1, (unsigned)pin_fd - 1, 0);
+	closefrom((pin_fd > 0 ? pin_fd : STDERR_FILENO) + 1);
 	int fd = open("/dev/null", O_RDONLY);
 	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0)
 		return slk_fail_errno(err, "cannot take /dev/null as standard input");
@@ -132,7 +144,7 @@ static int
 run(const struct arguments *a, const struct kms_config *config, struct slk_error *err)
 {
 	char path[PATH_MAX], self[PATH_MAX], worker[PATH_MAX];
-	struct kms_monitor_options o = {path, self, worker, a->level_name};
+	struct kms_monitor_options o = {path, self, worker, a->level_name, a->pin_fd};
 
 	if (a->front) {
 		closefrom(HSM_MONITOR_FD + 1);
@@ -145,7 +157,7 @@ run(const struct arguments *a, const struct kms_config *config, struct slk_error
 	if (rc != SLK_OK)
 		return rc;
 	if (!a->check) {
-		rc = leave_behind(err);
+		rc = leave_behind(a->pin_fd, err);
 		return rc == SLK_OK ? kms_monitor_run(config, &o) : rc;
 	}
 	rc = kms_monitor_check(config, &o, err);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/sock.h"
+#include "credential.h"
 #include "hsm/user.h"
 #include "hsm/wire.h"
 #include "hsm/worker.h"
@@ -31,6 +32,7 @@
 #define FIRST_LIFE_NS (2 * SLK_NS_PER_S)
 #define STOP_NS (5 * SLK_NS_PER_S)
 #define MEMLOCK_BYTES (64u << 20) /* pending calls and their plaintexts lie in locked pages */
+#define WORKER_PIN_FD (HSM_MONITOR_FD + 1)
 #define ARGS_MAX 80
 
 struct child {
@@ -40,6 +42,7 @@ struct child {
 	uint64_t started_ns;
 	uint64_t next_ns; /* when it may be started again */
 	unsigned failures;
+	int pin_fd; /* for the worker, at WORKER_PIN_FD; 0: none */
 };
 
 /* A worker's place: a process, and the front's end of its socketpair, kept for the next front. */
@@ -67,6 +70,20 @@ struct monitor {
 
 /* --- children --- */
 
+/* In the child. fd to HSM_MONITOR_FD and pin_fd, if any, to WORKER_PIN_FD, wherever they are now. */
+static int
+place_descriptors(int fd, int pin_fd)
+{
+	const int high = WORKER_PIN_FD + 1; /* out of each other's way */
+
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, high);
+	if (pin_fd > 0)
+		pin_fd = fcntl(pin_fd, F_DUPFD_CLOEXEC, high);
+	if (fd < 0 || pin_fd < 0 || dup2(fd, HSM_MONITOR_FD) < 0)
+		return -1;
+	return pin_fd > 0 && dup2(pin_fd, WORKER_PIN_FD) < 0 ? -1 : 0;
+}
+
 /* In the child. fd becomes HSM_MONITOR_FD, all others close by themselves. */
 static void
 exec_child(const struct child *child, pid_t monitor, int fd, const char *const *argv)
@@ -78,7 +95,7 @@ exec_child(const struct child *child, pid_t monitor, int fd, const char *const *
 	signal(SIGPIPE, SIG_DFL);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) != 0)
 		_exit(126);
-	if (fd == HSM_MONITOR_FD ? fcntl(fd, F_SETFD, 0) != 0 : dup2(fd, HSM_MONITOR_FD) < 0)
+	if (place_descriptors(fd, child->pin_fd) != 0)
 		_exit(126);
 	if (child->user != NULL && hsm_user_become(child->user, &err) != SLK_OK) {
 		slk_error_log("cannot start", slk_kv("program", child->name),
@@ -228,10 +245,11 @@ static void
 start_worker(struct monitor *m, struct seat *seat)
 {
 	const struct kms_config_hsm *hsm = &m->config->hsm;
-	char sessions[16], deadline[16], start_deadline[16];
+	char sessions[16], deadline[16], start_deadline[16], pin_fd[16];
 	const char *argv[ARGS_MAX] = {m->options->worker_program, "--fd", "3"};
 	int argc = 3, fds[2];
 
+	snprintf(pin_fd, sizeof(pin_fd), "%d", WORKER_PIN_FD);
 	snprintf(sessions, sizeof(sessions), "%u", hsm->sessions);
 	snprintf(deadline, sizeof(deadline), "%u", hsm->deadline_ms);
 	snprintf(start_deadline, sizeof(start_deadline), "%u", hsm->start_deadline_ms);
@@ -240,6 +258,7 @@ start_worker(struct monitor *m, struct seat *seat)
 	add(argv, &argc, "--token-label", hsm->token_label);
 	add(argv, &argc, "--token-serial", hsm->token_serial);
 	add(argv, &argc, "--pin-file", hsm->pin_file);
+	add(argv, &argc, "--pin-fd", seat->child.pin_fd > 0 ? pin_fd : NULL);
 	add(argv, &argc, "--state-file", hsm->state_file);
 	add(argv, &argc, "--softhsm-conf", hsm->softhsm_conf);
 	add(argv, &argc, "--module-parameters", hsm->module_parameters);
@@ -555,6 +574,22 @@ raise_memlock(void)
 			slk_kv("bytes", (uint64_t)now.rlim_cur));
 }
 
+/* Before root's powers go: only root opens a credential. */
+static int
+find_pin(struct monitor *m, struct slk_error *err)
+{
+	int fd = 0;
+
+	int rc = kms_credential_open(&m->config->hsm, m->options->pin_fd, &fd, err);
+	if (rc != SLK_OK)
+		return rc;
+	if (fd > 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+		return slk_fail_errno(err, "cannot keep the PIN's descriptor to the worker");
+	for (uint32_t i = 0; i < m->seats_count; i++)
+		m->seats[i].child.pin_fd = fd;
+	return SLK_OK;
+}
+
 static int
 take_over(struct monitor *m, struct slk_error *err)
 {
@@ -600,6 +635,8 @@ kms_monitor_run(const struct kms_config *config, const struct kms_monitor_option
 	int rc = kms_monitor_check(config, options, &err);
 	if (rc == SLK_OK)
 		rc = find_users(&m, &err);
+	if (rc == SLK_OK)
+		rc = find_pin(&m, &err);
 	if (rc == SLK_OK)
 		rc = take_over(&m, &err);
 	if (rc != SLK_OK) {

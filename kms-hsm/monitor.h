@@ -27,6 +27,7 @@ struct kms_monitor_options {
 	const char *front_program; /* run as `front_program --front --config config_path` */
 	const char *worker_program; /* see hsm/worker_main.c */
 	const char *log_level; /* of front and worker; NULL: theirs */
+	int pin_fd; /* handed over with --pin-fd; 0: none */
 };
 
 /* Until SIGTERM or SIGINT. Returns the process's exit status: 0 after a clean stop, 1 if it cannot start, 2 if

@@ -12,7 +12,8 @@ struct hsm_options {
 	const char *module;
 	const char *token_label;
 	const char *token_serial; /* NULL: not compared */
-	const char *pin_file;
+	const char *pin_file; /* or what messages call the descriptor */
+	int pin_fd; /* the PIN comes from here; 0: from pin_file */
 	const char *state_file;
 	const char *softhsm_conf; /* NULL: environment untouched */
 	const char *module_parameters; /* NULL: none */

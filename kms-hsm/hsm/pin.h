@@ -13,7 +13,12 @@
  *
  *     sealock-pin 1 VERDICT dev=D ino=I size=S mtime=NS serial=TEXT
  *
- * with VERDICT one of trying, refused, good (padded to 8). "trying" is what a crash in the middle
+ * or, if the PIN comes by a descriptor (a systemd credential is a new file at each start of the service),
+ *
+ *     sealock-pin 2 VERDICT salt=32HEX tag=4HEX serial=TEXT
+ *
+ * where the tag knows the refused PIN again (hsm/pin_tag.h) and is zeroed with its salt once the PIN is good; with
+ * VERDICT one of trying, refused, good (padded to 8). "trying" is what a crash in the middle
  * leaves: it tells nothing, so the next worker may try. Thread: one at a time.
  */
 #ifndef KMS_HSM_HSM_PIN_H
@@ -35,13 +40,18 @@ struct hsm_pin_file;
 enum hsm_pin_lock { HSM_PIN_ALONE, HSM_PIN_SHARED };
 MUST_USE int hsm_pin_open(const char *pin_path, const char *state_path, enum hsm_pin_lock lock,
 	struct hsm_pin_file **out_file, struct slk_error *err);
+/* Take the PIN from this descriptor instead: a regular file or a memfd, read from its start for each attempt. It stays
+ * the caller's. pin_path then names it in messages. Before the first attempt. */
+void hsm_pin_use_fd(struct hsm_pin_file *file, int pin_fd);
+/* What to do about a refused PIN, as a sentence without its full stop. Static storage. */
+const char *hsm_pin_remedy(const struct hsm_pin_file *file);
 void hsm_pin_close(struct hsm_pin_file *file); /* NULL allowed */
 
 /* Read the PIN for one attempt on the token of that serial number, and remember that it is being
  * tried. Waits while another worker tries. After SLK_OK the caller ends the attempt with hsm_pin_end() or
  * hsm_pin_give_up(). SLK_PIN: this very PIN file was refused by this token, do not try. SLK_AGAIN: it was
  * written less than a second after a refusal ago and may be incomplete. SLK_DENIED: the file's
- * owner or mode. SLK_NOT_FOUND, SLK_IO ... with a sentence. */
+ * owner or mode, or a descriptor that cannot be read again. SLK_NOT_FOUND, SLK_IO ... with a sentence. */
 MUST_USE int hsm_pin_begin(struct hsm_pin_file *file, const char *serial,
 	struct slk_secret **out_pin, struct slk_error *err);
 

@@ -87,7 +87,7 @@ confine_files(const struct hsm_options *o, bool allow_list, int *out_abi, struct
 {
 	const struct hsm_paths_request request = {.softhsm = allow_list,
 		.module = o->module,
-		.pin_file = o->pin_file,
+		.pin_file = o->pin_fd > 0 ? NULL : o->pin_file,
 		.softhsm_conf = o->softhsm_conf,
 		.module_paths = o->module_paths,
 		.module_paths_count = o->module_paths_count};

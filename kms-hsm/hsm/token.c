@@ -71,6 +71,8 @@ hsm_token_new(const struct hsm_options *options, const struct slk_clock *clock,
 		rc = hsm_pin_open(options->pin_file, options->state_file,
 			options->profile->one_process ? HSM_PIN_ALONE : HSM_PIN_SHARED, &token->pin,
 			err);
+	if (rc == SLK_OK && options->pin_fd > 0)
+		hsm_pin_use_fd(token->pin, options->pin_fd);
 	if (rc == SLK_OK)
 		rc = hsm_module_load(options, &token->module, err);
 	if (rc == SLK_OK && (token->openssl = hsm_public_context_new()) == NULL)
@@ -277,9 +279,9 @@ log_in(struct hsm_token *token, struct hsm_probe *probe, const char *serial, int
 		token->pin_forgotten = true;
 	*out_status = refused ? slk_fail(err, SLK_PIN,
 					"the token refused the PIN in %s with %s; it is not tried "
-					"again, for tokens lock. "
-					"Write the right PIN to this file",
-					token->options->pin_file, hsm_rv_name(rv))
+					"again, for tokens lock. %s",
+					token->options->pin_file, hsm_rv_name(rv),
+					hsm_pin_remedy(token->pin))
 			      : SLK_OK;
 	return CKR_OK;
 }

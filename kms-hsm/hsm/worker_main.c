@@ -13,6 +13,7 @@
 #include "hsm/worker.h"
 
 #define PROGRAM "sealock-hsm-worker"
+#define PIN_NAME "the credential that kmsd was given" /* in messages */
 
 const char *argp_program_version = "sealock-hsm-worker 0.1.0";
 
@@ -29,6 +30,7 @@ enum key {
 	KEY_LABEL,
 	KEY_SERIAL,
 	KEY_PIN,
+	KEY_PIN_FD,
 	KEY_STATE,
 	KEY_SOFTHSM,
 	KEY_PARAMETERS,
@@ -47,6 +49,8 @@ static const struct argp_option options[] = {
 	{"token-label", KEY_LABEL, "TEXT", 0, "label of the token", 0},
 	{"token-serial", KEY_SERIAL, "TEXT", 0, "serial number that the token must have, too", 0},
 	{"pin-file", KEY_PIN, "FILE", 0, "file with the PIN, mode 0400", 0},
+	{"pin-fd", KEY_PIN_FD, "N", 0,
+		"descriptor of a file or memfd with the PIN, in place of --pin-file", 0},
 	{"state-file", KEY_STATE, "FILE", 0, "remembers a refused PIN across restarts", 0},
 	{"softhsm-conf", KEY_SOFTHSM, "FILE", 0, "SOFTHSM2_CONF for the module", 0},
 	{"module-parameters", KEY_PARAMETERS, "TEXT", 0, "string for C_Initialize", 0},
@@ -97,10 +101,12 @@ check(struct argp_state *state, struct arguments *a)
 	struct hsm_options *o = &a->hsm;
 
 	if (o->profile == NULL || o->module == NULL || o->token_label == NULL ||
-		o->pin_file == NULL || o->state_file == NULL || a->fd < 0)
+		(o->pin_file == NULL) == (o->pin_fd == 0) || o->state_file == NULL || a->fd < 0)
 		argp_error(state,
-			"--profile, --module, --token-label, --pin-file, --state-file and --fd are "
-			"needed");
+			"--profile, --module, --token-label, one of --pin-file and --pin-fd, "
+			"--state-file and --fd are needed");
+	if (o->pin_fd > 0)
+		o->pin_file = PIN_NAME;
 	if (o->sessions_count == 0 && o->profile != NULL)
 		o->sessions_count = o->profile->sessions_count;
 }
@@ -127,6 +133,9 @@ parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_PIN:
 		o->pin_file = arg;
+		break;
+	case KEY_PIN_FD:
+		o->pin_fd = (int)number(state, arg, 3, 1023);
 		break;
 	case KEY_STATE:
 		o->state_file = arg;
@@ -179,9 +188,15 @@ parse(int key, char *arg, struct argp_state *state)
 static void
 close_others(const struct arguments *a)
 {
-	if (a->fd > 3)
-		(void)close_range(3, (unsigned)a->fd - 1, 0);
-	closefrom(a->fd + 1);
+	const int pin_fd = a->hsm.pin_fd > 0 ? a->hsm.pin_fd : a->fd;
+	const int low = a->fd < pin_fd ? a->fd : pin_fd;
+	const int high = a->fd < pin_fd ? pin_fd : a->fd;
+
+	if (low > 3)
+		(void)close_range(3, (unsigned)low - 1, 0);
+	if (high > low + 1)
+		(void)close_range((unsigned)low + 1, (unsigned)high - 1, 0);
+	closefrom(high + 1);
 }
 
 static int

@@ -77,6 +77,7 @@ numbers_out_of_range_are_refused(void **state)
 	refused("  workers: 2\n", "hsm.workers");
 	refused("  deadline_ms: 600001\n", "deadline");
 	refused("account: 123\n", "twelve digits");
+	refused("  pin_credential: hsm-pin\n", "two ways for one PIN");
 	refused("  module_paths: [relative]\n", "module_paths: 'relative'");
 }
 
@@ -85,6 +86,29 @@ a_relative_path_in_the_hsm_part_is_refused(void **state)
 {
 	(void)state;
 	refused("  softhsm_conf: softhsm2.conf\n", "absolute");
+}
+
+static void
+a_pin_by_a_descriptor_needs_a_state_file(void **state)
+{
+	(void)state;
+	struct kms_config *config = NULL;
+	struct slk_error err = {0};
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%s", sound);
+	char *pin = strstr(text, "  pin_file: /tmp/pin\n");
+	strcpy(pin, "  pin_credential: hsm-pin\n");
+	assert_int_equal(load(text, &config, &err), SLK_CONFIG);
+	assert_non_null(strstr(err.text, "state_file"));
+	strcat(text, "  state_file: /tmp/pin.state\n");
+	assert_ok(load(text, &config, &err));
+	assert_null(config->hsm.pin_file);
+	assert_string_equal(config->hsm.pin_credential, "hsm-pin");
+	kms_config_free(config);
+	strcpy(pin, "  pin_credential: ../hsm-pin\n  state_file: /tmp/pin.state\n");
+	assert_int_equal(load(text, &config, &err), SLK_CONFIG);
+	assert_non_null(strstr(err.text, "not the name of a credential"));
 }
 
 static void
@@ -110,6 +134,7 @@ main(void)
 		cmocka_unit_test(an_unknown_key_is_refused_by_name),
 		cmocka_unit_test(numbers_out_of_range_are_refused),
 		cmocka_unit_test(a_relative_path_in_the_hsm_part_is_refused),
+		cmocka_unit_test(a_pin_by_a_descriptor_needs_a_state_file),
 		cmocka_unit_test(an_unknown_profile_is_refused_with_the_known_ones),
 	};
 	return cmocka_run_group_tests_name("kms_config", tests, NULL, NULL);
