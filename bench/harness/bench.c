@@ -256,6 +256,38 @@ bench_compare(struct bench *b, const struct bench_shape *shape, const struct ben
 }
 
 void
+bench_latency(struct bench *b, const struct bench_shape *shape, const char *contender,
+	const struct slk_hist *latency_ns)
+{
+	const struct bench_stats s = {
+		.best = latency_ns->count > 0 ? (double)latency_ns->min : NAN,
+		.q1 = (double)slk_hist_quantile(latency_ns, 0.25),
+		.median = (double)slk_hist_quantile(latency_ns, 0.5),
+		.q3 = (double)slk_hist_quantile(latency_ns, 0.75),
+		.p99 = (double)slk_hist_quantile(latency_ns, 0.99),
+		.p999 = (double)slk_hist_quantile(latency_ns, 0.999),
+		.max = (double)latency_ns->max,
+		.best_cycles = (double)latency_ns->min * b->machine.ticks_per_ns,
+		.rounds = (uint32_t)latency_ns->count,
+	};
+
+	if (b->result_count == BENCH_RESULTS_MAX) {
+		b->failed = true;
+		return;
+	}
+	b->results[b->result_count++] = (struct bench_result){.group = shape->group,
+		.label = shape->label,
+		.contender = contender,
+		.ops = 1,
+		.bytes_per_op = shape->bytes_per_op,
+		.working_set_bytes = shape->working_set_bytes,
+		.stats = s};
+	printf("%-14s %-28s p50 %10.1f us  p99 %10.1f  p99.9 %10.1f  max %10.1f  (%llu)\n",
+		shape->label, contender, s.median / 1e3, s.p99 / 1e3, s.p999 / 1e3, s.max / 1e3,
+		(unsigned long long)latency_ns->count);
+}
+
+void
 bench_same_hash(struct bench *b, const struct bench_shape *shape, const struct bench_contender *c,
 	uint32_t count, char hashes[][65])
 {

@@ -15,7 +15,7 @@
 
 #include "base/status.h"
 
-#define BENCH_CONTENDERS_MAX 8u
+#define BENCH_CONTENDERS_MAX 10u
 
 struct bench;
 
@@ -67,6 +67,12 @@ void bench_heading(
  * be NULL. */
 void bench_compare(struct bench *b, const struct bench_shape *shape,
 	const struct bench_contender *c, uint32_t count, struct bench_stats *out_stats);
+
+/* Add a result of single operations, measured by their contender itself, in ns: best is the
+ * fastest one, the quartiles and the tail are the histogram's. Prints a row. */
+struct slk_hist;
+void bench_latency(struct bench *b, const struct bench_shape *shape, const char *contender,
+	const struct slk_hist *latency_ns);
 
 /* All contenders must have produced the same bytes: hashes[count] are hex. The first is printed; a
  * difference fails the run. */

@@ -1,0 +1,179 @@
+/* What a program pays that calls the token itself: one process, one session, the handle at hand. */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "format/blob.h"
+#include "kms_bench.h"
+
+#define IV_BYTES 12u
+#define TAG_BYTES 16u
+
+struct kb_raw {
+	CK_FUNCTION_LIST *fn;
+	CK_SESSION_HANDLE session;
+	CK_OBJECT_HANDLE key;
+	uint64_t counter;
+	size_t aad_len;
+	uint8_t aad[FMT_BLOB_AAD_MAX];
+	char version[32];
+};
+
+static CK_RV
+load(struct kb_raw *r)
+{
+	CK_RV (*get_list)(CK_FUNCTION_LIST **);
+	CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
+	CK_INFO info;
+
+	void *library = dlopen(KB_SOFTHSM, RTLD_NOW | RTLD_LOCAL);
+	if (library == NULL)
+		return CKR_GENERAL_ERROR;
+	*(void **)&get_list = dlsym(library, "C_GetFunctionList");
+	if (get_list == NULL)
+		return CKR_GENERAL_ERROR;
+	CK_RV rv = get_list(&r->fn);
+	if (rv == CKR_OK)
+		rv = r->fn->C_Initialize(&args);
+	if (rv == CKR_OK)
+		rv = r->fn->C_GetInfo(&info);
+	if (rv == CKR_OK)
+		snprintf(r->version, sizeof(r->version), "%u.%u", info.libraryVersion.major,
+			info.libraryVersion.minor);
+	return rv;
+}
+
+/* The token is the only initialised one of its directory, and SoftHSM lists it first. */
+static CK_RV
+log_in(struct kb_raw *r, const char *pin_file)
+{
+	CK_SLOT_ID slots[4];
+	CK_ULONG count = 4;
+	char pin[128];
+
+	int fd = open(pin_file, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd >= 0 ? read(fd, pin, sizeof(pin)) : -1;
+	if (fd >= 0)
+		close(fd);
+	if (len <= 0)
+		return CKR_PIN_INCORRECT;
+	if (pin[len - 1] == '\n')
+		len--;
+	CK_RV rv = r->fn->C_GetSlotList(CK_TRUE, slots, &count);
+	if (rv == CKR_OK && count == 0)
+		rv = CKR_TOKEN_NOT_PRESENT;
+	if (rv == CKR_OK)
+		rv = r->fn->C_OpenSession(
+			slots[0], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &r->session);
+	if (rv == CKR_OK)
+		rv = r->fn->C_Login(r->session, CKU_USER, (unsigned char *)pin, (CK_ULONG)len);
+	explicit_bzero(pin, sizeof(pin));
+	return rv;
+}
+
+static CK_RV
+make_key(struct kb_raw *r)
+{
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ULONG len = 32;
+	CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_ATTRIBUTE template[] = {
+		{CKA_VALUE_LEN, &len, sizeof(len)},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+		{CKA_PRIVATE, &yes, sizeof(yes)},
+		{CKA_SENSITIVE, &yes, sizeof(yes)},
+		{CKA_EXTRACTABLE, &no, sizeof(no)},
+		{CKA_ENCRYPT, &yes, sizeof(yes)},
+		{CKA_DECRYPT, &yes, sizeof(yes)},
+	};
+
+	return r->fn->C_GenerateKey(
+		r->session, &mechanism, template, sizeof(template) / sizeof(template[0]), &r->key);
+}
+
+int
+kb_raw_new(const struct kb_token *t, size_t aad_len, struct kb_raw **out_raw, struct slk_error *err)
+{
+	struct kb_raw *r = calloc(1, sizeof(*r));
+	uint64_t seed = 1;
+
+	if (r == NULL)
+		return SLK_NO_MEMORY;
+	r->aad_len = aad_len;
+	bench_fill(&seed, r->aad, aad_len);
+	if (setenv("SOFTHSM2_CONF", t->conf, 1) != 0) {
+		free(r);
+		return slk_fail_errno(err, "cannot set SOFTHSM2_CONF");
+	}
+	CK_RV rv = load(r);
+	if (rv == CKR_OK)
+		rv = log_in(r, t->pin_file);
+	if (rv == CKR_OK)
+		rv = make_key(r);
+	if (rv != CKR_OK) {
+		free(r);
+		return slk_fail(err, SLK_HSM, "the raw loop's token fails: 0x%lx", rv);
+	}
+	*out_raw = r;
+	return SLK_OK;
+}
+
+void
+kb_raw_free(struct kb_raw *raw)
+{
+	if (raw == NULL)
+		return;
+	(void)raw->fn->C_Finalize(NULL);
+	free(raw);
+}
+
+const char *
+kb_raw_version(const struct kb_raw *raw)
+{
+	return raw->version;
+}
+
+static CK_RV
+one(struct kb_raw *r, bool random_iv)
+{
+	uint8_t plain[KB_DATA_KEY_BYTES], sealed[KB_DATA_KEY_BYTES + TAG_BYTES], iv[IV_BYTES] = {0};
+	CK_ULONG len = sizeof(sealed);
+	CK_GCM_PARAMS params = {.iv_ptr = iv,
+		.iv_len = IV_BYTES,
+		.iv_bits = IV_BYTES * 8,
+		.aad_ptr = r->aad,
+		.aad_len = r->aad_len,
+		.tag_bits = TAG_BYTES * 8};
+	CK_MECHANISM mechanism = {CKM_AES_GCM, &params, sizeof(params)};
+
+	r->counter++;
+	memcpy(iv, &r->counter, sizeof(r->counter));
+	CK_RV rv = r->fn->C_GenerateRandom(r->session, plain, sizeof(plain));
+	if (rv == CKR_OK && random_iv)
+		rv = r->fn->C_GenerateRandom(r->session, iv, sizeof(iv));
+	if (rv == CKR_OK)
+		rv = r->fn->C_EncryptInit(r->session, &mechanism, r->key);
+	if (rv == CKR_OK)
+		rv = r->fn->C_Encrypt(r->session, plain, sizeof(plain), sealed, &len);
+	return rv == CKR_OK && len != sizeof(sealed) ? CKR_GENERAL_ERROR : rv;
+}
+
+bool
+kb_raw_run(struct kb_raw *raw, unsigned count, bool random_iv, struct slk_hist *latency)
+{
+	uint64_t now_ns = slk_mono_ns(slk_clock_system());
+
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t start_ns = now_ns;
+		if (one(raw, random_iv) != CKR_OK)
+			return false;
+		now_ns = slk_mono_ns(slk_clock_system());
+		if (latency != NULL)
+			slk_hist_add(latency, now_ns - start_ns, 1);
+	}
+	return true;
+}
