@@ -1,32 +1,29 @@
 /* The fault shim: a PKCS#11 module in front of another, see p11shim.h. */
-#include "p11shim.h"
-
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <p11-kit/pkcs11.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-#define HANDLES 4096u
-#define SESSIONS 1024u
+#include "p11shim_inner.h"
 
-static struct p11shim *ctl;
-static CK_FUNCTION_LIST *real;
+#define HANDLES 65536u
+#define SESSIONS 4096u
+#define LOCKED_BYTE (1 << 20) /* of the control file, far behind its end */
+
+struct p11shim *p11shim_ctl;
+CK_FUNCTION_LIST *p11shim_real;
 static CK_FUNCTION_LIST list;
 
-/* What a session is in the middle of. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct session {
-	bool searching_victim;
-	bool ecb_of_victim;
-	bool decrypting;
-	bool fed; /* one match of the present search was given */
-} sessions[SESSIONS];
+static struct session sessions[SESSIONS];
+static int control_fd = -1;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of owners */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic uint32_t open_sessions;
 static _Atomic CK_SESSION_HANDLE last_session;
 static _Atomic CK_SLOT_ID last_slot;
 static struct {
@@ -34,29 +31,60 @@ static struct {
 	CK_SESSION_HANDLE owner;
 } owners[HANDLES];
 
-static struct session *
-state_of(CK_SESSION_HANDLE s)
+struct session *
+p11shim_state_of(CK_SESSION_HANDLE s)
 {
 	return &sessions[s % SESSIONS];
 }
 
-/* Count the call, wait, behave as told. True: return *out_rv without making it. */
+static void
+pause_us(uint64_t us)
+{
+	struct timespec ts = {(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
+
+	(void)nanosleep(&ts, NULL);
+}
+
+/* A delay ends early when its fault is healed. */
+static void
+wait_for(const struct p11shim_fault *fault, uint64_t us)
+{
+	const uint64_t slice_us = 5000;
+
+	for (; us > slice_us && atomic_load(&fault->first) != 0; us -= slice_us)
+		pause_us(slice_us);
+	if (us <= slice_us && us > 0)
+		pause_us(us);
+}
+
 static bool
-strike(enum p11shim_function f, CK_RV *out_rv)
+is_throttled(enum p11shim_function f)
+{
+	uint32_t every = atomic_load(&ctl->throttle_every);
+
+	if (every == 0 ||
+		(f != P11SHIM_C_EncryptInit && f != P11SHIM_C_DecryptInit &&
+			f != P11SHIM_C_GenerateRandom && f != P11SHIM_C_FindObjectsInit))
+		return false;
+	return (atomic_fetch_add(&ctl->throttled, 1) + 1) % every == 0;
+}
+
+bool
+p11shim_strike(enum p11shim_function f, CK_RV *out_rv)
 {
 	struct p11shim_fault *fault = &ctl->faults[f];
 	uint64_t n = atomic_fetch_add(&fault->calls, 1) + 1;
 	uint64_t first = atomic_load(&fault->first);
+	uint64_t every_us = atomic_load(&ctl->every_delay_us);
 
+	if (every_us > 0)
+		pause_us(every_us);
 	if (atomic_exchange(&ctl->lose_login, 0) != 0)
 		(void)real->C_Logout(last_session);
 	if (atomic_exchange(&ctl->lose_sessions, 0) != 0)
 		(void)real->C_CloseAllSessions(last_slot);
 	if (first != 0 && n >= first && n <= atomic_load(&fault->last)) {
-		uint64_t ms = atomic_load(&fault->delay_ms);
-		struct timespec ts = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
-		if (ms > 0)
-			(void)nanosleep(&ts, NULL);
+		wait_for(fault, atomic_load(&fault->delay_us));
 		*out_rv = atomic_load(&fault->rv);
 		if (*out_rv != CKR_OK)
 			return true;
@@ -65,13 +93,65 @@ strike(enum p11shim_function f, CK_RV *out_rv)
 		*out_rv = CKR_DEVICE_REMOVED;
 		return true;
 	}
-	return false;
+	*out_rv = CKR_FUNCTION_FAILED;
+	return is_throttled(f);
 }
 
-#define STRIKE(name) \
-	CK_RV struck; \
-	if (strike(P11SHIM_##name, &struck)) \
-	return struck
+static void
+lock_file(short type)
+{
+	struct flock range = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = LOCKED_BYTE, .l_len = 1};
+
+	while (fcntl(control_fd, F_OFD_SETLKW, &range) != 0 && errno == EINTR)
+		;
+}
+
+void
+p11shim_turn_begin(void)
+{
+	pthread_mutex_lock(&turn);
+	lock_file(F_WRLCK);
+}
+
+void
+p11shim_turn_end(void)
+{
+	lock_file(F_UNLCK);
+	pthread_mutex_unlock(&turn);
+}
+
+/* A function that only counts and fails. */
+#define PLAIN(name, function, parameters, arguments) \
+	static CK_RV function parameters \
+	{ \
+		STRIKE(name); \
+		return REAL(name arguments); \
+	}
+
+PLAIN(C_Finalize, shim_finalize, (void *reserved), (reserved))
+PLAIN(C_GetTokenInfo, shim_get_token_info, (CK_SLOT_ID slot, CK_TOKEN_INFO *info), (slot, info))
+PLAIN(C_GetSlotInfo, shim_get_slot_info, (CK_SLOT_ID slot, CK_SLOT_INFO *info), (slot, info))
+PLAIN(C_FindObjectsFinal, shim_find_final, (CK_SESSION_HANDLE s), (s))
+PLAIN(C_GetSessionInfo, shim_get_session_info, (CK_SESSION_HANDLE s, CK_SESSION_INFO *info),
+	(s, info))
+PLAIN(C_Logout, shim_logout, (CK_SESSION_HANDLE s), (s))
+PLAIN(C_SetAttributeValue, shim_set_attributes,
+	(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, unsigned long count),
+	(s, object, template, count))
+PLAIN(C_WrapKey, shim_wrap_key,
+	(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE by, CK_OBJECT_HANDLE key,
+		unsigned char *out, unsigned long *out_len),
+	(s, m, by, key, out, out_len))
+PLAIN(C_UnwrapKey, shim_unwrap_key,
+	(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE by, unsigned char *in,
+		unsigned long len, CK_ATTRIBUTE *template, unsigned long count,
+		CK_OBJECT_HANDLE *out),
+	(s, m, by, in, len, template, count, out))
+PLAIN(C_DeriveKey, shim_derive_key,
+	(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *template,
+		unsigned long count, CK_OBJECT_HANDLE *out),
+	(s, m, base, template, count, out))
 
 static CK_RV
 shim_initialize(void *args)
@@ -81,32 +161,37 @@ shim_initialize(void *args)
 	/* The worker has to ask for locks: a module without them breaks under two threads. */
 	if (a == NULL || (a->flags & CKF_OS_LOCKING_OK) == 0)
 		return CKR_CANT_LOCK;
-	return real->C_Initialize(args);
-}
-
-static CK_RV
-shim_finalize(void *reserved)
-{
-	STRIKE(C_Finalize);
-	return real->C_Finalize(reserved);
+	atomic_store(&open_sessions, 0);
+	return REAL(C_Initialize(args));
 }
 
 static CK_RV
 shim_get_slot_list(unsigned char present, CK_SLOT_ID *slots, unsigned long *count)
 {
 	CK_RV rv;
-	if (strike(P11SHIM_C_GetSlotList, &rv)) {
+	if (p11shim_strike(P11SHIM_C_GetSlotList, &rv)) {
 		*count = 0;
 		return atomic_load(&ctl->gone) != 0 ? CKR_OK : rv;
 	}
-	return real->C_GetSlotList(present, slots, count);
+	return REAL(C_GetSlotList(present, slots, count));
 }
 
+/* CKM_CLOUDHSM_AES_GCM stands beside CKM_AES_GCM. */
 static CK_RV
-shim_get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+shim_get_mechanism_list(CK_SLOT_ID slot, CK_MECHANISM_TYPE *types, unsigned long *count)
 {
-	STRIKE(C_GetTokenInfo);
-	return real->C_GetTokenInfo(slot, info);
+	STRIKE(C_GetMechanismList);
+	unsigned long room = *count;
+	bool more = atomic_load(&ctl->prefix_gcm) != 0;
+	if (types != NULL && more && room > 0)
+		(*count)--;
+	CK_RV rv = REAL(C_GetMechanismList(slot, types, count));
+	if (rv != CKR_OK || !more)
+		return rv;
+	if (types != NULL && *count < room)
+		types[*count] = CLOUDHSM_AES_GCM;
+	(*count)++;
+	return CKR_OK;
 }
 
 static CK_RV
@@ -115,7 +200,9 @@ shim_get_mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_IN
 	STRIKE(C_GetMechanismInfo);
 	if (type == CKM_AES_GCM && atomic_load(&ctl->no_gcm) != 0)
 		return CKR_MECHANISM_INVALID;
-	return real->C_GetMechanismInfo(slot, type, info);
+	if (type == CLOUDHSM_AES_GCM && atomic_load(&ctl->prefix_gcm) != 0)
+		type = CKM_AES_GCM;
+	return REAL(C_GetMechanismInfo(slot, type, info));
 }
 
 static CK_RV
@@ -123,21 +210,51 @@ shim_open_session(
 	CK_SLOT_ID slot, CK_FLAGS flags, void *app, CK_NOTIFY notify, CK_SESSION_HANDLE *out)
 {
 	STRIKE(C_OpenSession);
+	uint32_t most = atomic_load(&ctl->sessions_max);
 	if (atomic_load(&ctl->need_rw) != 0 && (flags & CKF_RW_SESSION) == 0)
 		return CKR_FUNCTION_FAILED;
-	CK_RV rv = real->C_OpenSession(slot, flags, app, notify, out);
+	if (most != 0 && atomic_load(&open_sessions) >= most)
+		return CKR_SESSION_COUNT;
+	CK_RV rv = REAL(C_OpenSession(slot, flags, app, notify, out));
 	if (rv == CKR_OK) {
+		atomic_fetch_add(&open_sessions, 1);
 		last_session = *out;
 		last_slot = slot;
 	}
 	return rv;
 }
 
+/* Handles die with the session that found them. */
+static void
+disown(CK_SESSION_HANDLE s, bool all)
+{
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < HANDLES; i++) {
+		if (all || owners[i].owner == s)
+			owners[i].handle = owners[i].owner = 0;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 static CK_RV
 shim_close_session(CK_SESSION_HANDLE s)
 {
 	STRIKE(C_CloseSession);
-	return real->C_CloseSession(s);
+	CK_RV rv = REAL(C_CloseSession(s));
+	if (rv == CKR_OK) {
+		atomic_fetch_sub(&open_sessions, 1);
+		disown(s, false);
+	}
+	return rv;
+}
+
+static CK_RV
+shim_close_all_sessions(CK_SLOT_ID slot)
+{
+	STRIKE(C_CloseAllSessions);
+	atomic_store(&open_sessions, 0);
+	disown(0, true);
+	return REAL(C_CloseAllSessions(slot));
 }
 
 static CK_RV
@@ -147,7 +264,9 @@ shim_login(CK_SESSION_HANDLE s, CK_USER_TYPE user, unsigned char *pin, unsigned 
 	uint32_t tries = atomic_load(&ctl->pin_tries);
 	if (tries > 0 && atomic_load(&ctl->wrong_pins) >= tries)
 		return CKR_PIN_LOCKED;
-	CK_RV rv = real->C_Login(s, user, pin, len);
+	CK_RV rv = atomic_load(&ctl->need_user) != 0 && memchr(pin, ':', len) == NULL
+		? CKR_PIN_INCORRECT
+		: REAL(C_Login(s, user, pin, len));
 	if (rv == CKR_PIN_INCORRECT)
 		atomic_fetch_add(&ctl->wrong_pins, 1);
 	return rv;
@@ -160,13 +279,14 @@ is_victim_id(const void *id, unsigned long len)
 		memcmp(id, ctl->victim_id, sizeof(ctl->victim_id)) == 0;
 }
 
-static bool
-is_victim(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object)
+bool
+p11shim_is_victim(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object)
 {
 	uint8_t id[16];
 	CK_ATTRIBUTE a = {CKA_ID, id, sizeof(id)};
 
-	return real->C_GetAttributeValue(s, object, &a, 1) == CKR_OK &&
+	return atomic_load(&ctl->victim) != 0 &&
+		REAL(C_GetAttributeValue(s, object, &a, 1)) == CKR_OK &&
 		is_victim_id(id, a.ulValueLen);
 }
 
@@ -174,12 +294,12 @@ static CK_RV
 shim_find_init(CK_SESSION_HANDLE s, CK_ATTRIBUTE *template, unsigned long count)
 {
 	STRIKE(C_FindObjectsInit);
-	struct session *st = state_of(s);
-	st->searching_victim = st->fed = false;
+	struct session *st = p11shim_state_of(s);
+	st->searching_victim = false;
 	for (unsigned long i = 0; i < count; i++)
 		st->searching_victim |= template[i].type == CKA_ID &&
 			is_victim_id(template[i].pValue, template[i].ulValueLen);
-	return real->C_FindObjectsInit(s, template, count);
+	return REAL(C_FindObjectsInit(s, template, count));
 }
 
 static size_t
@@ -197,8 +317,8 @@ own(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE handle)
 	pthread_mutex_unlock(&lock);
 }
 
-static bool
-may_use(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE handle)
+bool
+p11shim_may_use(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE handle)
 {
 	pthread_mutex_lock(&lock);
 	size_t i = slot_of(s, handle);
@@ -211,8 +331,8 @@ static CK_RV
 shim_find(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE *handles, unsigned long max, unsigned long *count)
 {
 	STRIKE(C_FindObjects);
-	struct session *st = state_of(s);
-	CK_RV rv = real->C_FindObjects(s, handles, max, count);
+	struct session *st = p11shim_state_of(s);
+	CK_RV rv = REAL(C_FindObjects(s, handles, max, count));
 	if (rv != CKR_OK)
 		return rv;
 	for (unsigned long i = 0; i < *count; i++)
@@ -225,19 +345,14 @@ shim_find(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE *handles, unsigned long max, uns
 }
 
 static CK_RV
-shim_find_final(CK_SESSION_HANDLE s)
-{
-	STRIKE(C_FindObjectsFinal);
-	return real->C_FindObjectsFinal(s);
-}
-
-static CK_RV
 shim_get_attributes(
 	CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, unsigned long count)
 {
 	STRIKE(C_GetAttributeValue);
-	CK_RV rv = real->C_GetAttributeValue(s, object, template, count);
-	if (atomic_load(&ctl->extractable) == 0 || !is_victim(s, object))
+	if (!p11shim_may_use(s, object))
+		return CKR_OBJECT_HANDLE_INVALID;
+	CK_RV rv = REAL(C_GetAttributeValue(s, object, template, count));
+	if (atomic_load(&ctl->extractable) == 0 || !p11shim_is_victim(s, object))
 		return rv;
 	for (unsigned long i = 0; i < count; i++) {
 		if (template[i].type == CKA_EXTRACTABLE && template[i].pValue != NULL)
@@ -246,129 +361,44 @@ shim_get_attributes(
 	return rv;
 }
 
+static bool
+id_exists(CK_SESSION_HANDLE s, const CK_ATTRIBUTE *id)
+{
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE wanted[] = {*id, {CKA_TOKEN, &yes, sizeof(yes)}};
+	CK_OBJECT_HANDLE found;
+	unsigned long count = 0;
+
+	if (real->C_FindObjectsInit(s, wanted, 2) != CKR_OK)
+		return false;
+	if (real->C_FindObjects(s, &found, 1, &count) != CKR_OK)
+		count = 0;
+	(void)real->C_FindObjectsFinal(s);
+	return count > 0;
+}
+
+/* What a template of a new object may not say. */
+static CK_RV
+check_template(CK_SESSION_HANDLE s, const CK_ATTRIBUTE *template, unsigned long count)
+{
+	for (unsigned long i = 0; i < count; i++) {
+		if (template[i].type == CKA_COPYABLE && atomic_load(&ctl->no_copyable) != 0)
+			return CKR_ATTRIBUTE_TYPE_INVALID;
+		if (template[i].type == CKA_ID && atomic_load(&ctl->unique_ids) != 0 &&
+			id_exists(s, &template[i]))
+			return CKR_ATTRIBUTE_VALUE_INVALID;
+	}
+	return CKR_OK;
+}
+
 static CK_RV
 shim_generate_key(CK_SESSION_HANDLE s, CK_MECHANISM *mechanism, CK_ATTRIBUTE *template,
 	unsigned long count, CK_OBJECT_HANDLE *out)
 {
 	STRIKE(C_GenerateKey);
-	CK_RV rv = real->C_GenerateKey(s, mechanism, template, count, out);
+	CK_RV rv = check_template(s, template, count);
 	if (rv == CKR_OK)
-		own(s, *out);
-	return rv;
-}
-
-static CK_RV
-shim_destroy_object(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object)
-{
-	STRIKE(C_DestroyObject);
-	return real->C_DestroyObject(s, object);
-}
-
-static CK_RV
-shim_generate_random(CK_SESSION_HANDLE s, unsigned char *out, unsigned long len)
-{
-	STRIKE(C_GenerateRandom);
-	if (atomic_load(&ctl->same_random) != 0) {
-		memset(out, 0x77, len);
-		return CKR_OK;
-	}
-	return real->C_GenerateRandom(s, out, len);
-}
-
-/* Give the IV as an HSM that makes it by itself does. */
-static CK_RV
-make_iv(CK_SESSION_HANDLE s, CK_GCM_PARAMS *p)
-{
-	static const uint8_t zero[12];
-
-	if (p->iv_ptr == NULL || p->iv_len != sizeof(zero) ||
-		memcmp(p->iv_ptr, zero, sizeof(zero)) != 0)
-		return CKR_MECHANISM_PARAM_INVALID;
-	if (atomic_load(&ctl->same_iv) != 0) {
-		memset(p->iv_ptr, 0x11, sizeof(zero));
-		return CKR_OK;
-	}
-	return real->C_GenerateRandom(s, p->iv_ptr, p->iv_len);
-}
-
-static CK_RV
-check_gcm(CK_SESSION_HANDLE s, const CK_MECHANISM *m, CK_OBJECT_HANDLE key, bool encrypting)
-{
-	if (!may_use(s, key))
-		return CKR_KEY_HANDLE_INVALID;
-	if (m->mechanism != CKM_AES_GCM)
-		return CKR_OK;
-	CK_GCM_PARAMS *p = m->pParameter;
-	if (m->ulParameterLen != sizeof(*p) || (atomic_load(&ctl->no_bits) != 0 && p->iv_bits != 0))
-		return CKR_MECHANISM_PARAM_INVALID;
-	/* What must never reach a module. */
-	if (p->iv_len != 12 || p->tag_bits != 128 || p->aad_len == 0)
-		abort();
-	return encrypting && atomic_load(&ctl->hsm_iv) != 0 ? make_iv(s, p) : CKR_OK;
-}
-
-static CK_RV
-shim_encrypt_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
-{
-	STRIKE(C_EncryptInit);
-	CK_RV rv = check_gcm(s, m, key, true);
-	if (rv != CKR_OK)
-		return rv;
-	state_of(s)->ecb_of_victim = m->mechanism == CKM_AES_ECB && is_victim(s, key);
-	return real->C_EncryptInit(s, m, key);
-}
-
-static CK_RV
-shim_encrypt(CK_SESSION_HANDLE s, unsigned char *in, unsigned long len, unsigned char *out,
-	unsigned long *out_len)
-{
-	CK_RV struck;
-	bool hit = strike(P11SHIM_C_Encrypt, &struck);
-	CK_RV rv = real->C_Encrypt(s, in, len, out, out_len);
-	if (hit) /* an error ends the operation all the same */
-		return struck;
-	if (rv == CKR_OK && state_of(s)->ecb_of_victim && atomic_load(&ctl->other_kcv) != 0)
-		out[0] ^= 0xff;
-	return rv;
-}
-
-static CK_RV
-shim_decrypt_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
-{
-	STRIKE(C_DecryptInit);
-	CK_RV rv = check_gcm(s, m, key, false);
-	return rv != CKR_OK ? rv : real->C_DecryptInit(s, m, key);
-}
-
-static CK_RV
-shim_decrypt(CK_SESSION_HANDLE s, unsigned char *in, unsigned long len, unsigned char *out,
-	unsigned long *out_len)
-{
-	CK_RV struck;
-	bool hit = strike(P11SHIM_C_Decrypt, &struck);
-	CK_RV rv = real->C_Decrypt(s, in, len, out, out_len);
-	if (hit)
-		return struck;
-	if (rv != CKR_OK && atomic_load(&ctl->accept_tags) != 0) {
-		*out_len = len - 16;
-		return CKR_OK;
-	}
-	return rv;
-}
-
-static CK_RV
-shim_get_session_info(CK_SESSION_HANDLE s, CK_SESSION_INFO *info)
-{
-	STRIKE(C_GetSessionInfo);
-	return real->C_GetSessionInfo(s, info);
-}
-
-static CK_RV
-shim_create_object(
-	CK_SESSION_HANDLE s, CK_ATTRIBUTE *template, unsigned long count, CK_OBJECT_HANDLE *out)
-{
-	STRIKE(C_CreateObject);
-	CK_RV rv = real->C_CreateObject(s, template, count, out);
+		rv = REAL(C_GenerateKey(s, mechanism, template, count, out));
 	if (rv == CKR_OK)
 		own(s, *out);
 	return rv;
@@ -380,8 +410,10 @@ shim_generate_key_pair(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_ATTRIBUTE *publi
 	CK_OBJECT_HANDLE *out_public, CK_OBJECT_HANDLE *out_private)
 {
 	STRIKE(C_GenerateKeyPair);
-	CK_RV rv = real->C_GenerateKeyPair(
-		s, m, public, public_count, private, private_count, out_public, out_private);
+	CK_RV rv = check_template(s, private, private_count);
+	if (rv == CKR_OK)
+		rv = REAL(C_GenerateKeyPair(s, m, public, public_count, private, private_count,
+			out_public, out_private));
 	if (rv == CKR_OK) {
 		own(s, *out_public);
 		own(s, *out_private);
@@ -390,10 +422,50 @@ shim_generate_key_pair(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_ATTRIBUTE *publi
 }
 
 static CK_RV
+shim_create_object(
+	CK_SESSION_HANDLE s, CK_ATTRIBUTE *template, unsigned long count, CK_OBJECT_HANDLE *out)
+{
+	STRIKE(C_CreateObject);
+	CK_RV rv = REAL(C_CreateObject(s, template, count, out));
+	if (rv == CKR_OK)
+		own(s, *out);
+	return rv;
+}
+
+static CK_RV
+shim_copy_object(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template,
+	unsigned long count, CK_OBJECT_HANDLE *out)
+{
+	STRIKE(C_CopyObject);
+	return atomic_load(&ctl->no_copyable) != 0
+		? CKR_FUNCTION_NOT_SUPPORTED
+		: REAL(C_CopyObject(s, object, template, count, out));
+}
+
+static CK_RV
+shim_destroy_object(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object)
+{
+	STRIKE(C_DestroyObject);
+	return p11shim_may_use(s, object) ? REAL(C_DestroyObject(s, object))
+					  : CKR_OBJECT_HANDLE_INVALID;
+}
+
+static CK_RV
+shim_generate_random(CK_SESSION_HANDLE s, unsigned char *out, unsigned long len)
+{
+	STRIKE(C_GenerateRandom);
+	if (atomic_load(&ctl->same_random) != 0) {
+		memset(out, 0x77, len);
+		return CKR_OK;
+	}
+	return REAL(C_GenerateRandom(s, out, len));
+}
+
+static CK_RV
 shim_sign_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
 	STRIKE(C_SignInit);
-	return may_use(s, key) ? real->C_SignInit(s, m, key) : CKR_KEY_HANDLE_INVALID;
+	return p11shim_may_use(s, key) ? REAL(C_SignInit(s, m, key)) : CKR_KEY_HANDLE_INVALID;
 }
 
 static CK_RV
@@ -401,9 +473,9 @@ shim_sign(CK_SESSION_HANDLE s, unsigned char *in, unsigned long len, unsigned ch
 	unsigned long *out_len)
 {
 	CK_RV struck;
-	bool hit = strike(P11SHIM_C_Sign, &struck);
-	CK_RV rv = real->C_Sign(s, in, len, out, out_len);
-	if (hit) /* an error ends the operation all the same */
+	bool hit = p11shim_strike(P11SHIM_C_Sign, &struck);
+	CK_RV rv = REAL(C_Sign(s, in, len, out, out_len));
+	if (hit)
 		return struck;
 	if (rv == CKR_OK && atomic_load(&ctl->wrong_signatures) != 0)
 		out[*out_len - 1] ^= 1;
@@ -414,7 +486,7 @@ static CK_RV
 shim_verify_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
 	STRIKE(C_VerifyInit);
-	return may_use(s, key) ? real->C_VerifyInit(s, m, key) : CKR_KEY_HANDLE_INVALID;
+	return p11shim_may_use(s, key) ? REAL(C_VerifyInit(s, m, key)) : CKR_KEY_HANDLE_INVALID;
 }
 
 static CK_RV
@@ -422,8 +494,8 @@ shim_verify(CK_SESSION_HANDLE s, unsigned char *in, unsigned long len, unsigned 
 	unsigned long signature_len)
 {
 	CK_RV struck;
-	bool hit = strike(P11SHIM_C_Verify, &struck);
-	CK_RV rv = real->C_Verify(s, in, len, signature, signature_len);
+	bool hit = p11shim_strike(P11SHIM_C_Verify, &struck);
+	CK_RV rv = REAL(C_Verify(s, in, len, signature, signature_len));
 	return hit ? struck : rv;
 }
 
@@ -437,10 +509,12 @@ open_control(void)
 	if (fd < 0)
 		return false;
 	void *map = mmap(NULL, sizeof(*ctl), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	if (map == MAP_FAILED)
+	if (map == MAP_FAILED) {
+		close(fd);
 		return false;
+	}
 	ctl = map;
+	control_fd = fd;
 	return true;
 }
 
@@ -478,10 +552,10 @@ C_GetFunctionList(CK_FUNCTION_LIST **out)
 	list.C_GenerateKey = shim_generate_key;
 	list.C_DestroyObject = shim_destroy_object;
 	list.C_GenerateRandom = shim_generate_random;
-	list.C_EncryptInit = shim_encrypt_init;
-	list.C_Encrypt = shim_encrypt;
-	list.C_DecryptInit = shim_decrypt_init;
-	list.C_Decrypt = shim_decrypt;
+	list.C_EncryptInit = p11shim_encrypt_init;
+	list.C_Encrypt = p11shim_encrypt;
+	list.C_DecryptInit = p11shim_decrypt_init;
+	list.C_Decrypt = p11shim_decrypt;
 	list.C_GetSessionInfo = shim_get_session_info;
 	list.C_CreateObject = shim_create_object;
 	list.C_GenerateKeyPair = shim_generate_key_pair;
@@ -489,6 +563,15 @@ C_GetFunctionList(CK_FUNCTION_LIST **out)
 	list.C_Sign = shim_sign;
 	list.C_VerifyInit = shim_verify_init;
 	list.C_Verify = shim_verify;
+	list.C_GetSlotInfo = shim_get_slot_info;
+	list.C_GetMechanismList = shim_get_mechanism_list;
+	list.C_CloseAllSessions = shim_close_all_sessions;
+	list.C_Logout = shim_logout;
+	list.C_CopyObject = shim_copy_object;
+	list.C_SetAttributeValue = shim_set_attributes;
+	list.C_WrapKey = shim_wrap_key;
+	list.C_UnwrapKey = shim_unwrap_key;
+	list.C_DeriveKey = shim_derive_key;
 	*out = &list;
 	return CKR_OK;
 }
