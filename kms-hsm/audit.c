@@ -209,6 +209,21 @@ put_caller(yajl_gen g, const struct kms_audit_entry *e)
 }
 
 static void
+put_attested(yajl_gen g, const struct kms_audit_entry *e)
+{
+	char hex[65];
+
+	if (e->attest_purpose == NULL)
+		return;
+	put_string(g, slk_span_str("attested"));
+	(void)yajl_gen_map_open(g);
+	put(g, "purpose", e->attest_purpose);
+	slk_hex(slk_span(e->attest_digest, 32), hex, sizeof(hex));
+	put(g, "digest", hex);
+	(void)yajl_gen_map_close(g);
+}
+
+static void
 put_entry(yajl_gen g, const struct kms_audit_entry *e, uint64_t wall_ns)
 {
 	(void)yajl_gen_map_open(g);
@@ -223,6 +238,7 @@ put_entry(yajl_gen g, const struct kms_audit_entry *e, uint64_t wall_ns)
 		put_key(g, e->from_resource, e->from_context, e->from_backing_id);
 		(void)yajl_gen_map_close(g);
 	}
+	put_attested(g, e);
 	put(g, "viaService", e->via_service);
 	put(g, "sourceArn", e->source_arn);
 	put(g, "outcome",

@@ -4,6 +4,7 @@
  *      "action":"kms:Decrypt","resource":"arn:...","encryptionContext":{...},"backingKey":"<hex>",
  *      "source":{"resource":..,"encryptionContext":{..},"backingKey":..},   (ReEncrypt)
  *      "viaService":"kinesis.local.amazonaws.com","sourceArn":"arn:...","door":{"uid":..,"pid":..},
+ *      "attested":{"purpose":"rewrap","digest":"<hex>"},
  *      "outcome":"denied","error":"AccessDeniedException","message":"..."}
  *
  * Lines are added during a turn of the front's loop and written and flushed together at its end
@@ -53,6 +54,8 @@ struct kms_audit_entry {
 		from_resource; /* of ReEncrypt: the source; resource, context and backing_id are the target's */
 	const struct fmt_context *from_context;
 	const uint8_t *from_backing_id;
+	const char *attest_purpose; /* of Attest */
+	const uint8_t *attest_digest; /* 32 bytes */
 	const char *via_service;
 	const char *source_arn;
 	int status; /* SLK_OK: allowed; SLK_DENIED: denied; else: failed */

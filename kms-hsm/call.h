@@ -15,6 +15,9 @@
 #include "chores.h"
 #include "service.h"
 
+#define KMS_ATTEST_PURPOSE_MAX 33u /* with terminator */
+#define KMS_ATTEST_DIGEST_BYTES 32u
+
 struct kms_call;
 typedef void (*kms_call_fn)(struct kms_call *call);
 typedef void (*kms_call_done_fn)(struct kms_call *call, const struct hsm_reply *reply);
@@ -51,6 +54,8 @@ struct kms_call {
 	char from_arn[KMS_ARN_MAX]; /* the source of ReEncrypt; "": none */
 	struct fmt_context *from_context;
 	uint8_t from_backing_id[KMS_ID_BYTES];
+	char attest_purpose[KMS_ATTEST_PURPOSE_MAX]; /* "": no Attest */
+	uint8_t attest_digest[KMS_ATTEST_DIGEST_BYTES];
 
 	/* State of the operation. */
 	struct kms_key key;
@@ -175,6 +180,7 @@ void kms_op_describe_stream(struct kms_call *call, const Kmsp__Request *request)
 void kms_op_list_streams(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_delete_stream(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_attest(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_authorize(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_status(struct kms_call *call, const Kmsp__Request *request);
 

@@ -26,7 +26,7 @@ static const char *const actions[] = {"kms:CreateAlias", "kms:CreateKey", "kms:D
 	"kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateRandom", "kms:GetPublicKey",
 	"kms:ListAliases", "kms:ListKeys", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:Sign",
 	"kms:Verify", "kinesis:CreateStream", "kinesis:DeleteStream", "kinesis:DescribeStream",
-	"kinesis:GetRecords", "kinesis:ListStreams", "kinesis:PutRecord"};
+	"kinesis:GetRecords", "kinesis:ListStreams", "kinesis:PutRecord", "sealock:Attest"};
 
 static bool
 same(char a, char b, bool ignore_case)

@@ -42,6 +42,7 @@ static const struct kms_row rows[] = {
 	ROW(GENERATE_STREAM_KEY) = {KMS_CLASS_DOOR, "kms:GenerateDataKey",
 		kms_op_generate_stream_key, false},
 	ROW(AUTHORIZE) = {KMS_CLASS_DOOR, "sealock:Authorize", kms_op_authorize, false},
+	ROW(ATTEST) = {KMS_CLASS_ADMIN | KMS_CLASS_DOOR, "sealock:Attest", kms_op_attest, false},
 	ROW(STATUS) = {ANYBODY, "sealock:Status", kms_op_status, true},
 };
 

@@ -129,6 +129,40 @@ MUST_USE int kmsc_decrypt(struct kmsc *c, const char *key_id, const struct fmt_c
 	struct slk_span blob, struct slk_secret **out_plaintext, char *out_key_arn,
 	struct slk_error *err);
 
+/* --- many at once --- */
+#define KMSC_BATCH_MAX 16u /* what kmsd takes of one connection at once */
+
+/* One ReEncrypt of a batch. in: borrowed. */
+struct kmsc_re_encrypt_item {
+	struct slk_span blob;
+	const struct fmt_context *context; /* of the old and of the new wrap */
+	/* Out: */
+	int status; /* of this item; the other members are set on SLK_OK */
+	struct slk_error err;
+	uint8_t new_blob[KMSC_BLOB_MAX];
+	size_t new_blob_len;
+	char source_key_arn[KMSC_ARN_MAX];
+	char key_arn[KMSC_ARN_MAX];
+};
+/* ReEncrypt count (1..KMSC_BATCH_MAX) blobs under key_id, all in flight at once on the client's connection: the plaintexts
+ * stay in the HSM worker. SLK_OK: every item has its status. Otherwise no item may be used (kmsd went away, or did not
+ * answer all of them in time); doing it again is harmless. */
+MUST_USE int kmsc_re_encrypt_many(struct kmsc *c, const char *key_id,
+	struct kmsc_re_encrypt_item *items, size_t count, struct slk_error *err);
+
+/* --- attestation: for ingestd (purpose "journal") and administrators (all others) --- */
+struct kmsc_attestation {
+	uint8_t signature[512];
+	size_t signature_len;
+	uint8_t public_key[576]; /* DER SubjectPublicKeyInfo */
+	size_t public_key_len;
+	char key_arn[KMSC_ARN_MAX];
+};
+/* Let the appliance sign that it saw digest (SHA-256, 32 bytes) for purpose; what is signed: format/attest.h. The signature
+ * is not checked here: seal_attest_verify(). SLK_UNSUPPORTED: the token has no P-256. */
+MUST_USE int kmsc_attest(struct kmsc *c, const char *purpose, const uint8_t digest[32],
+	struct kmsc_attestation *out_attestation, struct slk_error *err);
+
 /* --- service principal calls, for ingestd only --- */
 /* A data key for a stream's epoch: kmsd looks the stream's CMK up itself, uses {"aws:kinesis:arn": arn} as context and
  * authorises ingestd as the service principal of that stream (kms:ViaService, aws:SourceArn). */

@@ -106,22 +106,30 @@ connect_to(struct kmsc *c, struct slk_error *err)
 	return SLK_OK;
 }
 
+/* The next reply, whoever it is for. */
+static int
+receive_any(struct kmsc *c, uint64_t deadline_ns, const Kmsp__Reply **out_reply)
+{
+	const struct slk_sock_ops *ops = slk_sock_posix();
+
+	int rc = ops->wait_readable(ops->ctx, c->fd, deadline_ns);
+	if (rc == SLK_OK)
+		rc = ops->recv(ops->ctx, c->fd, slk_secret_bytes(c->recv), KMSP_REPLY_MAX,
+			&c->received_len);
+	if (rc == SLK_OK)
+		rc = kmsp_reply_unpack(
+			c->arena, slk_span(slk_secret_peek(c->recv), c->received_len), out_reply);
+	return rc;
+}
+
 /* Wait for the reply with this id. Others are late answers to calls that were given up. */
 static int
 receive(struct kmsc *c, uint64_t id, uint64_t deadline_ns, const Kmsp__Reply **out_reply)
 {
-	const struct slk_sock_ops *ops = slk_sock_posix();
 	const Kmsp__Reply *reply = NULL;
 
 	for (;;) {
-		int rc = ops->wait_readable(ops->ctx, c->fd, deadline_ns);
-		if (rc != SLK_OK)
-			return rc;
-		rc = ops->recv(ops->ctx, c->fd, slk_secret_bytes(c->recv), KMSP_REPLY_MAX,
-			&c->received_len);
-		if (rc == SLK_OK)
-			rc = kmsp_reply_unpack(c->arena,
-				slk_span(slk_secret_peek(c->recv), c->received_len), &reply);
+		int rc = receive_any(c, deadline_ns, &reply);
 		if (rc != SLK_OK)
 			return rc;
 		if (reply->id == id) {
@@ -129,6 +137,20 @@ receive(struct kmsc *c, uint64_t id, uint64_t deadline_ns, const Kmsp__Reply **o
 			return SLK_OK;
 		}
 	}
+}
+
+/* Nothing more comes over this connection, unless only the time is up. */
+static int
+fail_connection(struct kmsc *c, int rc, struct slk_error *err)
+{
+	if (rc == SLK_TIMEOUT || rc == SLK_AGAIN)
+		return slk_fail(
+			err, SLK_TIMEOUT, "kmsd did not answer within %u ms", c->timeout_ms);
+	drop(c);
+	if (rc == SLK_CLOSED)
+		return slk_fail(err, SLK_CLOSED, "kmsd closed the connection before it answered");
+	return slk_fail(err, SLK_INTERNAL, "the answer of kmsd cannot be used: %s",
+		slk_status_sentence(rc));
 }
 
 /* One attempt. *out_sent tells whether kmsd may have got the request. */
@@ -147,21 +169,12 @@ attempt(struct kmsc *c, uint64_t id, uint64_t deadline_ns, bool *out_sent,
 		*out_sent = true;
 		rc = receive(c, id, deadline_ns, out_reply);
 	}
-	if (rc == SLK_OK)
-		return SLK_OK;
-	if (rc == SLK_TIMEOUT || rc == SLK_AGAIN)
-		return slk_fail(
-			err, SLK_TIMEOUT, "kmsd did not answer within %u ms", c->timeout_ms);
-	drop(c);
-	if (rc == SLK_CLOSED)
-		return slk_fail(err, SLK_CLOSED, "kmsd closed the connection before it answered");
-	return slk_fail(err, SLK_INTERNAL, "the answer of kmsd cannot be used: %s",
-		slk_status_sentence(rc));
+	return rc == SLK_OK ? rc : fail_connection(c, rc, err);
 }
 
 /* What kmsd answered, as status and sentence. */
-static int
-judge(const Kmsp__Reply *reply, Kmsp__Reply__ResultCase result, struct slk_error *err)
+int
+kmsc_judge(const Kmsp__Reply *reply, Kmsp__Reply__ResultCase result, struct slk_error *err)
 {
 	if (reply->status == SLK_OK)
 		return reply->result_case == result
@@ -175,14 +188,16 @@ judge(const Kmsp__Reply *reply, Kmsp__Reply__ResultCase result, struct slk_error
 		reply->message, reply->request_id);
 }
 
-int
-kmsc_call(struct kmsc *c, Kmsp__Request *request, enum kmsc_repeat repeat,
-	Kmsp__Reply__ResultCase result, const Kmsp__Reply **out_reply, struct slk_error *err)
+uint64_t
+kmsc_deadline(const struct kmsc *c)
 {
-	uint64_t deadline_ns = slk_mono_ns(slk_clock_system()) + c->timeout_ms * SLK_NS_PER_MS;
-	const Kmsp__Reply *reply = NULL;
-	bool sent = false;
+	return slk_mono_ns(slk_clock_system()) + c->timeout_ms * SLK_NS_PER_MS;
+}
 
+/* Into the send buffer, under the next id. */
+static int
+prepare(struct kmsc *c, Kmsp__Request *request, struct slk_error *err)
+{
 	if (c->pid != getpid())
 		return slk_fail(err, SLK_INVALID_STATE,
 			"this client of kmsd was made before fork; the child must make its own");
@@ -193,6 +208,47 @@ kmsc_call(struct kmsc *c, Kmsp__Request *request, enum kmsc_repeat repeat,
 	if (rc != SLK_OK)
 		return slk_fail(err, SLK_TOO_LARGE, "the request is larger than %u bytes",
 			KMSP_REQUEST_MAX);
+	return SLK_OK;
+}
+
+int
+kmsc_send(struct kmsc *c, Kmsp__Request *request, uint64_t *out_id, struct slk_error *err)
+{
+	const struct slk_sock_ops *ops = slk_sock_posix();
+
+	int rc = prepare(c, request, err);
+	if (rc == SLK_OK)
+		rc = connect_to(c, err);
+	if (rc != SLK_OK)
+		return rc;
+	rc = ops->send(ops->ctx, c->fd, slk_secret_peek(c->send), c->sent_len);
+	if (rc != SLK_OK)
+		return fail_connection(c, rc, err);
+	*out_id = request->id;
+	return SLK_OK;
+}
+
+int
+kmsc_receive(
+	struct kmsc *c, uint64_t deadline_ns, const Kmsp__Reply **out_reply, struct slk_error *err)
+{
+	if (c->fd < 0)
+		return slk_fail(err, SLK_CLOSED, "there is no connection to kmsd");
+	int rc = receive_any(c, deadline_ns, out_reply);
+	return rc == SLK_OK ? rc : fail_connection(c, rc, err);
+}
+
+int
+kmsc_call(struct kmsc *c, Kmsp__Request *request, enum kmsc_repeat repeat,
+	Kmsp__Reply__ResultCase result, const Kmsp__Reply **out_reply, struct slk_error *err)
+{
+	uint64_t deadline_ns = kmsc_deadline(c);
+	const Kmsp__Reply *reply = NULL;
+	bool sent = false;
+
+	int rc = prepare(c, request, err);
+	if (rc != SLK_OK)
+		return rc;
 	/* A connection that kmsd closed in the meantime (it was restarted) shows only now: once
 	 * more. */
 	rc = attempt(c, request->id, deadline_ns, &sent, &reply, err);
@@ -205,7 +261,7 @@ kmsc_call(struct kmsc *c, Kmsp__Request *request, enum kmsc_repeat repeat,
 				? "; look whether the request was carried out before you repeat it"
 				: "");
 	if (rc == SLK_OK)
-		rc = judge(reply, result, err);
+		rc = kmsc_judge(reply, result, err);
 	if (rc == SLK_OK)
 		*out_reply = reply;
 	return rc;
