@@ -76,6 +76,8 @@ kb_echo_stop(struct kb_echo *e)
 {
 	if (e->pid <= 0)
 		return;
+	/* The end of the socket would not do: a process made later holds a copy of it. */
+	(void)kill(e->pid, SIGKILL);
 	close(e->fd);
 	(void)waitpid(e->pid, NULL, 0);
 	e->pid = 0;
