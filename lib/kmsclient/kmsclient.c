@@ -4,46 +4,12 @@
 #include <string.h>
 
 #include "kmsclient/convert.h"
-#include "kmsclient/session.h"
-
-#define REQUEST(name, CASE, field) \
-	Kmsp__Request name = KMSP__REQUEST__INIT; \
-	name.call_case = KMSP__REQUEST__CALL_##CASE; \
-	name.field
-
-/* protobuf-c messages hold char * also where they are only read. */
-static char *
-text(const char *in)
-{
-	return (char *)(uintptr_t)(in != NULL ? in : "");
-}
+#include "kmsclient/request.h"
 
 static uint32_t
 page(size_t cap)
 {
 	return cap < KMSP_PAGE_MAX ? (uint32_t)cap : KMSP_PAGE_MAX;
-}
-
-/* The pairs of a context as messages that borrow from it. */
-struct pairs {
-	Kmsp__Pair storage[FMT_CONTEXT_PAIRS_MAX];
-	Kmsp__Pair *list[FMT_CONTEXT_PAIRS_MAX];
-	size_t count;
-};
-
-static void
-pairs_from(const struct fmt_context *context, struct pairs *out)
-{
-	out->count = context != NULL ? fmt_context_count(context) : 0;
-	for (size_t i = 0; i < out->count; i++) {
-		struct slk_span key, value;
-		fmt_context_pair(context, i, &key, &value);
-		kmsp__pair__init(&out->storage[i]);
-		out->storage[i].key = (ProtobufCBinaryData){key.len, (uint8_t *)(uintptr_t)key.ptr};
-		out->storage[i].value =
-			(ProtobufCBinaryData){value.len, (uint8_t *)(uintptr_t)value.ptr};
-		out->list[i] = &out->storage[i];
-	}
 }
 
 int
@@ -53,8 +19,8 @@ kmsc_create_key(
 	Kmsp__CreateKey call = KMSP__CREATE_KEY__INIT;
 	const Kmsp__Reply *reply;
 
-	call.description = text(description);
-	REQUEST(request, CREATE_KEY, create_key) = &call;
+	call.description = kmsc_request_text(description);
+	KMSC_REQUEST(request, CREATE_KEY, create_key) = &call;
 	int rc = kmsc_call(c, &request, KMSC_ONCE, KMSP__REPLY__RESULT_KEY, &reply, err);
 	if (rc == SLK_OK)
 		rc = kmsc_key_from(reply->key, out_key);
@@ -68,8 +34,8 @@ kmsc_describe_key(
 	Kmsp__KeyName call = KMSP__KEY_NAME__INIT;
 	const Kmsp__Reply *reply;
 
-	call.key = text(key_id);
-	REQUEST(request, DESCRIBE_KEY, describe_key) = &call;
+	call.key = kmsc_request_text(key_id);
+	KMSC_REQUEST(request, DESCRIBE_KEY, describe_key) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_KEY, &reply, err);
 	if (rc == SLK_OK)
 		rc = kmsc_key_from(reply->key, out_key);
@@ -85,9 +51,9 @@ kmsc_list_keys(struct kmsc *c, const char *marker, struct kmsc_key *out_keys, si
 
 	if (cap == 0)
 		return slk_fail(err, SLK_INVALID, "a page needs room for one key");
-	call.marker = text(marker);
+	call.marker = kmsc_request_text(marker);
 	call.limit = page(cap);
-	REQUEST(request, LIST_KEYS, list_keys) = &call;
+	KMSC_REQUEST(request, LIST_KEYS, list_keys) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_KEYS, &reply, err);
 	if (rc == SLK_OK && reply->keys->n_keys > cap)
 		rc = SLK_MALFORMED;
@@ -106,9 +72,9 @@ kmsc_create_alias(struct kmsc *c, const char *alias, const char *key_id, struct 
 	Kmsp__CreateAlias call = KMSP__CREATE_ALIAS__INIT;
 	const Kmsp__Reply *reply;
 
-	call.alias = text(alias);
-	call.key = text(key_id);
-	REQUEST(request, CREATE_ALIAS, create_alias) = &call;
+	call.alias = kmsc_request_text(alias);
+	call.key = kmsc_request_text(key_id);
+	KMSC_REQUEST(request, CREATE_ALIAS, create_alias) = &call;
 	int rc = kmsc_call(c, &request, KMSC_ONCE, KMSP__REPLY__RESULT__NOT_SET, &reply, err);
 	return kmsc_call_end(c, rc, err);
 }
@@ -119,8 +85,8 @@ kmsc_delete_alias(struct kmsc *c, const char *alias, struct slk_error *err)
 	Kmsp__DeleteAlias call = KMSP__DELETE_ALIAS__INIT;
 	const Kmsp__Reply *reply;
 
-	call.alias = text(alias);
-	REQUEST(request, DELETE_ALIAS, delete_alias) = &call;
+	call.alias = kmsc_request_text(alias);
+	KMSC_REQUEST(request, DELETE_ALIAS, delete_alias) = &call;
 	int rc = kmsc_call(c, &request, KMSC_ONCE, KMSP__REPLY__RESULT__NOT_SET, &reply, err);
 	return kmsc_call_end(c, rc, err);
 }
@@ -135,10 +101,10 @@ kmsc_list_aliases(struct kmsc *c, const char *key_id, const char *marker,
 
 	if (cap == 0)
 		return slk_fail(err, SLK_INVALID, "a page needs room for one alias");
-	call.key = text(key_id);
-	call.marker = text(marker);
+	call.key = kmsc_request_text(key_id);
+	call.marker = kmsc_request_text(marker);
 	call.limit = page(cap);
-	REQUEST(request, LIST_ALIASES, list_aliases) = &call;
+	KMSC_REQUEST(request, LIST_ALIASES, list_aliases) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_ALIASES, &reply, err);
 	if (rc == SLK_OK && reply->aliases->n_aliases > cap)
 		rc = SLK_MALFORMED;
@@ -184,15 +150,15 @@ generate_data_key(struct kmsc *c, const char *key_id, const struct fmt_context *
 	bool with_plaintext, struct kmsc_data_key *out_dk, struct slk_error *err)
 {
 	Kmsp__GenerateDataKey call = KMSP__GENERATE_DATA_KEY__INIT;
-	struct pairs pairs;
+	struct kmsc_pairs pairs;
 	const Kmsp__Reply *reply;
 
-	pairs_from(context, &pairs);
-	call.key = text(key_id);
+	kmsc_request_pairs(context, &pairs);
+	call.key = kmsc_request_text(key_id);
 	call.n_context = pairs.count;
 	call.context = pairs.list;
 	call.without_plaintext = !with_plaintext;
-	REQUEST(request, GENERATE_DATA_KEY, generate_data_key) = &call;
+	KMSC_REQUEST(request, GENERATE_DATA_KEY, generate_data_key) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_CIPHER, &reply, err);
 	if (rc == SLK_OK)
 		rc = data_key_from(reply->cipher, with_plaintext ? DATA_KEY_BYTES : 0, out_dk);
@@ -219,19 +185,19 @@ kmsc_encrypt(struct kmsc *c, const char *key_id, const struct fmt_context *conte
 	struct slk_error *err)
 {
 	Kmsp__Encrypt call = KMSP__ENCRYPT__INIT;
-	struct pairs pairs;
+	struct kmsc_pairs pairs;
 	const Kmsp__Reply *reply;
 
 	if (slk_secret_len(plaintext) > KMSP_PLAINTEXT_MAX)
 		return slk_fail(
 			err, SLK_TOO_LARGE, "Encrypt takes at most %u bytes", KMSP_PLAINTEXT_MAX);
-	pairs_from(context, &pairs);
-	call.key = text(key_id);
+	kmsc_request_pairs(context, &pairs);
+	call.key = kmsc_request_text(key_id);
 	call.n_context = pairs.count;
 	call.context = pairs.list;
 	call.plaintext = (ProtobufCBinaryData){
 		slk_secret_len(plaintext), (uint8_t *)(uintptr_t)slk_secret_peek(plaintext)};
-	REQUEST(request, ENCRYPT, encrypt) = &call;
+	KMSC_REQUEST(request, ENCRYPT, encrypt) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_CIPHER, &reply, err);
 	if (rc == SLK_OK && reply->cipher->blob.len > cap)
 		rc = slk_fail(
@@ -267,17 +233,17 @@ kmsc_decrypt(struct kmsc *c, const char *key_id, const struct fmt_context *conte
 	struct slk_error *err)
 {
 	Kmsp__Decrypt call = KMSP__DECRYPT__INIT;
-	struct pairs pairs;
+	struct kmsc_pairs pairs;
 	const Kmsp__Reply *reply;
 
 	if (blob.len > KMSC_BLOB_MAX)
 		return slk_fail(err, SLK_INVALID_CIPHERTEXT, "InvalidCiphertextException");
-	pairs_from(context, &pairs);
-	call.key = text(key_id);
+	kmsc_request_pairs(context, &pairs);
+	call.key = kmsc_request_text(key_id);
 	call.n_context = pairs.count;
 	call.context = pairs.list;
 	call.blob = (ProtobufCBinaryData){blob.len, (uint8_t *)(uintptr_t)blob.ptr};
-	REQUEST(request, DECRYPT, decrypt) = &call;
+	KMSC_REQUEST(request, DECRYPT, decrypt) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_CIPHER, &reply, err);
 	if (rc == SLK_OK)
 		rc = plaintext_from(reply->cipher, out_plaintext, out_key_arn);
@@ -291,8 +257,8 @@ kmsc_generate_stream_key(
 	Kmsp__StreamName call = KMSP__STREAM_NAME__INIT;
 	const Kmsp__Reply *reply;
 
-	call.stream = text(stream_arn);
-	REQUEST(request, GENERATE_STREAM_KEY, generate_stream_key) = &call;
+	call.stream = kmsc_request_text(stream_arn);
+	KMSC_REQUEST(request, GENERATE_STREAM_KEY, generate_stream_key) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_CIPHER, &reply, err);
 	if (rc == SLK_OK)
 		rc = data_key_from(reply->cipher, DATA_KEY_BYTES, out_dk);
@@ -305,9 +271,9 @@ authorize(struct kmsc *c, Kmsp__Authorize *call, const char *action, const char 
 {
 	const Kmsp__Reply *reply;
 
-	call->action = text(action);
-	call->resource = text(resource_arn);
-	REQUEST(request, AUTHORIZE, authorize) = call;
+	call->action = kmsc_request_text(action);
+	call->resource = kmsc_request_text(resource_arn);
+	KMSC_REQUEST(request, AUTHORIZE, authorize) = call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT__NOT_SET, &reply, err);
 	return kmsc_call_end(c, rc, err);
 }
@@ -330,7 +296,7 @@ kmsc_authorize_role(struct kmsc *c, const char *principal_arn, const char *actio
 	Kmsp__Authorize call = KMSP__AUTHORIZE__INIT;
 
 	call.caller_case = KMSP__AUTHORIZE__CALLER_PRINCIPAL;
-	call.principal = text(principal_arn);
+	call.principal = kmsc_request_text(principal_arn);
 	return authorize(c, &call, action, resource_arn, err);
 }
 
@@ -341,10 +307,10 @@ kmsc_create_stream(struct kmsc *c, const char *name, uint32_t shard_count, const
 	Kmsp__CreateStream call = KMSP__CREATE_STREAM__INIT;
 	const Kmsp__Reply *reply;
 
-	call.name = text(name);
+	call.name = kmsc_request_text(name);
 	call.shard_count = shard_count;
-	call.key = text(key_id);
-	REQUEST(request, CREATE_STREAM, create_stream) = &call;
+	call.key = kmsc_request_text(key_id);
+	KMSC_REQUEST(request, CREATE_STREAM, create_stream) = &call;
 	int rc = kmsc_call(c, &request, KMSC_ONCE, KMSP__REPLY__RESULT_STREAM, &reply, err);
 	if (rc == SLK_OK)
 		rc = kmsc_stream_from(reply->stream, out_stream);
@@ -358,8 +324,8 @@ kmsc_describe_stream(struct kmsc *c, const char *name_or_arn, struct kmsc_stream
 	Kmsp__StreamName call = KMSP__STREAM_NAME__INIT;
 	const Kmsp__Reply *reply;
 
-	call.stream = text(name_or_arn);
-	REQUEST(request, DESCRIBE_STREAM, describe_stream) = &call;
+	call.stream = kmsc_request_text(name_or_arn);
+	KMSC_REQUEST(request, DESCRIBE_STREAM, describe_stream) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_STREAM, &reply, err);
 	if (rc == SLK_OK)
 		rc = kmsc_stream_from(reply->stream, out_stream);
@@ -375,9 +341,9 @@ kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out_st
 
 	if (cap == 0)
 		return slk_fail(err, SLK_INVALID, "a page needs room for one stream");
-	call.marker = text(marker);
+	call.marker = kmsc_request_text(marker);
 	call.limit = page(cap);
-	REQUEST(request, LIST_STREAMS, list_streams) = &call;
+	KMSC_REQUEST(request, LIST_STREAMS, list_streams) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_STREAMS, &reply, err);
 	if (rc == SLK_OK && reply->streams->n_streams > cap)
 		rc = SLK_MALFORMED;
@@ -396,8 +362,8 @@ kmsc_delete_stream(struct kmsc *c, const char *name, struct slk_error *err)
 	Kmsp__StreamName call = KMSP__STREAM_NAME__INIT;
 	const Kmsp__Reply *reply;
 
-	call.stream = text(name);
-	REQUEST(request, DELETE_STREAM, delete_stream) = &call;
+	call.stream = kmsc_request_text(name);
+	KMSC_REQUEST(request, DELETE_STREAM, delete_stream) = &call;
 	int rc = kmsc_call(c, &request, KMSC_ONCE, KMSP__REPLY__RESULT__NOT_SET, &reply, err);
 	return kmsc_call_end(c, rc, err);
 }
@@ -408,7 +374,7 @@ kmsc_status(struct kmsc *c, struct kmsc_status *out_status, struct slk_error *er
 	Kmsp__Nothing call = KMSP__NOTHING__INIT;
 	const Kmsp__Reply *reply;
 
-	REQUEST(request, STATUS, status) = &call;
+	KMSC_REQUEST(request, STATUS, status) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_SERVICE, &reply, err);
 	if (rc == SLK_OK)
 		rc = kmsc_status_from(reply->service, out_status);

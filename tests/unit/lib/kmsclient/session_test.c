@@ -1,9 +1,6 @@
 /* The client against a scripted kmsd: a thread that answers each request as its test says. */
 #include "slk_test.h"
 
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,104 +8,23 @@
 #include <unistd.h>
 
 #include "base/secret.h"
-#include "base/sock.h"
+#include "fake_kmsd.h"
 #include "kmsclient/kmsclient.h"
 #include "kmsclient/wire.h"
 
-struct server {
-	char dir[64], path[100];
-	int listen_fd, stop_pipe[2];
-	pthread_t thread;
-	/* What to do with a request: bytes to send are written to out; 0 = no answer, -1 = hang up.
-	 */
-	int (*answer)(const Kmsp__Request *request, unsigned turn, uint8_t *out);
-	atomic_uint turns, connections;
-};
-
-static struct server srv;
 static struct kmsc *client;
 static struct slk_error err;
-
-static void
-serve_connection(int fd, struct kmsp_arena *arena)
-{
-	static uint8_t in[KMSP_REQUEST_MAX], out[KMSP_REPLY_MAX];
-	const struct slk_sock_ops *ops = slk_sock_posix();
-
-	for (;;) {
-		struct pollfd p[] = {
-			{.fd = fd, .events = POLLIN}, {.fd = srv.stop_pipe[0], .events = POLLIN}};
-		const Kmsp__Request *request;
-		size_t len;
-		(void)poll(p, 2, -1);
-		if (p[1].revents != 0 || ops->recv(ops->ctx, fd, in, sizeof(in), &len) != SLK_OK ||
-			kmsp_request_unpack(arena, slk_span(in, len), &request) != SLK_OK)
-			return;
-		int n = srv.answer(request, srv.turns++, out);
-		if (n < 0)
-			return;
-		if (n > 0 && ops->send(ops->ctx, fd, out, (size_t)n) != SLK_OK)
-			return;
-	}
-}
-
-static void *
-serve(void *arg)
-{
-	(void)arg;
-	struct kmsp_arena *arena = NULL;
-
-	if (kmsp_arena_new(&arena) != SLK_OK)
-		abort();
-	for (;;) {
-		struct pollfd p[] = {{.fd = srv.listen_fd, .events = POLLIN},
-			{.fd = srv.stop_pipe[0], .events = POLLIN}};
-		struct slk_peer peer;
-		int fd;
-		(void)poll(p, 2, -1);
-		if (p[1].revents != 0)
-			break;
-		if (slk_sock_accept(srv.listen_fd, &fd, &peer) != SLK_OK)
-			continue;
-		srv.connections++;
-		serve_connection(fd, arena);
-		close(fd);
-	}
-	kmsp_arena_free(arena);
-	return NULL;
-}
-
-static void
-start(int (*answer)(const Kmsp__Request *, unsigned, uint8_t *))
-{
-	srv.answer = answer;
-	srv.turns = srv.connections = 0;
-	assert_int_equal(pipe(srv.stop_pipe), 0);
-	assert_ok(slk_sock_listen(srv.path, 0600, &srv.listen_fd, NULL));
-	assert_int_equal(pthread_create(&srv.thread, NULL, serve, NULL), 0);
-}
-
-static void
-stop(void)
-{
-	assert_int_equal(write(srv.stop_pipe[1], "x", 1), 1);
-	assert_int_equal(pthread_join(srv.thread, NULL), 0);
-	close(srv.stop_pipe[0]);
-	close(srv.stop_pipe[1]);
-	close(srv.listen_fd);
-	unlink(srv.path);
-}
 
 static int
 setup(void **state)
 {
 	(void)state;
-	strcpy(srv.dir, "/tmp/slk-kmsc-XXXXXX");
-	if (mkdtemp(srv.dir) == NULL)
+	strcpy(fake_kmsd.dir, "/tmp/slk-kmsc-XXXXXX");
+	if (mkdtemp(fake_kmsd.dir) == NULL)
 		return -1;
-	snprintf(srv.path, sizeof(srv.path), "%s/kms.sock", srv.dir);
+	snprintf(fake_kmsd.path, sizeof(fake_kmsd.path), "%s/kms.sock", fake_kmsd.dir);
 	memset(&err, 0, sizeof(err));
-	return kmsc_new(srv.path, 2000, &client);
+	return kmsc_new(fake_kmsd.path, 2000, &client);
 }
 
 static int
@@ -116,17 +32,7 @@ teardown(void **state)
 {
 	(void)state;
 	kmsc_free(client);
-	return rmdir(srv.dir);
-}
-
-static int
-reply(const Kmsp__Request *request, Kmsp__Reply *r, uint8_t *out)
-{
-	size_t len = 0;
-
-	if (r->id == 0)
-		r->id = request->id;
-	return kmsp_reply_pack(r, out, KMSP_REPLY_MAX, &len) == SLK_OK ? (int)len : -1;
+	return rmdir(fake_kmsd.dir);
 }
 
 static int
@@ -139,7 +45,7 @@ status_ok(const Kmsp__Request *request, unsigned turn, uint8_t *out)
 	s.requests = 42;
 	r.result_case = KMSP__REPLY__RESULT_SERVICE;
 	r.service = &s;
-	return reply(request, &r, out);
+	return fake_kmsd_reply(request, &r, out);
 }
 
 static void
@@ -148,12 +54,12 @@ call_returns_what_was_answered(void **state)
 	(void)state;
 	struct kmsc_status status;
 
-	start(status_ok);
+	fake_kmsd_start(status_ok);
 	assert_ok(kmsc_status(client, &status, &err));
 	assert_int_equal(status.requests, 42);
 	assert_ok(kmsc_status(client, &status, &err));
-	stop();
-	assert_int_equal(srv.connections, 1);
+	fake_kmsd_stop();
+	assert_int_equal(fake_kmsd.connections, 1);
 }
 
 static void
@@ -163,7 +69,7 @@ no_kmsd_is_unavailable_with_a_sentence(void **state)
 	struct kmsc_status status;
 
 	assert_int_equal(kmsc_status(client, &status, &err), SLK_UNAVAILABLE);
-	assert_non_null(strstr(err.text, srv.path));
+	assert_non_null(strstr(err.text, fake_kmsd.path));
 }
 
 static void
@@ -172,16 +78,16 @@ restarted_kmsd_is_found_again_by_the_next_call(void **state)
 	(void)state;
 	struct kmsc_status status;
 
-	start(status_ok);
+	fake_kmsd_start(status_ok);
 	assert_ok(kmsc_status(client, &status, &err));
-	stop();
+	fake_kmsd_stop();
 	assert_int_equal(kmsc_status(client, &status, &err), SLK_UNAVAILABLE);
-	start(status_ok);
+	fake_kmsd_start(status_ok);
 	assert_ok(kmsc_status(client, &status, &err));
-	stop();
-	start(status_ok); /* restarted while the client was idle: one call is enough */
+	fake_kmsd_stop();
+	fake_kmsd_start(status_ok); /* restarted while the client was idle: one call is enough */
 	assert_ok(kmsc_status(client, &status, &err));
-	stop();
+	fake_kmsd_stop();
 }
 
 static int
@@ -194,7 +100,7 @@ hang_up_once(const Kmsp__Request *request, unsigned turn, uint8_t *out)
 		return -1;
 	r.result_case = KMSP__REPLY__RESULT_KEY;
 	r.key = &key;
-	return reply(request, &r, out);
+	return fake_kmsd_reply(request, &r, out);
 }
 
 static void
@@ -203,10 +109,10 @@ lost_answer_is_asked_for_again_if_that_does_no_harm(void **state)
 	(void)state;
 	struct kmsc_key key;
 
-	start(hang_up_once);
+	fake_kmsd_start(hang_up_once);
 	assert_ok(kmsc_describe_key(client, "k", &key, &err));
-	stop();
-	assert_int_equal(srv.turns, 2);
+	fake_kmsd_stop();
+	assert_int_equal(fake_kmsd.turns, 2);
 }
 
 static void
@@ -215,10 +121,10 @@ lost_answer_to_create_key_is_not_asked_for_again(void **state)
 	(void)state;
 	struct kmsc_key key;
 
-	start(hang_up_once);
+	fake_kmsd_start(hang_up_once);
 	assert_int_equal(kmsc_create_key(client, "d", &key, &err), SLK_UNAVAILABLE);
-	stop();
-	assert_int_equal(srv.turns, 1);
+	fake_kmsd_stop();
+	assert_int_equal(fake_kmsd.turns, 1);
 	assert_non_null(strstr(err.text, "before you repeat it"));
 }
 
@@ -232,7 +138,7 @@ denied(const Kmsp__Request *request, unsigned turn, uint8_t *out)
 	r.exception = (char *)"AccessDeniedException";
 	r.message = (char *)"User: a is not authorized to perform: b on resource: c";
 	r.request_id = (char *)"0001";
-	return reply(request, &r, out);
+	return fake_kmsd_reply(request, &r, out);
 }
 
 static void
@@ -241,9 +147,9 @@ refusal_carries_its_name_and_sentence(void **state)
 	(void)state;
 	struct kmsc_key key;
 
-	start(denied);
+	fake_kmsd_start(denied);
 	assert_int_equal(kmsc_describe_key(client, "k", &key, &err), SLK_DENIED);
-	stop();
+	fake_kmsd_stop();
 	assert_string_equal(err.text,
 		"AccessDeniedException: User: a is not authorized to perform: b on "
 		"resource: c (request 0001)");
@@ -256,7 +162,7 @@ strange_status(const Kmsp__Request *request, unsigned turn, uint8_t *out)
 
 	(void)turn;
 	r.status = 12345;
-	return reply(request, &r, out);
+	return fake_kmsd_reply(request, &r, out);
 }
 
 static void
@@ -265,9 +171,9 @@ status_that_is_not_in_the_list_is_internal(void **state)
 	(void)state;
 	struct kmsc_status status;
 
-	start(strange_status);
+	fake_kmsd_start(strange_status);
 	assert_int_equal(kmsc_status(client, &status, &err), SLK_INTERNAL);
-	stop();
+	fake_kmsd_stop();
 }
 
 static int
@@ -285,11 +191,11 @@ garbage_is_refused_and_the_connection_dropped(void **state)
 	(void)state;
 	struct kmsc_status status;
 
-	start(garbage);
+	fake_kmsd_start(garbage);
 	assert_int_equal(kmsc_status(client, &status, &err), SLK_INTERNAL);
 	assert_int_equal(kmsc_status(client, &status, &err), SLK_INTERNAL);
-	stop();
-	assert_int_equal(srv.connections, 2);
+	fake_kmsd_stop();
+	assert_int_equal(fake_kmsd.connections, 2);
 }
 
 static int
@@ -301,7 +207,7 @@ other_result(const Kmsp__Request *request, unsigned turn, uint8_t *out)
 	(void)turn;
 	r.result_case = KMSP__REPLY__RESULT_KEY;
 	r.key = &key;
-	return reply(request, &r, out);
+	return fake_kmsd_reply(request, &r, out);
 }
 
 static void
@@ -310,9 +216,9 @@ answer_of_another_kind_is_refused(void **state)
 	(void)state;
 	struct kmsc_status status;
 
-	start(other_result);
+	fake_kmsd_start(other_result);
 	assert_int_equal(kmsc_status(client, &status, &err), SLK_INTERNAL);
-	stop();
+	fake_kmsd_stop();
 }
 
 static int
@@ -328,12 +234,12 @@ silence_ends_at_the_deadline_and_the_next_call_works(void **state)
 	struct kmsc *quick = NULL;
 	struct kmsc_status status;
 
-	assert_ok(kmsc_new(srv.path, 50, &quick));
-	start(silent_once);
+	assert_ok(kmsc_new(fake_kmsd.path, 50, &quick));
+	fake_kmsd_start(silent_once);
 	assert_int_equal(kmsc_status(quick, &status, &err), SLK_TIMEOUT);
 	assert_ok(kmsc_status(quick, &status, &err));
 	kmsc_free(quick);
-	stop();
+	fake_kmsd_stop();
 }
 
 static uint64_t stale_id;
@@ -352,7 +258,7 @@ late_answer_first(const Kmsp__Request *request, unsigned turn, uint8_t *out)
 	r.id = turn == 1 ? stale_id : request->id;
 	r.result_case = KMSP__REPLY__RESULT_SERVICE;
 	r.service = &s;
-	return reply(request, &r, out);
+	return fake_kmsd_reply(request, &r, out);
 }
 
 static void
@@ -362,15 +268,15 @@ late_answer_to_an_old_call_is_not_taken_for_the_new_one(void **state)
 	struct kmsc *quick = NULL;
 	struct kmsc_status status;
 
-	assert_ok(kmsc_new(srv.path, 50, &quick));
-	start(late_answer_first);
+	assert_ok(kmsc_new(fake_kmsd.path, 50, &quick));
+	fake_kmsd_start(late_answer_first);
 	assert_int_equal(kmsc_status(quick, &status, &err), SLK_TIMEOUT);
 	assert_int_equal(
 		kmsc_status(quick, &status, &err), SLK_TIMEOUT); /* only the stale one came */
 	assert_ok(kmsc_status(quick, &status, &err));
 	assert_int_equal(status.requests, 2);
 	kmsc_free(quick);
-	stop();
+	fake_kmsd_stop();
 }
 
 static int
@@ -386,7 +292,7 @@ data_key(const Kmsp__Request *request, unsigned turn, uint8_t *out)
 	cipher.plaintext = (ProtobufCBinaryData){turn == 0 ? 32 : 31, plain};
 	r.result_case = KMSP__REPLY__RESULT_CIPHER;
 	r.cipher = &cipher;
-	return reply(request, &r, out);
+	return fake_kmsd_reply(request, &r, out);
 }
 
 static void
@@ -397,7 +303,7 @@ data_key_arrives_as_a_secret(void **state)
 	uint8_t expected[32];
 
 	memset(expected, 0xab, sizeof(expected));
-	start(data_key);
+	fake_kmsd_start(data_key);
 	assert_ok(kmsc_generate_data_key(client, "k", NULL, &dk, &err));
 	assert_int_equal(slk_secret_len(dk.plaintext), 32);
 	assert_memory_equal(slk_secret_peek(dk.plaintext), expected, 32);
@@ -408,7 +314,7 @@ data_key_arrives_as_a_secret(void **state)
 		kmsc_generate_data_key(client, "k", NULL, &dk, &err), SLK_INTERNAL); /* 31 bytes */
 	assert_int_equal(kmsc_generate_data_key_without_plaintext(client, "k", NULL, &dk, &err),
 		SLK_INTERNAL);
-	stop();
+	fake_kmsd_stop();
 }
 
 static void
@@ -418,7 +324,7 @@ child_must_make_its_own_client(void **state)
 	struct kmsc_status status;
 	int wait_status = 0;
 
-	start(status_ok);
+	fake_kmsd_start(status_ok);
 	assert_ok(kmsc_status(client, &status, &err));
 	pid_t pid = fork();
 	assert_true(pid >= 0);
@@ -427,8 +333,8 @@ child_must_make_its_own_client(void **state)
 	assert_int_equal(waitpid(pid, &wait_status, 0), pid);
 	assert_int_equal(wait_status, 0);
 	assert_ok(kmsc_status(client, &status, &err));
-	stop();
-	assert_int_equal(srv.connections, 1);
+	fake_kmsd_stop();
+	assert_int_equal(fake_kmsd.connections, 1);
 }
 
 int
