@@ -150,6 +150,256 @@ a_pair_of_each_curve_signs_and_verifies(void **state)
 	}
 }
 
+static struct hsm_reply list(uint8_t after, uint32_t max);
+
+static void
+health_tells_what_the_token_can_do(void **state)
+{
+	(void)state;
+	const uint32_t oaep_sha_256 = KMS_BIT(KMS_ALG_RSAES_OAEP_SHA_256);
+
+	hsm_rig_wait_state(&rig, HSM_READY);
+	struct hsm_health h = hsm_rig_health(&rig);
+	assert_int_equal(h.specs, KMS_BIT(KMS_SPEC_COUNT) - 1);
+	/* SoftHSM lists OAEP and knows SHA-1 alone. */
+	assert_int_equal(h.algorithms, (KMS_BIT(KMS_ALG_COUNT) - 1) & ~oaep_sha_256);
+	/* Found out without generating an RSA key. */
+	assert_int_equal(p11shim_calls(rig.shim, P11SHIM_C_GenerateKeyPair), 3);
+	assert_int_equal(list(0, 9).output.len, 0);
+}
+
+static void
+a_pair_made_twice_is_made_once(void **state)
+{
+	(void)state;
+	struct pair p = {KMS_SPEC_ECC_NIST_P256, KMS_USAGE_SIGN_VERIFY, 4, {0}, NULL};
+	struct hsm_request q = request_for(&p, HSM_CREATE_KEY);
+	struct hsm_reply reply;
+
+	create(&p);
+	uint64_t made = p11shim_calls(rig.shim, P11SHIM_C_GenerateKeyPair);
+	hsm_rig_call(&rig, &q, &reply);
+	assert_ok(reply.status);
+	assert_true(reply.existed);
+	assert_memory_equal(reply.kcv, p.kcv, 3);
+	assert_int_equal(p11shim_calls(rig.shim, P11SHIM_C_GenerateKeyPair), made);
+	release(&p);
+}
+
+static void
+a_pair_is_refused_for_another_usage_and_as_another_kind(void **state)
+{
+	(void)state;
+	struct pair p = {KMS_SPEC_ECC_NIST_P256, KMS_USAGE_SIGN_VERIFY, 4, {0}, NULL};
+	struct hsm_reply reply;
+	uint8_t kcv[3];
+
+	create(&p);
+	struct pair other = p;
+	other.spec = KMS_SPEC_ECC_NIST_P384;
+	assert_int_equal(sign(&other, KMS_ALG_ECDSA_SHA_384, 1, &reply), SLK_CORRUPT);
+	assert_int_equal(reply.output.len, 0);
+	assert_int_equal(hsm_rig_generate(&rig, 4, p.kcv, &reply), SLK_NOT_FOUND);
+	/* Neither is anything made beside it. */
+	assert_int_equal(hsm_rig_create(&rig, 4, kcv), SLK_CORRUPT);
+	assert_int_equal(p11shim_calls(rig.shim, P11SHIM_C_GenerateKey),
+		hsm_rig_health(&rig).recoveries_count + 1);
+	assert_ok(sign(&p, KMS_ALG_ECDSA_SHA_256, 1, &reply));
+	release(&p);
+}
+
+static void
+signing_costs_the_token_two_calls(void **state)
+{
+	(void)state;
+	struct pair p = {KMS_SPEC_ECC_NIST_P256, KMS_USAGE_SIGN_VERIFY, 4, {0}, NULL};
+	struct hsm_reply reply;
+	uint64_t before = 0, after = 0;
+
+	create(&p);
+	assert_ok(sign(&p, KMS_ALG_ECDSA_SHA_256, 1, &reply));
+	for (int f = 0; f < P11SHIM_COUNT; f++)
+		before += p11shim_calls(rig.shim, (enum p11shim_function)f);
+	assert_ok(sign(&p, KMS_ALG_ECDSA_SHA_256, 1, &reply));
+	for (int f = 0; f < P11SHIM_COUNT; f++)
+		after += p11shim_calls(rig.shim, (enum p11shim_function)f);
+	assert_int_equal(after - before, 2);
+	assert_ok(verify(&p, KMS_ALG_ECDSA_SHA_256, 1, reply.output));
+	release(&p);
+}
+
+static void
+a_wrong_signature_never_leaves(void **state)
+{
+	(void)state;
+	struct pair p = {KMS_SPEC_ECC_NIST_P256, KMS_USAGE_SIGN_VERIFY, 4, {0}, NULL};
+	struct hsm_reply reply;
+
+	create(&p);
+	atomic_store(&rig.shim->wrong_signatures, 1);
+	assert_int_not_equal(sign(&p, KMS_ALG_ECDSA_SHA_256, 1, &reply), SLK_OK);
+	assert_int_equal(reply.output.len, 0);
+	/* A token that always does so has a bad key, not a lost link. */
+	assert_int_equal(sign(&p, KMS_ALG_ECDSA_SHA_256, 1, &reply), SLK_CORRUPT);
+	atomic_store(&rig.shim->wrong_signatures, 0);
+	hsm_rig_stop(&rig);
+	hsm_rig_start(&rig);
+	assert_ok(sign(&p, KMS_ALG_ECDSA_SHA_256, 1, &reply));
+	release(&p);
+}
+
+/* --- RSA, on one token for all tests, for its keys take long to make --- */
+
+static struct pair rsa_sign = {KMS_SPEC_RSA_2048, KMS_USAGE_SIGN_VERIFY, 30, {0}, NULL};
+static struct pair rsa_crypt = {KMS_SPEC_RSA_2048, KMS_USAGE_ENCRYPT_DECRYPT, 31, {0}, NULL};
+
+static int
+rsa_setup(void **state)
+{
+	setup(state);
+	openssl = hsm_public_context_new();
+	assert_non_null(openssl);
+	create(&rsa_sign);
+	create(&rsa_crypt);
+	return 0;
+}
+
+static int
+rsa_teardown(void **state)
+{
+	release(&rsa_sign);
+	release(&rsa_crypt);
+	hsm_public_context_free(openssl);
+	return teardown(state);
+}
+
+static void
+an_rsa_pair_signs_with_each_algorithm(void **state)
+{
+	(void)state;
+	for (int a = KMS_ALG_RSASSA_PSS_SHA_256; a <= KMS_ALG_RSASSA_PKCS1_V1_5_SHA_512; a++)
+		sign_and_verify_with(&rsa_sign, (enum kms_algorithm)a);
+}
+
+static void
+larger_rsa_pairs_are_made_and_sign(void **state)
+{
+	(void)state;
+	struct pair p = {KMS_SPEC_RSA_3072, KMS_USAGE_SIGN_VERIFY, 32, {0}, NULL};
+	struct pair q = {KMS_SPEC_RSA_4096, KMS_USAGE_SIGN_VERIFY, 33, {0}, NULL};
+
+	create(&p);
+	sign_and_verify_with(&p, KMS_ALG_RSASSA_PSS_SHA_384);
+	create(&q);
+	assert_int_equal(EVP_PKEY_get_bits(q.public), 4096);
+	sign_and_verify_with(&q, KMS_ALG_RSASSA_PKCS1_V1_5_SHA_512);
+	release(&p);
+	release(&q);
+}
+
+static int
+crypt(enum hsm_op op, enum kms_algorithm algorithm, struct slk_span data, struct hsm_reply *out)
+{
+	struct hsm_request q = request_for(&rsa_crypt, op);
+
+	q.algorithm = algorithm;
+	q.data = data;
+	hsm_rig_call(&rig, &q, out);
+	return out->status;
+}
+
+static void
+what_is_encrypted_outside_decrypts_in_the_token(void **state)
+{
+	(void)state;
+	uint8_t data[214], ciphertext[KMS_SIGNATURE_MAX];
+	struct hsm_reply reply;
+	size_t len = 0;
+
+	memset(data, 0x42, sizeof(data));
+	for (size_t n = 1; n <= sizeof(data); n += 213) {
+		assert_ok(hsm_public_encrypt(openssl, rsa_crypt.public, KMS_ALG_RSAES_OAEP_SHA_1,
+			slk_span(data, n), ciphertext, &len));
+		assert_ok(crypt(
+			HSM_DECRYPT, KMS_ALG_RSAES_OAEP_SHA_1, slk_span(ciphertext, len), &reply));
+		assert_true(slk_span_equal(reply.plaintext, slk_span(data, n)));
+		assert_ok(crypt(HSM_ENCRYPT, KMS_ALG_RSAES_OAEP_SHA_1, slk_span(data, n), &reply));
+		assert_memory_not_equal(reply.ciphertext.ptr, ciphertext, len);
+		assert_ok(crypt(HSM_DECRYPT, KMS_ALG_RSAES_OAEP_SHA_1, reply.ciphertext, &reply));
+		assert_true(slk_span_equal(reply.plaintext, slk_span(data, n)));
+	}
+	uint8_t long_data[215] = {0};
+	assert_int_equal(crypt(HSM_ENCRYPT, KMS_ALG_RSAES_OAEP_SHA_1,
+				 slk_span(long_data, sizeof(long_data)), &reply),
+		SLK_INVALID);
+}
+
+static void
+a_changed_rsa_ciphertext_is_told_from_a_lost_token(void **state)
+{
+	(void)state;
+	uint8_t ciphertext[KMS_SIGNATURE_MAX];
+	struct hsm_reply reply;
+	size_t len = 0;
+
+	assert_ok(hsm_public_encrypt(openssl, rsa_crypt.public, KMS_ALG_RSAES_OAEP_SHA_1,
+		slk_span_str("secret"), ciphertext, &len));
+	for (size_t at = 0; at < len; at += 51) {
+		ciphertext[at] ^= 1;
+		assert_int_equal(crypt(HSM_DECRYPT, KMS_ALG_RSAES_OAEP_SHA_1,
+					 slk_span(ciphertext, len), &reply),
+			SLK_INVALID_CIPHERTEXT);
+		assert_int_equal(reply.plaintext.len, 0);
+		ciphertext[at] ^= 1;
+	}
+	uint8_t all_ones[256];
+	memset(all_ones, 0xff, sizeof(all_ones)); /* not below the modulus */
+	assert_int_equal(
+		crypt(HSM_DECRYPT, KMS_ALG_RSAES_OAEP_SHA_1, slk_span(all_ones, 256), &reply),
+		SLK_INVALID_CIPHERTEXT);
+	uint64_t asked = p11shim_calls(rig.shim, P11SHIM_C_DecryptInit);
+	assert_int_equal(
+		crypt(HSM_DECRYPT, KMS_ALG_RSAES_OAEP_SHA_1, slk_span(ciphertext, len - 1), &reply),
+		SLK_INVALID_CIPHERTEXT);
+	/* The length was told without the token, and the canary sang. */
+	assert_int_equal(p11shim_calls(rig.shim, P11SHIM_C_DecryptInit), asked + 1);
+	assert_int_equal(hsm_rig_health(&rig).recoveries_count, 0);
+}
+
+static void
+oaep_with_sha_256_is_unsupported_and_the_token_is_not_asked(void **state)
+{
+	(void)state;
+	struct hsm_reply reply;
+	uint8_t data[256] = {1};
+
+	uint64_t asked = p11shim_calls(rig.shim, P11SHIM_C_DecryptInit);
+	assert_int_equal(
+		crypt(HSM_DECRYPT, KMS_ALG_RSAES_OAEP_SHA_256, slk_span(data, 256), &reply),
+		SLK_UNSUPPORTED);
+	assert_int_equal(crypt(HSM_ENCRYPT, KMS_ALG_RSAES_OAEP_SHA_256, slk_span(data, 9), &reply),
+		SLK_UNSUPPORTED);
+	assert_int_equal(reply.ciphertext.len, 0);
+	assert_int_equal(p11shim_calls(rig.shim, P11SHIM_C_DecryptInit), asked);
+}
+
+static void
+rsa_pairs_outlive_the_worker(void **state)
+{
+	(void)state;
+	struct hsm_request q = request_for(&rsa_sign, HSM_OPEN_KEY);
+	struct hsm_reply reply;
+
+	hsm_rig_stop(&rig);
+	hsm_rig_start(&rig);
+	hsm_rig_call(&rig, &q, &reply);
+	assert_ok(reply.status);
+	EVP_PKEY *key = parse(reply.output);
+	assert_int_equal(EVP_PKEY_eq(key, rsa_sign.public), 1);
+	EVP_PKEY_free(key);
+	sign_and_verify_with(&rsa_sign, KMS_ALG_RSASSA_PSS_SHA_256);
+}
+
 /* --- keys that are listed, destroyed, re-wrapped --- */
 
 static struct hsm_reply
@@ -388,6 +638,11 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_pair_of_each_curve_signs_and_verifies),
+		T(health_tells_what_the_token_can_do),
+		T(a_pair_made_twice_is_made_once),
+		T(a_pair_is_refused_for_another_usage_and_as_another_kind),
+		T(signing_costs_the_token_two_calls),
+		T(a_wrong_signature_never_leaves),
 		T(keys_are_listed_in_order_and_page_by_page),
 		T(a_destroyed_key_is_gone_and_its_absence_is_believed),
 		T(absence_of_a_key_never_seen_is_believed_of_a_token_started_anew),
@@ -396,7 +651,16 @@ main(void)
 		T(rewrapping_moves_a_data_key_without_showing_it),
 		T(rewrapping_refuses_bad_ciphertexts_and_wrong_keys),
 	};
+	const struct CMUnitTest rsa[] = {
+		cmocka_unit_test(an_rsa_pair_signs_with_each_algorithm),
+		cmocka_unit_test(what_is_encrypted_outside_decrypts_in_the_token),
+		cmocka_unit_test(a_changed_rsa_ciphertext_is_told_from_a_lost_token),
+		cmocka_unit_test(oaep_with_sha_256_is_unsupported_and_the_token_is_not_asked),
+		cmocka_unit_test(rsa_pairs_outlive_the_worker),
+		cmocka_unit_test(larger_rsa_pairs_are_made_and_sign),
+	};
 	if (!hsm_rig_possible())
 		return 77;
-	return cmocka_run_group_tests_name("hsm_pair", tests, group_setup, group_teardown);
+	int failed = cmocka_run_group_tests_name("hsm_rsa", rsa, rsa_setup, rsa_teardown);
+	return failed + cmocka_run_group_tests_name("hsm_pair", tests, group_setup, group_teardown);
 }
