@@ -21,7 +21,8 @@ struct hsm_key {
 	uint64_t login; /* the world in which it passed its checks; 0: none */
 	bool known; /* passed them once */
 	bool destroyed; /* by us: its absence needs no proof */
-	uint64_t seen_epoch; /* when it last passed them, or first failed; 0: never */
+	uint64_t
+		doubt_epoch; /* when it first failed them since it passed them; 0: there is no doubt */
 	CK_OBJECT_HANDLE handles[HSM_SESSIONS_MAX + 1];
 	uint64_t handle_logins[HSM_SESSIONS_MAX + 1];
 	uint8_t kcv[HSM_KCV_BYTES];
@@ -169,7 +170,7 @@ refuse(struct hsm_session *session, struct hsm_key *key, int status, const char 
 			slk_kv("why", text));
 }
 
-/* Is it the key's own fault? Only a token that was started anew since the key was seen is believed
+/* Is it the key's own fault? Only a token that was started anew since the doubt arose is believed
  * that it is missing or unusable; some modules go on answering when their token is gone. So a bad
  * key costs one such start. */
 static bool
@@ -177,9 +178,9 @@ believable(const struct hsm_session *session, struct hsm_key *key)
 {
 	uint64_t epoch = session->token->epoch;
 
-	if (key->seen_epoch == 0)
-		key->seen_epoch = epoch;
-	return key->seen_epoch != epoch;
+	if (key->doubt_epoch == 0)
+		key->doubt_epoch = epoch;
+	return key->doubt_epoch != epoch;
 }
 
 /* The object that works was not found. */
@@ -285,7 +286,7 @@ resolve(struct hsm_session *session, uint64_t login, struct hsm_key *key, struct
 		key->refusal_text[0] = '\0';
 		key->known = true;
 		key->destroyed = false;
-		key->seen_epoch = session->token->epoch;
+		key->doubt_epoch = 0;
 		key->login = login;
 		if (kms_spec_is_symmetric(key->name.spec))
 			(void)note_iv(keys, key,
@@ -497,7 +498,7 @@ forget(struct hsm_keys *keys, struct hsm_key *key)
 	memset(&key->substance, 0, sizeof(key->substance));
 	key->known = false;
 	key->destroyed = true;
-	key->login = key->seen_epoch = 0;
+	key->login = key->doubt_epoch = 0;
 	memset(key->handle_logins, 0, sizeof(key->handle_logins));
 	key->refusal = SLK_OK;
 	key->ivs_count = 0;
@@ -525,7 +526,9 @@ compare_objects(struct hsm_session *session, const struct hsm_key_name *name, co
 		CK_RV rv = hsm_kind_of(name->spec)
 				   ->check_value(session, name, objects[i].handle, found);
 		enum hsm_rv_class class = hsm_rv_class(rv);
-		if (rv != CKR_OK && class != HSM_RV_CONFIG && !(class == HSM_RV_UNCLEAR && anew))
+		if (rv == CKR_MECHANISM_INVALID || rv == CKR_FUNCTION_NOT_SUPPORTED ||
+			(rv != CKR_OK && class != HSM_RV_CONFIG &&
+				!(class == HSM_RV_UNCLEAR && anew)))
 			return rv;
 		if (rv != CKR_OK || memcmp(found, kcv, HSM_KCV_BYTES) != 0) {
 			reject(out, SLK_CORRUPT,

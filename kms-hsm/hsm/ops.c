@@ -134,14 +134,26 @@ react_busy(struct work *w, CK_RV rv)
 	return false;
 }
 
+/* Only the call that was given the ciphertext can find it bad. */
+static bool
+may_be_bad(const struct work *w, CK_RV rv)
+{
+	const char *last = atomic_load_explicit(&w->w.session->probe.name, memory_order_relaxed);
+
+	return w->w.deciphering &&
+		(hsm_rv_class(rv) == HSM_RV_DATA || strcmp(last, "C_Decrypt") == 0);
+}
+
 static bool
 react_data(struct work *w, CK_RV rv)
 {
+	bool bad = may_be_bad(w, rv);
+
 	if (!canary_sings(w))
 		return recover(w, rv);
-	if (w->w.deciphering) {
+	if (bad) {
 		hsm_answer(&w->w, SLK_INVALID_CIPHERTEXT,
-			"the ciphertext does not fit this key, IV and AAD");
+			"the ciphertext is not what was encrypted under this key and context");
 		return false;
 	}
 	if (w->did_general) {

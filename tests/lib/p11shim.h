@@ -190,6 +190,20 @@ p11shim_hang(struct p11shim *s, enum p11shim_function f, uint64_t times)
 	p11shim_delay(s, f, times, 86400000);
 }
 
+/* Let the n-th call of f from now return rv, and no other. Returns the number of that call. */
+static inline uint64_t
+p11shim_fail_nth(struct p11shim *s, enum p11shim_function f, uint64_t n, uint64_t rv)
+{
+	uint64_t at = atomic_load(&s->faults[f].calls) + n;
+
+	atomic_store(&s->faults[f].first, 0);
+	atomic_store(&s->faults[f].rv, rv);
+	atomic_store(&s->faults[f].delay_us, 0);
+	atomic_store(&s->faults[f].last, at);
+	atomic_store(&s->faults[f].first, at);
+	return at;
+}
+
 static inline void
 p11shim_heal(struct p11shim *s, enum p11shim_function f)
 {
