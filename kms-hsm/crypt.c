@@ -171,6 +171,12 @@ given_key(struct kms_call *call, const char *text, struct kms_key *out_key)
 	return rc == SLK_OK ? kms_catalog_key_get(catalog, ref.id, out_key) : rc;
 }
 
+static bool
+has_wrapped(const struct kms_backing *backing)
+{
+	return backing->state == KMS_BACKING_CURRENT || backing->state == KMS_BACKING_OLD;
+}
+
 /* The key that a blob names, if it is one of ours, and its generation. */
 static int
 find_blob_key(struct kms_call *call, struct kms_sealed *sealed)
@@ -179,7 +185,9 @@ find_blob_key(struct kms_call *call, struct kms_sealed *sealed)
 	const struct fmt_blob *blob = &sealed->blob;
 
 	int rc = kms_catalog_backing_get(catalog, blob->backing_id, &sealed->backing);
-	if (rc == SLK_OK && memcmp(sealed->backing.key_id, blob->key_id, sizeof(blob->key_id)) != 0)
+	if (rc == SLK_OK &&
+		(memcmp(sealed->backing.key_id, blob->key_id, sizeof(blob->key_id)) != 0 ||
+			!has_wrapped(&sealed->backing)))
 		rc = SLK_NOT_FOUND;
 	if (rc == SLK_OK)
 		rc = kms_catalog_key_get(catalog, blob->key_id, &sealed->key);

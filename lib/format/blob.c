@@ -4,6 +4,8 @@
 #define ALGORITHM_AES_256_GCM 1u
 
 static const uint8_t magic[4] = {'S', 'L', 'K', 'B'};
+/* What a token leaves that did not make an IV. */
+static const uint8_t no_iv[FMT_BLOB_IV_BYTES];
 
 static void
 write_header(struct slk_writer *w, const struct fmt_blob *blob)
@@ -43,7 +45,7 @@ fmt_blob_encode(const struct fmt_blob *blob, uint8_t *out, size_t cap, size_t *o
 {
 	struct slk_writer w = slk_writer(out, cap);
 
-	if (blob->sealed.len <= FMT_BLOB_TAG_BYTES ||
+	if (memcmp(blob->iv, no_iv, sizeof(no_iv)) == 0 || blob->sealed.len <= FMT_BLOB_TAG_BYTES ||
 		blob->sealed.len > FMT_BLOB_PLAINTEXT_MAX + FMT_BLOB_TAG_BYTES)
 		return SLK_INVALID;
 	write_header(&w, blob);
@@ -77,7 +79,7 @@ fmt_blob_decode(struct slk_span in, struct fmt_blob *out_blob)
 	slk_read_bytes(&r, blob.backing_id, sizeof(blob.backing_id));
 	slk_read_bytes(&r, blob.iv, sizeof(blob.iv));
 	blob.sealed = slk_read_span(&r, r.len);
-	if (r.status != SLK_OK)
+	if (r.status != SLK_OK || memcmp(blob.iv, no_iv, sizeof(no_iv)) == 0)
 		return SLK_INVALID_CIPHERTEXT;
 	*out_blob = blob;
 	return SLK_OK;

@@ -10,7 +10,7 @@
  *     7       1     flags, 0 (none is defined)
  *     8       16    key id: the UUID of the CMK
  *     24      16    backing-key id: the CKA_ID of the object on the token
- *     40      12    IV, as the HSM used it
+ *     40      12    IV, as the HSM used it; never all zero
  *     52      n     ciphertext || tag, n = 17 .. 4112
  *
  * The AAD of the wrap is bytes 0..39 (all that comes before the IV, which GCM authenticates itself)
@@ -50,7 +50,7 @@ struct fmt_blob {
 MUST_USE int fmt_blob_aad(const struct fmt_blob *blob, const struct fmt_context *context,
 	uint8_t *out, size_t cap, size_t *out_len);
 
-/* Write the blob. SLK_INVALID if sealed has a length that no wrap has, SLK_FULL. */
+/* Write the blob. SLK_INVALID if sealed has a length that no wrap has or the IV is zero, SLK_FULL. */
 MUST_USE int fmt_blob_encode(
 	const struct fmt_blob *blob, uint8_t *out, size_t cap, size_t *out_len);
 

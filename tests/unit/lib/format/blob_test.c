@@ -185,6 +185,22 @@ lengths_that_no_wrap_has_are_refused(void **state)
 	assert_int_equal(fmt_blob_decode(slk_span(out, len + 1), &blob), SLK_INVALID_CIPHERTEXT);
 }
 
+static void
+zero_iv_is_refused_both_ways(void **state)
+{
+	(void)state;
+	uint8_t out[FMT_BLOB_MAX], sealed[40] = {1};
+	struct fmt_blob blob = {.iv = {0, 1}, .sealed = {sealed, sizeof(sealed)}}, back;
+	size_t len = 0;
+
+	assert_ok(fmt_blob_encode(&blob, out, sizeof(out), &len));
+	assert_ok(fmt_blob_decode(slk_span(out, len), &back));
+	out[41] = 0;
+	assert_int_equal(fmt_blob_decode(slk_span(out, len), &back), SLK_INVALID_CIPHERTEXT);
+	memset(blob.iv, 0, sizeof(blob.iv));
+	assert_int_equal(fmt_blob_encode(&blob, out, sizeof(out), &len), SLK_INVALID);
+}
+
 int
 main(void)
 {
@@ -194,6 +210,7 @@ main(void)
 		cmocka_unit_test(every_flipped_bit_and_truncation_is_refused),
 		cmocka_unit_test(decode_leaves_its_output_alone_on_error),
 		cmocka_unit_test(lengths_that_no_wrap_has_are_refused),
+		cmocka_unit_test(zero_iv_is_refused_both_ways),
 	};
 
 	return cmocka_run_group_tests_name("format_blob", tests, NULL, NULL);
