@@ -19,6 +19,7 @@
 #include "service.h"
 
 #define TICK_NS SLK_NS_PER_S
+#define FRAMES_KEPT 64u /* answers of one turn, a page each */
 
 enum { EXIT_CLEAN = 0, EXIT_LATER = 1, EXIT_USELESS = 2 };
 
@@ -153,6 +154,7 @@ start(struct front *f, int monitor_fd, struct slk_error *err)
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "cannot make the link to the HSM worker: %s",
 			slk_status_sentence(rc));
+	slk_secret_keep(FRAMES_KEPT);
 	rc = slk_process_harden(err);
 	if (rc == SLK_OK)
 		rc = catch_signals(f, err);
@@ -178,6 +180,7 @@ stop(struct front *f)
 	kms_catalog_close(f->catalog);
 	kms_policy_free(f->policy);
 	kms_principals_free(f->principals);
+	slk_secret_keep(0);
 	if (f->signal_fd >= 0)
 		close(f->signal_fd);
 	if (f->epoll_fd >= 0)

@@ -14,6 +14,7 @@
 #define SECRET_MAX 65536u
 
 struct slk_secret {
+	struct slk_secret *next; /* while it is kept */
 	uint8_t *bytes;
 	size_t len;
 	void *map; /* guard page, data pages, guard page */
@@ -21,11 +22,38 @@ struct slk_secret {
 	size_t data_len;
 };
 
+static struct {
+	struct slk_secret *first;
+	unsigned count, limit;
+} kept;
+
 /* By system call: AddressSanitizer replaces mlock() by a function that does nothing. */
 static int
 lock_pages(void *ptr, size_t len)
 {
 	return (int)syscall(SYS_mlock, ptr, len);
+}
+
+/* The secret ends within 63 bytes of the upper guard page, at a cache line: an overrun soon faults.
+ */
+static void
+place(struct slk_secret *s, uint8_t *data, size_t len)
+{
+	s->len = len;
+	s->bytes = data + (s->data_len - len) / 64 * 64;
+}
+
+static struct slk_secret *
+take_kept(size_t len, size_t page)
+{
+	struct slk_secret *s = kept.first;
+
+	if (s == NULL || len > page)
+		return NULL;
+	kept.first = s->next;
+	kept.count--;
+	place(s, (uint8_t *)s->map + page, len);
+	return s;
 }
 
 int
@@ -36,12 +64,16 @@ slk_secret_new(size_t len, struct slk_secret **out_secret)
 
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t data_len = (len + page - 1) / page * page;
-	struct slk_secret *s = calloc(1, sizeof(*s));
+	struct slk_secret *s = take_kept(len, page);
+	if (s != NULL) {
+		*out_secret = s;
+		return SLK_OK;
+	}
+	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return SLK_NO_MEMORY;
 	s->map_len = data_len + 2 * page;
 	s->data_len = data_len;
-	s->len = len;
 	s->map = mmap(NULL, s->map_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s->map == MAP_FAILED) {
 		free(s);
@@ -57,9 +89,7 @@ slk_secret_new(size_t len, struct slk_secret **out_secret)
 		errno = saved;
 		return SLK_NO_MEMORY;
 	}
-	/* The secret ends within 63 bytes of the upper guard page, at a cache line: an overrun soon
-	 * faults. */
-	s->bytes = data + (data_len - len) / 64 * 64;
+	place(s, data, len);
 	*out_secret = s;
 	return SLK_OK;
 }
@@ -117,8 +147,27 @@ slk_secret_free(struct slk_secret *secret)
 	if (secret == NULL)
 		return;
 	slk_wipe(secret->bytes, secret->len);
+	if (kept.count < kept.limit && secret->map_len == 3 * secret->data_len) {
+		secret->next = kept.first;
+		kept.first = secret;
+		kept.count++;
+		return;
+	}
 	munmap(secret->map, secret->map_len);
 	free(secret);
+}
+
+void
+slk_secret_keep(unsigned count)
+{
+	kept.limit = count;
+	while (kept.count > count) {
+		struct slk_secret *s = kept.first;
+		kept.first = s->next;
+		kept.count--;
+		munmap(s->map, s->map_len);
+		free(s);
+	}
 }
 
 uint8_t *

@@ -36,6 +36,12 @@ uint8_t *slk_secret_bytes(struct slk_secret *secret);
 const uint8_t *slk_secret_peek(const struct slk_secret *secret);
 size_t slk_secret_len(const struct slk_secret *secret);
 
+/* From now on keep up to count freed secrets of one page, wiped and still locked, for the next
+ * slk_secret_new() (six system calls each otherwise). For a process that makes one per request and
+ * does not fork after this: a child has no locked pages. 0 gives back what is kept. Thread: one; a
+ * process that keeps secrets makes and frees them in one thread only. */
+void slk_secret_keep(unsigned count);
+
 /* Wipe memory so that the compiler cannot leave it out. */
 void slk_wipe(void *ptr, size_t len);
 

@@ -119,6 +119,32 @@ a_secret_that_cannot_be_locked_is_refused(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void
+a_kept_secret_comes_back_wiped_locked_and_in_its_place(void **state)
+{
+	(void)state;
+	struct slk_secret *first = NULL, *second = NULL, *large = NULL;
+
+	slk_secret_keep(1);
+	assert_ok(slk_secret_from("hunter2", 7, &first));
+	const uint8_t *at = slk_secret_peek(first);
+	slk_secret_free(first);
+	assert_ok(slk_secret_new(4097, &large)); /* two pages are not one */
+	assert_ok(slk_secret_new(4096, &second));
+	assert_ptr_equal(second, first);
+	for (size_t i = 0; i < 4096; i++)
+		assert_int_equal(slk_secret_peek(second)[i], 0);
+	assert_int_equal(slk_secret_len(second), 4096);
+	assert_true(mapping_has_flag(at, " lo "));
+	slk_secret_free(large);
+	slk_secret_free(second);
+	assert_ok(slk_secret_new(7, &second));
+	assert_ptr_equal(slk_secret_peek(second), at);
+	slk_secret_free(second);
+	slk_secret_keep(0);
+	assert_false(mapping_has_flag(at, " lo "));
+}
+
 static int
 pipe_with(const char *text)
 {
@@ -203,6 +229,7 @@ main(void)
 		cmocka_unit_test(a_child_sees_zeros),
 		cmocka_unit_test(an_overrun_hits_the_guard_page),
 		cmocka_unit_test(a_secret_that_cannot_be_locked_is_refused),
+		cmocka_unit_test(a_kept_secret_comes_back_wiped_locked_and_in_its_place),
 		cmocka_unit_test(a_pin_is_read_without_its_newline),
 		cmocka_unit_test(constant_time_comparison_compares),
 		cmocka_unit_test(random_bytes_differ),
