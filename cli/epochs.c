@@ -14,6 +14,7 @@ struct cli_epochs {
 	struct seal_thread *thread;
 	const struct cli_unwrap *unwrap;
 	const struct slk_clock *clock;
+	struct jnl_rewraps *rewraps; /* NULL: key blocks alone */
 	uint64_t decrypts;
 	size_t count;
 	struct slot slots[CLI_EPOCHS_MAX]; /* oldest first */
@@ -32,6 +33,12 @@ cli_epochs_new(struct seal_thread *thread, const struct cli_unwrap *unwrap,
 	e->clock = clock;
 	*out_epochs = e;
 	return SLK_OK;
+}
+
+void
+cli_epochs_use(struct cli_epochs *epochs, struct jnl_rewraps *rewraps)
+{
+	epochs->rewraps = rewraps;
 }
 
 static void
@@ -91,6 +98,21 @@ stream_context(const struct jnl_epoch_info *info, const char *stream_arn,
 	return SLK_OK;
 }
 
+struct asking {
+	const struct cli_unwrap *unwrap;
+	const struct fmt_context *context;
+};
+
+static int
+decrypt(void *ctx, const struct jnl_epoch_info *info, struct slk_span wrapped,
+	struct slk_secret **out_data_key, struct slk_error *err)
+{
+	const struct asking *a = ctx;
+
+	(void)info;
+	return a->unwrap->decrypt(a->unwrap->ctx, a->context, wrapped, out_data_key, err);
+}
+
 static int
 open_epoch(struct cli_epochs *e, const struct jnl_epoch_info *info, const char *stream_arn,
 	struct jnl_epoch_key **out_key, struct slk_error *err)
@@ -101,7 +123,8 @@ open_epoch(struct cli_epochs *e, const struct jnl_epoch_info *info, const char *
 
 	if (rc != SLK_OK)
 		return rc;
-	rc = e->unwrap->decrypt(e->unwrap->ctx, context, info->wrapped, &data_key, err);
+	struct asking asking = {e->unwrap, context};
+	rc = jnl_rewraps_data_key(e->rewraps, info, decrypt, &asking, &data_key, err);
 	fmt_context_free(context);
 	if (rc != SLK_OK) {
 		(void)slk_fail_prefix(

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "format/context.h"
 #include "journal/reader.h"
+#include "journal/rewraps.h"
 #include "seal/seal.h"
 
 #define CLI_EPOCHS_MAX 64u
@@ -34,6 +35,8 @@ struct cli_epochs;
 MUST_USE int cli_epochs_new(struct seal_thread *thread, const struct cli_unwrap *unwrap,
 	const struct slk_clock *clock, struct cli_epochs **out_epochs);
 void cli_epochs_free(struct cli_epochs *epochs); /* wipes; NULL allowed */
+/* Unwrap by side files, too, in the order of journal/rewraps.h. Borrowed. */
+void cli_epochs_use(struct cli_epochs *epochs, struct jnl_rewraps *rewraps);
 
 /* The opened key of the epoch that info describes, borrowed until the next call. The epoch's
  * context must be that of stream_arn (SLK_CORRUPT: a key block of another stream). Otherwise the

@@ -7,14 +7,16 @@
 #include "base/secret.h"
 #include "epochs.h"
 #include "journal/inspect.h"
+#include "sidefiles.h"
 #include "text.h"
 
 struct journal_args {
 	struct cli *cli;
 	bool with_keys;
+	const char *attestation_file;
 };
 
-enum { OPT_WITH_KEYS = 'k' };
+enum { OPT_WITH_KEYS = 'k', OPT_ATTESTATION = 'A' };
 
 static error_t
 parse_journal(int key, char *arg, struct argp_state *state)
@@ -27,6 +29,9 @@ parse_journal(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_WITH_KEYS:
 		args->with_keys = true;
+		return 0;
+	case OPT_ATTESTATION:
+		args->attestation_file = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(
@@ -55,6 +60,7 @@ struct lister {
 	struct cli *cli;
 	yajl_gen json;
 	uint64_t files;
+	uint64_t side_files;
 	uint64_t damaged;
 };
 
@@ -150,12 +156,54 @@ list_damaged(void *arg, const char *name, const struct slk_error *why)
 	l->damaged++;
 }
 
+/* Side files are no lane files: a bad one is shown, and costs nothing. */
+static void
+list_side_file(void *arg, const struct jnl_rewrap_file *file)
+{
+	struct lister *l = arg;
+
+	if (l->json != NULL)
+		cli_sidefile_json(l->json, file);
+	else
+		cli_sidefile_row(l->cli->out, file, l->side_files == 0);
+	l->side_files++;
+}
+
+static int
+list_all(struct lister *l, const char *attestation_file, struct slk_error *err)
+{
+	struct seal_attest_keys *trusted = NULL;
+	struct jnl_rewraps *rewraps = NULL;
+	int rc = cli_attestation_keys(attestation_file, NULL, &trusted, err);
+
+	if (rc == SLK_OK)
+		rc = jnl_list(l->cli->journal_dir, NULL, list_file, list_damaged, l, err);
+	if (rc == SLK_OK) {
+		const struct jnl_rewraps_config config = {.dir = l->cli->journal_dir,
+			.trusted = trusted,
+			.seen = list_side_file,
+			.arg = l};
+		cli_json_array_end(l->json);
+		cli_json_key(l->json, "side_files");
+		cli_json_array(l->json);
+		rc = jnl_rewraps_new(&config, &rewraps, err);
+	}
+	jnl_rewraps_free(rewraps);
+	seal_attest_keys_free(trusted);
+	return rc;
+}
+
 static int
 list(struct cli *cli, int argc, char **argv)
 {
-	static const struct argp argp = {NULL, parse_journal, NULL,
-		"List the journal's files. Needs read access to them (group sealock-read), and no "
-		"key.\v"
+	static const struct argp_option options[] = {
+		CLI_ATTESTATION_OPTION(OPT_ATTESTATION),
+		{0},
+	};
+	static const struct argp argp = {options, parse_journal, NULL,
+		"List the journal's files, and the side files of re-wrapped keys beside them. "
+		"Needs read "
+		"access to them (group sealock-read), and no key.\v"
 		"Example:\n"
 		"  sealock journal ls --json | jq '[.files[].records] | add'",
 		cli_common_children, NULL, NULL};
@@ -170,7 +218,7 @@ list(struct cli *cli, int argc, char **argv)
 		cli_json_key(l.json, "files");
 		cli_json_array(l.json);
 	}
-	int rc = jnl_list(cli->journal_dir, NULL, list_file, list_damaged, &l, &err);
+	int rc = list_all(&l, args.attestation_file, &err);
 	if (rc == SLK_OK) {
 		cli_json_array_end(l.json);
 		cli_json_u64(l.json, "damaged", l.damaged);
@@ -191,26 +239,39 @@ list(struct cli *cli, int argc, char **argv)
 struct verifier {
 	struct cli *cli;
 	yajl_gen json;
+	struct jnl_rewraps *rewraps;
+	uint64_t side_files, side_keys; /* that are used */
+	uint64_t side_findings;
 	uint64_t refused; /* how often a key was not given */
 	struct slk_error why; /* the first refusal */
 };
 
 static int
+decrypt(void *ctx, const struct jnl_epoch_info *info, struct slk_span wrapped,
+	struct slk_secret **out_data_key, struct slk_error *err)
+{
+	struct fmt_context *context = NULL;
+	struct kmsc *kms = cli_kms(ctx, err);
+
+	if (kms == NULL)
+		return SLK_NO_MEMORY;
+	int rc = fmt_context_decode(info->context, &context);
+	if (rc != SLK_OK)
+		return slk_fail(err, rc,
+			"the encryption context of epoch %016llx is not well formed",
+			(unsigned long long)info->epoch_id);
+	rc = kmsc_decrypt(kms, NULL, context, wrapped, out_data_key, NULL, err);
+	fmt_context_free(context);
+	return rc;
+}
+
+static int
 verify_key(void *arg, const struct jnl_epoch_info *info, struct slk_secret **out_data_key)
 {
 	struct verifier *v = arg;
-	struct fmt_context *context = NULL;
 	struct slk_error err = {0};
-	struct kmsc *kms = cli_kms(v->cli, &err);
-	int rc = kms == NULL ? SLK_NO_MEMORY : fmt_context_decode(info->context, &context);
+	int rc = jnl_rewraps_data_key(v->rewraps, info, decrypt, v->cli, out_data_key, &err);
 
-	if (kms != NULL && rc != SLK_OK)
-		(void)slk_fail(&err, rc,
-			"the encryption context of epoch %016llx is not well formed",
-			(unsigned long long)info->epoch_id);
-	if (rc == SLK_OK)
-		rc = kmsc_decrypt(kms, NULL, context, info->wrapped, out_data_key, NULL, &err);
-	fmt_context_free(context);
 	if (rc != SLK_OK && v->refused++ == 0)
 		v->why = err;
 	return rc;
@@ -238,8 +299,28 @@ verify_finding(void *arg, const struct jnl_finding *finding)
 }
 
 static void
-json_report(yajl_gen json, const struct jnl_verify_report *r, bool ok)
+verify_side_file(void *arg, const struct jnl_rewrap_file *file)
 {
+	struct verifier *v = arg;
+	struct jnl_finding finding;
+	char text[256];
+
+	if (jnl_rewrap_is_used(file->state)) {
+		v->side_files++;
+		v->side_keys += file->count;
+	}
+	if (!cli_sidefile_finding(file, text, &finding))
+		return;
+	v->side_findings++;
+	verify_finding(v, &finding);
+}
+
+static void
+json_report(const struct verifier *v, const struct jnl_verify_report *r)
+{
+	yajl_gen json = v->json;
+	bool ok = r->findings == 0;
+
 	cli_json_array_end(json);
 	cli_json_bool(json, "ok", ok);
 	cli_json_u64(json, "files", r->files);
@@ -254,12 +335,15 @@ json_report(yajl_gen json, const struct jnl_verify_report *r, bool ok)
 	cli_json_u64(json, "shards", r->shards);
 	cli_json_u64(json, "tags_checked", r->tags_checked);
 	cli_json_u64(json, "tags_unchecked", r->tags_unchecked);
+	cli_json_u64(json, "side_files", v->side_files);
+	cli_json_u64(json, "side_keys", v->side_keys);
 	cli_json_map_end(json);
 }
 
 static void
-text_report(struct cli_out *out, const struct jnl_verify_report *r, bool with_keys)
+text_report(const struct verifier *v, const struct jnl_verify_report *r, bool with_keys)
 {
+	struct cli_out *out = v->cli->out;
 	char bytes[CLI_AMOUNT_MAX];
 
 	cli_bytes_format(r->bytes, bytes);
@@ -278,6 +362,9 @@ text_report(struct cli_out *out, const struct jnl_verify_report *r, bool with_ke
 		cli_out_text(out,
 			"tags: not checked (--with-keys checks them, with the right "
 			"kms:Decrypt)\n");
+	if (v->side_files > 0)
+		cli_out_printf(out, "%llu side files with %llu re-wrapped keys\n",
+			(unsigned long long)v->side_files, (unsigned long long)v->side_keys);
 	if (r->findings == 0)
 		cli_out_text(out, "checksums, numbering and footers are right\n");
 	else
@@ -286,22 +373,35 @@ text_report(struct cli_out *out, const struct jnl_verify_report *r, bool with_ke
 }
 
 static int
-run_verify(
-	struct verifier *v, bool with_keys, struct jnl_verify_report *report, struct slk_error *err)
+run_verify(struct verifier *v, const struct journal_args *args, struct jnl_verify_report *report,
+	struct slk_error *err)
 {
+	struct seal_attest_keys *trusted = NULL;
 	struct seal_thread *seal = NULL;
 	struct jnl_verify_config config = {
 		.dir = v->cli->journal_dir, .finding = verify_finding, .arg = v};
-	int rc = with_keys ? seal_thread_new(NULL, &seal, err) : SLK_OK;
+	int rc = cli_attestation_keys(args->attestation_file, NULL, &trusted, err);
 
-	if (rc != SLK_OK)
-		return rc;
-	if (with_keys) {
+	if (rc == SLK_OK) {
+		const struct jnl_rewraps_config side = {.dir = v->cli->journal_dir,
+			.trusted = trusted,
+			.any_stream = true,
+			.seen = verify_side_file,
+			.arg = v};
+		rc = jnl_rewraps_new(&side, &v->rewraps, err);
+	}
+	if (rc == SLK_OK && args->with_keys) {
+		rc = seal_thread_new(NULL, &seal, err);
 		config.seal = seal;
 		config.data_key = verify_key;
 	}
-	rc = jnl_verify(&config, report, err);
+	if (rc == SLK_OK)
+		rc = jnl_verify(&config, report, err);
+	report->findings += v->side_findings;
 	seal_thread_free(seal);
+	jnl_rewraps_free(v->rewraps);
+	v->rewraps = NULL;
+	seal_attest_keys_free(trusted);
 	return rc;
 }
 
@@ -312,14 +412,17 @@ verify(struct cli *cli, int argc, char **argv)
 		{"with-keys", OPT_WITH_KEYS, 0, 0,
 			"Check the tag of every block too; asks kms:Decrypt once per epoch, as you",
 			1},
+		CLI_ATTESTATION_OPTION(OPT_ATTESTATION),
 		{0},
 	};
 	static const struct argp argp = {options, parse_journal, NULL,
-		"Verify the journal: checksums, numbering of blocks and records, footers; it runs "
-		"beside a live writer.\v"
+		"Verify the journal: checksums, numbering of blocks and records, footers, and the "
+		"side "
+		"files of re-wrapped keys; it runs beside a live writer.\v"
 		"Examples:\n"
 		"  sealock journal verify\n"
 		"  sealock journal verify --with-keys --json\n"
+		"  sealock journal verify --attestation-key sealock-attest.pem\n"
 		"\n"
 		"Exit status 1: something is wrong, or (--with-keys) a key was refused.",
 		cli_common_children, NULL, NULL};
@@ -335,11 +438,11 @@ verify(struct cli *cli, int argc, char **argv)
 		cli_json_key(v.json, "findings");
 		cli_json_array(v.json);
 	}
-	int rc = run_verify(&v, args.with_keys, &report, &err);
+	int rc = run_verify(&v, &args, &report, &err);
 	if (rc == SLK_OK && cli->json)
-		json_report(v.json, &report, report.findings == 0);
+		json_report(&v, &report);
 	else if (rc == SLK_OK)
-		text_report(cli->out, &report, args.with_keys);
+		text_report(&v, &report, args.with_keys);
 	cli_json_end(v.json);
 	if (rc != SLK_OK) {
 		cli_out_drop(cli->out);

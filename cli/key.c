@@ -1,6 +1,9 @@
 /* sealock key create | list | describe */
 #include "cli.h"
 
+#include "attest.h"
+#include "rewrap.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -278,6 +281,9 @@ cli_key(struct cli *cli, int argc, char **argv)
 		{"create", "make a key inside the HSM", create},
 		{"list", "list the keys", list},
 		{"describe", "say what a key is and how it is", describe},
+		{"rewrap", "wrap the keys of a journal under another key", cli_rewrap},
+		{"attestation-key", "print the key with which the appliance signs",
+			cli_attestation_key},
 		{0},
 	};
 

@@ -14,6 +14,7 @@
 #include "journal/reader.h"
 #include "plain.h"
 #include "seal/seal.h"
+#include "sidefiles.h"
 #include "text.h"
 
 #define POLL_MS 50u
@@ -27,7 +28,8 @@ enum {
 	OPT_FORMAT = 'F',
 	OPT_COUNT = 'n',
 	OPT_NO_FOLLOW = 'N',
-	OPT_BARE = 'b'
+	OPT_BARE = 'b',
+	OPT_ATTESTATION = 'A'
 };
 
 struct tail {
@@ -42,10 +44,13 @@ struct tail {
 	bool bare; /* raw: nothing between records */
 	bool limited;
 	uint64_t limit;
+	const char *attestation_file;
 
 	struct kmsc_stream stream;
 	struct seal_thread *seal;
 	struct jnl_reader *reader;
+	struct seal_attest_keys *trusted;
+	struct jnl_rewraps *rewraps;
 	struct cli_epochs *epochs;
 	struct cli_plain plain;
 	struct cli_plain scratch; /* base64 */
@@ -85,6 +90,9 @@ parse_tail(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_NO_FOLLOW:
 		t->no_follow = true;
+		return 0;
+	case OPT_ATTESTATION:
+		t->attestation_file = arg;
 		return 0;
 	case OPT_BARE:
 		t->bare = true;
@@ -311,6 +319,15 @@ prepare(struct tail *t, struct slk_error *err)
 		.from_value = t->from.value,
 	};
 	rc = jnl_reader_new(&config, &t->reader, err);
+	if (rc == SLK_OK)
+		rc = cli_attestation_keys(t->attestation_file, NULL, &t->trusted, err);
+	if (rc != SLK_OK)
+		return rc;
+	const struct jnl_rewraps_config rewraps = {.dir = t->cli->journal_dir,
+		.trusted = t->trusted,
+		.stream_id = t->stream.id,
+		.seen = cli_sidefile_note};
+	rc = jnl_rewraps_new(&rewraps, &t->rewraps, err);
 	if (rc != SLK_OK)
 		return rc;
 	return seal_thread_new(NULL, &t->seal, err);
@@ -325,6 +342,7 @@ run(struct tail *t, struct slk_error *err)
 	if (rc == SLK_OK && cli_epochs_new(t->seal, &unwrap, t->cli->clock, &t->epochs) != SLK_OK)
 		rc = slk_fail(err, SLK_NO_MEMORY, "no memory for the epochs' keys");
 	if (rc == SLK_OK) {
+		cli_epochs_use(t->epochs, t->rewraps);
 		cli_catch_stop();
 		t->terminal = cli_out_is_terminal(t->cli->out);
 		if (t->format == FORMAT_JSON)
@@ -335,6 +353,8 @@ run(struct tail *t, struct slk_error *err)
 	cli_plain_free(&t->plain);
 	cli_plain_free(&t->scratch);
 	cli_epochs_free(t->epochs);
+	jnl_rewraps_free(t->rewraps);
+	seal_attest_keys_free(t->trusted);
 	jnl_reader_free(t->reader);
 	seal_thread_free(t->seal);
 	return rc;
@@ -352,6 +372,7 @@ static const struct argp_option tail_options[] = {
 	{"bare", OPT_BARE, 0, 0, "raw: no newline after a record", 1},
 	{"count", OPT_COUNT, "N", 0, "Stop after N records", 1},
 	{"no-follow", OPT_NO_FOLLOW, 0, 0, "Stop at the end instead of waiting for more", 1},
+	CLI_ATTESTATION_OPTION(OPT_ATTESTATION),
 	{0},
 };
 

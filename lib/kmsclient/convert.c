@@ -28,6 +28,7 @@ kmsc_key_from(const Kmsp__Key *in, struct kmsc_key *out)
 	rc = TEXT(rc, in->spec, key.spec);
 	rc = TEXT(rc, in->usage, key.usage);
 	rc = TEXT(rc, in->manager, key.manager);
+	rc = TEXT(rc, in->backing_id, key.backing_id);
 	if (rc == SLK_OK)
 		*out = key;
 	return rc;

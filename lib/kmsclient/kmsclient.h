@@ -40,6 +40,7 @@ struct kmsc_key {
 	char spec[32]; /* SYMMETRIC_DEFAULT */
 	char usage[32]; /* ENCRYPT_DECRYPT */
 	char manager[32]; /* CUSTOMER or AWS (appliance-owned) */
+	char backing_id[40]; /* CKA_ID of the current key material, hex; "" in a list */
 	uint64_t created_ns; /* wall clock */
 };
 

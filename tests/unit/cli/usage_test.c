@@ -17,6 +17,8 @@ static const char *const commands[][3] = {
 	{"key", "create"},
 	{"key", "list"},
 	{"key", "describe"},
+	{"key", "rewrap"},
+	{"key", "attestation-key"},
 	{"stream"},
 	{"stream", "create"},
 	{"stream", "list"},
@@ -63,6 +65,7 @@ a_noun_without_a_verb_is_wrong_usage(void **state)
 			continue;
 		if (commands[i][1] != NULL &&
 			(strcmp(commands[i][1], "list") == 0 ||
+				strcmp(commands[i][1], "attestation-key") == 0 ||
 				strcmp(commands[i][0], "journal") == 0 ||
 				strcmp(commands[i][0], "hsm") == 0 || i == 2))
 			continue; /* these need no argument */

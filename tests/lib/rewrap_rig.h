@@ -26,8 +26,6 @@ struct rewrap_rig {
 /* Functions fail the running test. */
 void rewrap_rig_start(struct rewrap_rig *rig);
 void rewrap_rig_stop(struct rewrap_rig *rig);
-/* Another journal with the same epochs' numbers, in a directory of its own. */
-
 /* A jnl_decrypt_fn and a jnl_attest_fn; ctx is the rig. */
 int rewrap_rig_decrypt(void *ctx, const struct jnl_epoch_info *info, struct slk_span wrapped,
 	struct slk_secret **out_data_key, struct slk_error *err);
