@@ -412,18 +412,21 @@ was_known(struct hsm_key *key)
 	return known;
 }
 
-/* A pair is made in two steps, and a crash between them leaves one half. Nobody was told of it. */
+/* A pair is made in two steps, and a crash between them leaves a public half, of which nobody was told and which opens
+ * nothing. A private half alone is nobody's to remove here. */
 static CK_RV
-remove_half(struct hsm_session *session, const struct hsm_key_name *name)
+remove_half(struct hsm_session *session, const struct hsm_key_name *name, bool *out_removed)
 {
 	struct hsm_object objects[HSM_OBJECTS_MAX];
 	CK_ULONG count = 0;
 
+	*out_removed = false;
 	CK_RV rv = hsm_objects_of_id(session, name->id, objects, &count);
-	if (rv != CKR_OK || count != 1 || objects[0].class == CKO_SECRET_KEY)
-		return rv; /* more than a half: check_free() reports it */
+	if (rv != CKR_OK || count != 1 || objects[0].class != CKO_PUBLIC_KEY)
+		return rv;
 	slk_warn("removing half of a key pair whose making was cut off",
 		slk_kv_hex("key_id", name->id, HSM_KEY_ID_BYTES));
+	*out_removed = true;
 	return remove_objects(session, objects, count);
 }
 
@@ -451,13 +454,13 @@ find_or_generate(struct hsm_session *session, uint64_t login, const struct hsm_k
 	CK_RV rv = hsm_key_find(session, login, name, NULL, out);
 	if (rv != CKR_OK)
 		return rv;
+	bool free = out->status == SLK_NOT_FOUND;
 	if (out->half && !was_known(entry_of(keys, name)))
-		rv = remove_half(session, name);
-	else if (out->status != SLK_NOT_FOUND)
-		return CKR_OK;
+		rv = remove_half(session, name, &free);
+	if (rv != CKR_OK || !free)
+		return rv;
 	out->status = SLK_OK;
-	if (rv == CKR_OK)
-		rv = check_free(session, name, out);
+	rv = check_free(session, name, out);
 	if (rv != CKR_OK || out->status != SLK_OK)
 		return rv;
 	set_destroyed(entry_of(keys, name), false);

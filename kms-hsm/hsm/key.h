@@ -46,9 +46,9 @@ struct hsm_lookup {
 CK_RV hsm_key_find(struct hsm_session *session, uint64_t login, const struct hsm_key_name *name,
 	const uint8_t *kcv, struct hsm_lookup *out);
 
-/* Make a key under the id unless there is one; then as hsm_key_find(). *out_existed tells. One half of a pair whose making
- * was cut off (never seen whole, and the token was started anew since) is removed first. Anything else under the id is
- * reported: SLK_CORRUPT. */
+/* Make a key under the id unless there is one; then as hsm_key_find(). *out_existed tells. The public half of a
+ * pair whose making was cut off (never seen whole, and the token was started anew since) is removed first. Anything else
+ * under the id, a private half alone too, is reported: SLK_CORRUPT. */
 CK_RV hsm_key_create(struct hsm_session *session, uint64_t login, const struct hsm_key_name *name,
 	struct hsm_lookup *out, bool *out_existed);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -86,6 +87,8 @@ p11shim_strike(enum p11shim_function f, CK_RV *out_rv)
 	if (first != 0 && n >= first && n <= atomic_load(&fault->last)) {
 		wait_for(fault, atomic_load(&fault->delay_us));
 		*out_rv = atomic_load(&fault->rv);
+		if (*out_rv == P11SHIM_CRASH)
+			(void)raise(SIGKILL);
 		if (*out_rv != CKR_OK)
 			return true;
 	}

@@ -56,6 +56,9 @@ enum p11shim_function {
 		P11SHIM_COUNT
 };
 
+/* As rv of a fault: the process is killed before the call is made. */
+#define P11SHIM_CRASH UINT64_MAX
+
 struct p11shim_fault {
 	_Atomic uint64_t calls; /* so far */
 	_Atomic uint64_t first; /* number of the first call that fails, from 1; 0: none */

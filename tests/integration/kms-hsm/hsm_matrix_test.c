@@ -228,6 +228,18 @@ expect_listed(const struct hsm_reply *reply)
 		assert_int_equal(reply->output.len, 4 * HSM_LIST_ENTRY_BYTES);
 }
 
+/* The keeper's beat, once in five seconds, may run into a fault that was meant for a call. */
+static unsigned disturbed;
+
+static bool
+was_disturbed(const struct hsm_reply *reply)
+{
+	if (reply->status != SLK_UNAVAILABLE)
+		return false;
+	hsm_rig_wait_state(&rig, HSM_READY);
+	return disturbed++ < 3;
+}
+
 /* All that is known is forgotten: a new world, in which each key is looked for and checked. */
 static void
 forget_all(void)
@@ -235,10 +247,12 @@ forget_all(void)
 	struct hsm_request q = {.op = HSM_RANDOM, .length = 8};
 	struct hsm_reply reply;
 
-	p11shim_fail(rig.shim, P11SHIM_C_GenerateRandom, 1, CKR_DEVICE_REMOVED);
-	hsm_rig_call(&rig, &q, &reply);
+	do {
+		p11shim_fail(rig.shim, P11SHIM_C_GenerateRandom, 1, CKR_DEVICE_REMOVED);
+		hsm_rig_call(&rig, &q, &reply);
+		p11shim_heal(rig.shim, P11SHIM_C_GenerateRandom);
+	} while (was_disturbed(&reply));
 	assert_ok(reply.status);
-	p11shim_heal(rig.shim, P11SHIM_C_GenerateRandom);
 }
 
 struct row {
@@ -281,10 +295,12 @@ run(const struct row *row, enum p11shim_function f, uint64_t n, CK_RV rv)
 	hsm_rig_call(&rig, &q, &reply);
 	bool met = p11shim_calls(rig.shim, f) >= at;
 	p11shim_heal(rig.shim, f);
+	if (was_disturbed(&reply))
+		return run(row, f, n, rv);
 	if (!may_answer(row, f, rv, reply.status))
 		fail_msg("%s, function %d, call %d, 0x%lx: %s %s", row->name, (int)f, (int)n, rv,
 			slk_status_name(reply.status), reply.error);
-	assert_true(p11shim_calls(rig.shim, P11SHIM_C_Login) - logins <= 1);
+	assert_true(p11shim_calls(rig.shim, P11SHIM_C_Login) - logins <= 1 + disturbed);
 	if (reply.status != SLK_OK) {
 		assert_int_equal(reply.plaintext.len + reply.ciphertext.len + reply.output.len, 0);
 		assert_true(strlen(reply.error) > 0);
