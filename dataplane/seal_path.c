@@ -1,5 +1,6 @@
 #include "seal_path.h"
 
+#include <assert.h>
 #include <rte_mbuf.h>
 #include <string.h>
 
@@ -370,6 +371,7 @@ appended(struct dp_worker *w, struct dp_shard *shard, uint32_t n, const struct j
 	uint64_t bytes = 0;
 	struct dp_staged s;
 
+	assert(n > 0);
 	for (uint32_t i = 0; i < n && pop(w, shard, &s); i++) {
 		bytes += s.record.key.len + s.record.data.len;
 		if (s.kind == DP_OWNER_BUFFER) {

@@ -411,19 +411,20 @@ print_summary(const struct dp_sender *sender, const struct args *args, struct sl
 
 /* The summary is printed after a failure too: it says how far it came. */
 static int
-run(struct args *args, struct slk_error *err)
+run(const struct args *args, struct slk_error *err)
 {
 	struct lanes lanes = {0};
 	const struct dp_sender_mark mark = {lanes_read, lanes_pause, &lanes};
+	struct dp_sender_config config = args->sender;
 	struct dp_sender *sender = NULL;
-	int status = dp_sender_address(args->to, &args->sender.to, err);
+	int status = dp_sender_address(args->to, &config.to, err);
 
 	if (status == SLK_OK && args->watermark != NULL) {
 		status = lanes_open(&lanes, args->watermark, err);
-		args->sender.mark = &mark;
+		config.mark = &mark;
 	}
 	if (status == SLK_OK)
-		status = dp_sender_new(&args->sender, &sender, err);
+		status = dp_sender_new(&config, &sender, err);
 	if (status != SLK_OK)
 		return status;
 	status = send_files(sender, args, err);

@@ -41,7 +41,8 @@ slk_unhex(const char *text, uint8_t *out, size_t len)
 			return SLK_MALFORMED;
 	}
 	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
+		out[i] = (uint8_t)((unsigned)hex_value(text[2 * i]) << 4 |
+			(unsigned)hex_value(text[2 * i + 1]));
 	return SLK_OK;
 }
 

@@ -1,5 +1,11 @@
 #include "base/error.h"
 
+#ifdef __clang_analyzer__
+#undef slk_fail
+#undef slk_fail_errno
+#undef slk_fail_prefix
+#endif
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -28,4 +28,11 @@ int slk_fail_errno(struct slk_error *err, const char *fmt, ...)
 int slk_fail_prefix(struct slk_error *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* A static analyser sees one file at a time: without this it takes "cannot open" for success. */
+#ifdef __clang_analyzer__
+#define slk_fail(err, status, ...) ((void)slk_fail((err), (status), __VA_ARGS__), (status))
+#define slk_fail_errno(err, ...) ((void)slk_fail_errno((err), __VA_ARGS__), SLK_SYSTEM)
+#define slk_fail_prefix(err, ...) ((void)slk_fail_prefix((err), __VA_ARGS__), SLK_INTERNAL)
+#endif
+
 #endif

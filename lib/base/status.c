@@ -1,5 +1,9 @@
 #include "base/status.h"
 
+#ifdef __clang_analyzer__
+#undef slk_status_from_errno
+#endif
+
 #include <errno.h>
 #include <stddef.h>
 

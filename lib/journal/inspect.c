@@ -330,7 +330,7 @@ struct verifier {
 		keys; /* of every epoch that a key was given for; several epochs interleave in a file */
 	uint32_t key_count;
 	uint8_t *plain;
-	const char *name;
+	char name[FMT_JFILE_NAME_MAX]; /* the file that is looked at */
 	uint64_t file_id;
 };
 
@@ -493,13 +493,11 @@ verify_blocks(struct verifier *v, struct jnl_scan *s)
 static int
 verify_file(struct verifier *v, const struct slk_fs *fs, uint64_t id)
 {
-	char name[FMT_JFILE_NAME_MAX];
 	struct jnl_scan s;
 
-	fmt_jfile_name(FMT_JFILE_LANE, id, name);
-	v->name = name;
+	fmt_jfile_name(FMT_JFILE_LANE, id, v->name);
 	v->file_id = id;
-	int rc = open_durable(&s, fs, v->c->dir, name);
+	int rc = open_durable(&s, fs, v->c->dir, v->name);
 	if (rc == SLK_NOT_FOUND)
 		return SLK_OK;
 	v->report->files++;
