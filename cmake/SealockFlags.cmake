@@ -32,7 +32,8 @@ if(SLK_FUZZ)
 	target_compile_options(slk_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(SLK_COVERAGE)
-	target_compile_options(slk_flags INTERFACE --coverage)
+	# Counts are added up by several threads.
+	target_compile_options(slk_flags INTERFACE --coverage -fprofile-update=atomic)
 	target_link_options(slk_flags INTERFACE --coverage)
 endif()
 
