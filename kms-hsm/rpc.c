@@ -113,6 +113,7 @@ kms_rpc_free(struct kms_rpc *rpc)
 		return;
 	while (!LIST_EMPTY(&rpc->conns)) {
 		struct kms_rpc_conn *c = LIST_FIRST(&rpc->conns);
+		/* LIST_REMOVE() moved the first on. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		close_conn(c);
 		LIST_REMOVE(c, entry);
 		free(c);

@@ -230,14 +230,14 @@ take_health(struct kms_hsm_worker *w, const struct hsm_reply *reply)
 static void
 sum_health(struct kms_service *s)
 {
-	const struct hsm_health *speaker = NULL;
+	const struct hsm_health *speaker = &s->workers[0].health; /* there is always one */
 	struct hsm_health sum;
 
 	s->workers_ready_count = 0;
 	for (uint32_t i = 0; i < s->workers_count; i++) {
 		const struct hsm_health *h = &s->workers[i].health;
 		s->workers_ready_count += h->state == HSM_READY;
-		if (speaker == NULL || (h->state == HSM_READY && speaker->state != HSM_READY) ||
+		if ((h->state == HSM_READY && speaker->state != HSM_READY) ||
 			(speaker->state == HSM_NO_WORKER && h->state != HSM_NO_WORKER))
 			speaker = h;
 	}

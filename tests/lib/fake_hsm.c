@@ -425,7 +425,9 @@ hsm_link_poll(struct hsm_link *link)
 			continue;
 		}
 		link->pending_count--;
+		/* Pointers are what is moved. */
 		memmove(&link->pending[i], &link->pending[i + 1],
+			/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 			(link->pending_count - i) * sizeof(link->pending[0]));
 		answer(link, c);
 	}

@@ -220,10 +220,9 @@ create_key(void)
 	uint64_t limit = now_ns() + WAIT_S * SLK_NS_PER_S;
 	struct kmsc_key key;
 	struct slk_error err = {0};
-	int rc;
 
 	/* The daemon has just been started. */
-	while ((rc = kmsc_create_key(client, "test", &key, &err)) != SLK_OK) {
+	while (kmsc_create_key(client, "test", &key, &err) != SLK_OK) {
 		if (now_ns() > limit)
 			fail_with_log(err.text);
 		usleep(10000);
