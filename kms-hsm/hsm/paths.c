@@ -1,8 +1,10 @@
 #include "hsm/paths.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SOFTHSM_CONF "/etc/softhsm/softhsm2.conf"
 #define SOFTHSM_TOKENS "/var/lib/softhsm/tokens/" /* compiled into Debian's */
@@ -71,21 +73,29 @@ take_tokens(char *line, char out[PATH_MAX])
 	return true;
 }
 
-/* Without a configuration SoftHSM does not start at all, and says so by itself. */
-static void
-find_tokens(const char *conf, char out[PATH_MAX])
+/* Without a configuration SoftHSM does not start at all, and says so by itself. One that cannot be read
+ * here must not turn into rules for another directory. */
+static int
+find_tokens(const char *conf, char out[PATH_MAX], struct slk_error *err)
 {
 	char line[PATH_MAX + 64];
 
 	strcpy(out, SOFTHSM_TOKENS);
 	FILE *f = fopen(conf, "re");
+	if (f == NULL && errno != ENOENT)
+		return slk_fail(err, SLK_CONFIG,
+			"cannot read SoftHSM's configuration %s for the token directory: %s%s",
+			conf, strerror(errno),
+			geteuid() == 0 ? "; started as root, kmsd needs CAP_DAC_READ_SEARCH for it"
+				       : "");
 	if (f == NULL)
-		return;
+		return SLK_OK;
 	while (fgets(line, sizeof(line), f) != NULL) {
 		if (take_tokens(line, out))
 			break;
 	}
 	fclose(f);
+	return SLK_OK;
 }
 
 static int
@@ -97,8 +107,9 @@ add_softhsm(const char *conf, struct hsm_paths *out, struct slk_error *err)
 		conf = getenv("SOFTHSM2_CONF");
 	if (conf == NULL)
 		conf = SOFTHSM_CONF;
-	find_tokens(conf, tokens);
-	int rc = add_parent(out, conf, SLK_SANDBOX_READ, err);
+	int rc = find_tokens(conf, tokens, err);
+	if (rc == SLK_OK)
+		rc = add_parent(out, conf, SLK_SANDBOX_READ, err);
 	if (rc == SLK_OK)
 		rc = add_parent(out, tokens,
 			SLK_SANDBOX_READ | SLK_SANDBOX_WRITE | SLK_SANDBOX_REMOVE, err);
