@@ -595,6 +595,86 @@ without_locked_memory_it_does_not_serve(void **state)
 	assert_true(kmsd_rig_logged(&rig, "raise the limit (LimitMEMLOCK="));
 }
 
+/* Those that the unit leaves root, in the kernel's numbers; a few are enough here. */
+static uint64_t
+unit_caps(void)
+{
+	static const struct {
+		const char *name;
+		unsigned number;
+	} known[] = {{"CAP_DAC_READ_SEARCH", 2}, {"CAP_KILL", 5}, {"CAP_SETGID", 6},
+		{"CAP_SETUID", 7}, {"CAP_SETPCAP", 8}};
+	static const char key[] = "CapabilityBoundingSet=";
+	char line[512];
+	uint64_t mask = 0;
+	unsigned words = 0, found = 0;
+
+	FILE *f = fopen(SLK_SOURCE_DIR "/deploy/systemd/sealock-kmsd.service", "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL && words == 0) {
+		char *rest = NULL;
+		if (strncmp(line, key, sizeof(key) - 1) != 0)
+			continue;
+		for (const char *word = strtok_r(line + sizeof(key) - 1, " \n", &rest);
+			word != NULL; word = strtok_r(NULL, " \n", &rest)) {
+			words++;
+			for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+				if (strcmp(word, known[i].name) != 0)
+					continue;
+				mask |= 1ull << known[i].number;
+				found++;
+			}
+		}
+	}
+	fclose(f);
+	assert_true(words > 0 && words == found);
+	return mask;
+}
+
+static uint64_t caps_to_leave;
+
+static int
+leave_the_units_caps(void)
+{
+	for (unsigned cap = 0; cap < 64; cap++) {
+		if ((caps_to_leave >> cap & 1) == 0 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 &&
+			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0)
+			return -1;
+	}
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* exec gives root what is left */
+}
+
+static void
+the_capabilities_that_the_unit_leaves_are_enough(void **state)
+{
+	(void)state;
+	need_root();
+	caps_to_leave = unit_caps();
+	rig.before_exec = leave_the_units_caps;
+	start();
+	check_confinement();
+	kmsd_rig_replace(&rig, kmsd_rig_worker);
+	kmsd_rig_replace(&rig, kmsd_rig_front);
+	check_confinement();
+}
+
+static void
+without_them_it_says_which_one_is_missing(void **state)
+{
+	(void)state;
+	need_root();
+	caps_to_leave = unit_caps() & ~(1ull << 2);
+	rig.before_exec = leave_the_units_caps;
+	rig.module = HSM_RIG_SOFTHSM; /* which needs none to be found */
+	kmsd_rig_start(&rig);
+	assert_int_equal(kmsd_rig_wait_end(&rig), 2);
+	assert_true(kmsd_rig_logged(&rig, "CAP_DAC_READ_SEARCH"));
+	caps_to_leave = unit_caps() & ~(1ull << 7);
+	kmsd_rig_start(&rig);
+	assert_int_equal(kmsd_rig_wait_end(&rig), 2);
+	assert_true(kmsd_rig_logged(&rig, "CAP_SETUID"));
+}
+
 int
 main(void)
 {
@@ -611,6 +691,8 @@ main(void)
 		T(the_log_level_holds_for_all_three),
 		T(a_kernel_without_landlock_is_said_by_each_and_served_on),
 		T(without_locked_memory_it_does_not_serve),
+		T(the_capabilities_that_the_unit_leaves_are_enough),
+		T(without_them_it_says_which_one_is_missing),
 	};
 
 	if (!kmsd_rig_possible())
