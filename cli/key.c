@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypt.h"
 #include "shapes.h"
 
 #define PAGE_KEYS 64u
@@ -284,6 +285,14 @@ cli_key(struct cli *cli, int argc, char **argv)
 		{"rewrap", "wrap the keys of a journal under another key", cli_rewrap},
 		{"attestation-key", "print the key with which the appliance signs",
 			cli_attestation_key},
+		{"encrypt", "encrypt a few bytes", cli_key_encrypt},
+		{"decrypt", "decrypt them", cli_key_decrypt},
+		{"re-encrypt", "move a ciphertext to another key", cli_key_re_encrypt},
+		{"data-key", "draw a data key, encrypted", cli_key_data_key},
+		{"random", "draw random bytes from the HSM", cli_key_random},
+		{"sign", "sign a message or a digest", cli_key_sign},
+		{"verify", "check a signature", cli_key_verify},
+		{"public-key", "export the public half of a key pair", cli_key_public},
 		{0},
 	};
 

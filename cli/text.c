@@ -242,3 +242,48 @@ cli_base64(struct slk_span in, char *out)
 		left -= n;
 	}
 }
+
+static int
+base64_value(uint8_t c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+int
+cli_base64_decode(struct slk_span in, uint8_t *out, size_t cap, size_t *out_len)
+{
+	size_t len = 0, digits = 0, padding = 0;
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < in.len; i++) {
+		uint8_t c = in.ptr[i];
+		int value = base64_value(c);
+		if (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+			continue;
+		if (c == '=' && digits % 4 >= 2 && padding < 2)
+			value = 0, padding++;
+		else if (value < 0 || padding > 0)
+			return SLK_MALFORMED;
+		bits = bits << 6 | (uint32_t)value;
+		if (++digits % 4 != 0)
+			continue;
+		for (size_t k = 0; k < 3 - padding; k++) {
+			if (len == cap)
+				return SLK_TOO_LARGE;
+			out[len++] = (uint8_t)(bits >> (16 - 8 * k));
+		}
+		/* Bits behind the last byte have no meaning, and so must be zero. */
+		if (padding > 0 && (bits & ((1u << (8 * padding)) - 1)) != 0)
+			return SLK_MALFORMED;
+	}
+	if (digits % 4 != 0)
+		return SLK_MALFORMED;
+	*out_len = len;
+	return SLK_OK;
+}

@@ -53,5 +53,7 @@ cli_base64_len(size_t len)
 	return (len + 2) / 3 * 4;
 }
 void cli_base64(struct slk_span in, char *out);
+/* Strict but for white space, which is left out. SLK_MALFORMED, SLK_TOO_LARGE; *out_len is untouched then. */
+MUST_USE int cli_base64_decode(struct slk_span in, uint8_t *out, size_t cap, size_t *out_len);
 
 #endif

@@ -185,6 +185,48 @@ base64_has_the_vectors_of_rfc_4648(void **state)
 	}
 }
 
+static void
+base64_comes_back(void **state)
+{
+	(void)state;
+	uint8_t in[100], out[100];
+	char text[200];
+
+	for (size_t i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)(i * 37 + 3);
+	for (size_t len = 0; len <= sizeof(in); len++) {
+		size_t back = 0;
+		cli_base64(slk_span(in, len), text);
+		assert_ok(cli_base64_decode(
+			slk_span(text, cli_base64_len(len)), out, sizeof(out), &back));
+		assert_int_equal(back, len);
+		assert_memory_equal(out, in, len);
+		if (len > 0)
+			assert_int_equal(cli_base64_decode(slk_span(text, cli_base64_len(len)), out,
+						 len - 1, &back),
+				SLK_TOO_LARGE);
+	}
+	size_t len = 0;
+	assert_ok(cli_base64_decode(slk_span_str(" Zm9v\r\n\tYg = =\n"), out, 4, &len));
+	assert_memory_equal(out, "foob", 4);
+}
+
+static void
+what_is_no_base64_is_refused(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"Z", "Zg",
+		"Zg=", "Zg=====", "Zg==Zg==", "Z===", "====", "Zm9",
+		"Zm9v=", "Zh==", "Zm9=", "Zm-v", "Zm_v", "Zm9v!", "Z=g=", "Zg=a"};
+	uint8_t out[16];
+	size_t len = 77;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_int_equal(cli_base64_decode(slk_span_str(texts[i]), out, sizeof(out), &len),
+			SLK_MALFORMED);
+	assert_int_equal(len, 77);
+}
+
 int
 main(void)
 {
@@ -199,6 +241,8 @@ main(void)
 		cmocka_unit_test(amounts_are_printed_for_people),
 		cmocka_unit_test(utf8_is_taken_only_in_its_shortest_form),
 		cmocka_unit_test(base64_has_the_vectors_of_rfc_4648),
+		cmocka_unit_test(base64_comes_back),
+		cmocka_unit_test(what_is_no_base64_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("cli_text", tests, NULL, NULL);

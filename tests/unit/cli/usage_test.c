@@ -19,6 +19,14 @@ static const char *const commands[][3] = {
 	{"key", "describe"},
 	{"key", "rewrap"},
 	{"key", "attestation-key"},
+	{"key", "encrypt"},
+	{"key", "decrypt"},
+	{"key", "re-encrypt"},
+	{"key", "data-key"},
+	{"key", "random"},
+	{"key", "sign"},
+	{"key", "verify"},
+	{"key", "public-key"},
 	{"stream"},
 	{"stream", "create"},
 	{"stream", "list"},
@@ -66,6 +74,7 @@ a_noun_without_a_verb_is_wrong_usage(void **state)
 		if (commands[i][1] != NULL &&
 			(strcmp(commands[i][1], "list") == 0 ||
 				strcmp(commands[i][1], "attestation-key") == 0 ||
+				strcmp(commands[i][1], "decrypt") == 0 ||
 				strcmp(commands[i][0], "journal") == 0 ||
 				strcmp(commands[i][0], "hsm") == 0 || i == 2))
 			continue; /* these need no argument */
@@ -96,6 +105,17 @@ wrong_options_are_usage_errors(void **state)
 		{"key", "create", "surplus"},
 		{"key", "list", "surplus"},
 		{"key", "describe", "a", "b"},
+		{"key", "encrypt", "k", "more"},
+		{"key", "encrypt", "k", "--context", "no-value"},
+		{"key", "encrypt", "k", "--context", "=v"},
+		{"key", "encrypt", "k", "-c", "a=1", "-ca=2"},
+		{"key", "data-key", "k", "--spec", "AES_192"},
+		{"key", "data-key", "k", "--bytes", "0"},
+		{"key", "data-key", "k", "--bytes", "1025"},
+		{"key", "random", "0"},
+		{"key", "random", "many"},
+		{"key", "sign", "k"},
+		{"key", "verify", "k", "--algorithm", "ECDSA_SHA_256"},
 		{"stream", "create", "web", "--shards", "0"},
 		{"stream", "create", "web", "--shards", "1025"},
 		{"stream", "create", "web", "--shards", "two"},
@@ -135,7 +155,8 @@ static void
 without_kmsd_a_sentence_names_the_socket(void **state)
 {
 	static const char *const lines[][4] = {{"key", "create"}, {"key", "list"},
-		{"key", "describe", "alias/x"}, {"stream", "create", "web"}, {"stream", "list"},
+		{"key", "describe", "alias/x"}, {"key", "data-key", "k"}, {"key", "random", "1"},
+		{"key", "public-key", "k"}, {"stream", "create", "web"}, {"stream", "list"},
 		{"stream", "describe", "web"}, {"stream", "delete", "web"},
 		{"tail", "web", "--no-follow"}};
 	(void)state;
