@@ -315,8 +315,13 @@ jnl_list_epochs(const char *dir, const struct slk_fs *fs,
 
 /* --- verify --- */
 
+/* Every key takes a page of locked memory, of which a process has 8 MiB by default. The epochs that live at a time are
+ * far fewer: those that were not used for longest have ended. */
+#define KNOWN_MAX 1024u
+
 struct known_key {
 	uint64_t epoch_id;
+	uint64_t used; /* data blocks checked until its last one */
 	struct jnl_epoch_key *key; /* NULL: not given */
 };
 
@@ -354,17 +359,34 @@ known(const struct verifier *v, uint64_t epoch_id)
 	return NULL;
 }
 
+static uint32_t
+longest_unused(const struct verifier *v)
+{
+	uint32_t oldest = 0;
+
+	for (uint32_t i = 1; i < v->key_count; i++)
+		if (v->keys[i].used < v->keys[oldest].used)
+			oldest = i;
+	return oldest;
+}
+
 static int
 remember(struct verifier *v, uint64_t epoch_id, struct jnl_epoch_key *key)
 {
-	struct known_key *bigger = realloc(v->keys, (v->key_count + 1) * sizeof(*bigger));
-
-	if (bigger == NULL) {
+	if (v->keys == NULL)
+		v->keys = calloc(KNOWN_MAX, sizeof(*v->keys));
+	if (v->keys == NULL) {
 		jnl_epoch_key_free(key);
 		return SLK_NO_MEMORY;
 	}
-	v->keys = bigger;
-	v->keys[v->key_count++] = (struct known_key){epoch_id, key};
+	if (v->key_count == KNOWN_MAX) {
+		uint32_t gone = longest_unused(v);
+		jnl_epoch_key_free(v->keys[gone].key);
+		v->key_count--;
+		memmove(&v->keys[gone], &v->keys[gone + 1],
+			(v->key_count - gone) * sizeof(*v->keys));
+	}
+	v->keys[v->key_count++] = (struct known_key){epoch_id, v->report->data_blocks, key};
 	return SLK_OK;
 }
 
@@ -410,7 +432,9 @@ check_tag(struct verifier *v, const uint8_t *raw, const struct fmt_block *b)
 		.ciphertext = fmt_block_body(raw, b),
 		.tag = fmt_block_tag(raw, b)};
 
-	const struct known_key *k = known(v, b->epoch_id);
+	struct known_key *k = known(v, b->epoch_id);
+	if (k != NULL)
+		k->used = v->report->data_blocks;
 	if (k == NULL || k->key == NULL) {
 		v->report->tags_unchecked++;
 		return;

@@ -76,8 +76,8 @@ struct jnl_verify_config {
 	const char *dir;
 	const struct slk_fs *fs; /* NULL: slk_fs_posix() */
 	struct seal_thread *seal; /* for tags; NULL: tags are not checked */
-	/* The data key of an epoch, or any error to leave its tags unchecked. Called once per epoch and run of files. The
-	 * secret becomes the verifier's. NULL: tags are not checked. */
+	/* The data key of an epoch, or any error to leave its tags unchecked. Called once per epoch, unless a thousand others
+	 * came between two of its blocks. The secret becomes the verifier's. NULL: tags are not checked. */
 	int (*data_key)(
 		void *arg, const struct jnl_epoch_info *info, struct slk_secret **out_data_key);
 	void (*finding)(void *arg, const struct jnl_finding *finding); /* NULL: only counted */
