@@ -10,10 +10,17 @@ static void
 check(const Kmsp__Request *request)
 {
 	struct fmt_context *context = NULL;
+	Kmsp__Pair **pairs = NULL;
+	size_t count = 0;
 
-	if (request->call_case == KMSP__REQUEST__CALL_DECRYPT &&
-		kmsp_context_build(
-			request->decrypt->context, request->decrypt->n_context, &context) == SLK_OK)
+	if (request->call_case == KMSP__REQUEST__CALL_DECRYPT) {
+		pairs = request->decrypt->context;
+		count = request->decrypt->n_context;
+	} else if (request->call_case == KMSP__REQUEST__CALL_RE_ENCRYPT) {
+		pairs = request->re_encrypt->source_context;
+		count = request->re_encrypt->n_source_context;
+	}
+	if (count > 0 && kmsp_context_build(pairs, count, &context) == SLK_OK)
 		fmt_context_free(context);
 }
 
