@@ -10,6 +10,8 @@
 #include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,15 +26,17 @@
 /* 64 jobs in flight, two locked buffers each: under the usual 8 MiB memlock limit. */
 #define JOBS_MAX 64u
 #define WATCH_MS 50
+#define REPLY_PLAIN_MAX (HSM_REPLY_HEAD_BYTES + HSM_ERROR_MAX + HSM_HEALTH_BYTES)
 #define FINISH_NS (2 * SLK_NS_PER_S)
 
-/* FREE -> QUEUED -> RUNNING -> DONE -> FREE. A job whose deadline passes is answered there and
- * then; if it runs, its result is thrown away later. */
+/* FREE -> RUNNING -> FREE, or FREE -> QUEUED -> RUNNING -> FREE while every session thread is busy. A
+ * job whose deadline passes is answered there and then; if it runs, its result is thrown away
+ * later. */
 struct job {
 	TAILQ_ENTRY(job) entry;
 	struct hsm_wire_request request; /* spans into rx */
 	struct slk_secret *rx, *tx;
-	size_t tx_len;
+	size_t rx_len, tx_len;
 	bool answered;
 };
 TAILQ_HEAD(job_list, job);
@@ -52,39 +56,104 @@ struct worker {
 	const struct slk_clock *clock;
 	struct hsm_token *token;
 	int fd, wake_fd, signal_fd;
-	bool out_blocked;
 	struct runner runners[HSM_SESSIONS_MAX];
 	struct runner keeper;
-	struct slk_secret *status_tx;
 
 	pthread_mutex_t lock;
-	pthread_cond_t work;
-	struct job_list free, queued, running, done;
+	struct job_list free, queued, running;
 	bool stopping;
+	int receive_rc; /* what ended a session thread's receiving; SLK_OK: nothing yet */
+	unsigned waiting_count; /* session threads that wait at the socket */
+	uint64_t finished_count; /* jobs, ever */
+	uint64_t finished_seen; /* by the watch loop's last turn */
 	unsigned alive_count; /* threads that have not ended */
 	pthread_cond_t ended;
 	struct job jobs[JOBS_MAX];
 };
 
-/* --- session threads --- */
+/* --- the socket, which all threads share --- */
 
-static struct job *
-next_job(struct worker *w)
+static int
+receive_message(struct worker *w, struct job *job)
 {
-	struct job *job = NULL;
+	const struct slk_sock_ops *sock = slk_sock_posix();
+	size_t len = 0;
 
-	pthread_mutex_lock(&w->lock);
-	while (!w->stopping && (job = TAILQ_FIRST(&w->queued)) == NULL)
-		pthread_cond_wait(&w->work, &w->lock);
-	if (w->stopping)
-		job = NULL;
-	if (job != NULL) {
-		TAILQ_REMOVE(&w->queued, job, entry);
-		TAILQ_INSERT_TAIL(&w->running, job, entry);
+	int rc = sock->recv(sock->ctx, w->fd, slk_secret_bytes(job->rx), HSM_MESSAGE_MAX, &len);
+	if (rc != SLK_OK)
+		return rc;
+	job->rx_len = len;
+	return hsm_wire_decode_request(slk_span(slk_secret_peek(job->rx), len), &job->request);
+}
+
+/* A front that does not read learns of this call at its own deadline. flags: MSG_DONTWAIT, or 0 to
+ * wait for a second at most (SO_SNDTIMEO). */
+static void
+send_message(struct worker *w, const uint8_t *bytes, size_t len, int flags)
+{
+	ssize_t n;
+
+	do {
+		n = send(w->fd, bytes, len, MSG_NOSIGNAL | flags);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN && errno != EPIPE && errno != ECONNRESET)
+		slk_error_log(
+			"a reply cannot be sent", slk_kv("error", (const char *)strerror(errno)));
+}
+
+/* Replies without secrets, of whichever thread. */
+static void
+send_reply(struct worker *w, const struct hsm_wire_reply *m)
+{
+	uint8_t bytes[REPLY_PLAIN_MAX];
+	size_t len = 0;
+
+	int rc = hsm_wire_encode_reply(m, bytes, sizeof(bytes), &len);
+	if (rc == SLK_OK)
+		send_message(w, bytes, len, MSG_DONTWAIT);
+	else
+		slk_error_log("a reply does not encode", slk_kv("status", slk_status_name(rc)));
+}
+
+static void
+answer_status(struct worker *w, uint64_t call_id)
+{
+	struct hsm_wire_reply m = {.call_id = call_id, .reply = {.op = HSM_STATUS}};
+
+	hsm_token_health(w->token, &m.reply.health);
+	send_reply(w, &m);
+}
+
+/* --- jobs; the lock is held --- */
+
+static void
+release(struct worker *w, struct job *job)
+{
+	slk_wipe(slk_secret_bytes(job->rx), job->rx_len);
+	slk_wipe(slk_secret_bytes(job->tx), job->tx_len);
+	job->rx_len = job->tx_len = 0;
+	job->answered = false;
+	TAILQ_INSERT_HEAD(&w->free, job, entry);
+}
+
+/* A free job with its buffers. NULL if all are taken, or no memory can be locked. */
+static struct job *
+take_free(struct worker *w)
+{
+	struct job *job = TAILQ_FIRST(&w->free);
+
+	if (job == NULL)
+		return NULL;
+	if ((job->rx == NULL && slk_secret_new(HSM_MESSAGE_MAX, &job->rx) != SLK_OK) ||
+		(job->tx == NULL && slk_secret_new(HSM_MESSAGE_MAX, &job->tx) != SLK_OK)) {
+		slk_error_log("no locked memory for a request; is RLIMIT_MEMLOCK too small?");
+		return NULL;
 	}
-	pthread_mutex_unlock(&w->lock);
+	TAILQ_REMOVE(&w->free, job, entry);
 	return job;
 }
+
+/* --- session threads --- */
 
 static void
 wake_loop(struct worker *w)
@@ -94,6 +163,60 @@ wake_loop(struct worker *w)
 	/* Cannot fail but when the counter is full, and then the loop is awake. */
 	ssize_t n = write(w->wake_fd, &one, sizeof(one));
 	(void)n;
+}
+
+static void
+end_receiving(struct worker *w, int rc)
+{
+	if (w->receive_rc == SLK_OK)
+		w->receive_rc = rc;
+	wake_loop(w);
+}
+
+/* One message from the socket, waited for without the lock; one of the threads that wait gets it.
+ * NULL: it was answered already (a question about health), or receiving has ended. */
+static struct job *
+receive_job(struct worker *w)
+{
+	struct job *job = take_free(w);
+
+	if (job == NULL) {
+		end_receiving(w, SLK_NO_MEMORY);
+		return NULL;
+	}
+	w->waiting_count++;
+	pthread_mutex_unlock(&w->lock);
+	int rc = receive_message(w, job);
+	bool status = rc == SLK_OK && job->request.request.op == HSM_STATUS;
+	if (status)
+		answer_status(w, job->request.call_id);
+	pthread_mutex_lock(&w->lock);
+	w->waiting_count--;
+	if (rc == SLK_OK && !status)
+		return job;
+	release(w, job);
+	if (rc != SLK_OK)
+		end_receiving(w, rc);
+	return NULL;
+}
+
+static struct job *
+next_job(struct worker *w)
+{
+	struct job *job = NULL;
+
+	pthread_mutex_lock(&w->lock);
+	while (job == NULL && !w->stopping && w->receive_rc == SLK_OK) {
+		job = TAILQ_FIRST(&w->queued);
+		if (job != NULL)
+			TAILQ_REMOVE(&w->queued, job, entry);
+		else
+			job = receive_job(w);
+	}
+	if (job != NULL)
+		TAILQ_INSERT_TAIL(&w->running, job, entry);
+	pthread_mutex_unlock(&w->lock);
+	return job;
 }
 
 static void
@@ -114,6 +237,21 @@ run_job(struct runner *r, struct job *job)
 }
 
 static void
+finish_job(struct worker *w, struct job *job)
+{
+	pthread_mutex_lock(&w->lock);
+	TAILQ_REMOVE(&w->running, job, entry);
+	bool answered = job->answered;
+	w->finished_count++;
+	pthread_mutex_unlock(&w->lock);
+	if (!answered && job->tx_len > 0)
+		send_message(w, slk_secret_peek(job->tx), job->tx_len, 0);
+	pthread_mutex_lock(&w->lock);
+	release(w, job);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void
 serve(struct runner *r)
 {
 	struct worker *w = r->worker;
@@ -123,11 +261,7 @@ serve(struct runner *r)
 	hsm_token_wait_started(w->token);
 	while ((job = next_job(w)) != NULL) {
 		run_job(r, job);
-		pthread_mutex_lock(&w->lock);
-		TAILQ_REMOVE(&w->running, job, entry);
-		TAILQ_INSERT_TAIL(&w->done, job, entry);
-		pthread_mutex_unlock(&w->lock);
-		wake_loop(w);
+		finish_job(w, job);
 	}
 }
 
@@ -151,153 +285,37 @@ runner_main(void *arg)
 	return NULL;
 }
 
-/* --- the I/O loop --- */
-
-static void
-release(struct worker *w, struct job *job)
-{
-	slk_wipe(slk_secret_bytes(job->rx), HSM_MESSAGE_MAX);
-	slk_wipe(slk_secret_bytes(job->tx), job->tx_len);
-	job->tx_len = 0;
-	job->answered = false;
-	TAILQ_INSERT_HEAD(&w->free, job, entry);
-}
-
-static int
-send_message(struct worker *w, const uint8_t *bytes, size_t len)
-{
-	const struct slk_sock_ops *sock = slk_sock_posix();
-
-	int rc = sock->send(sock->ctx, w->fd, bytes, len);
-	w->out_blocked = rc == SLK_AGAIN;
-	return rc;
-}
-
-/* Send what is done. SLK_OK (also when the socket is full), SLK_CLOSED and others. */
-static int
-send_done(struct worker *w)
-{
-	int rc = SLK_OK;
-
-	pthread_mutex_lock(&w->lock);
-	struct job *job;
-	while ((job = TAILQ_FIRST(&w->done)) != NULL) {
-		if (!job->answered && job->tx_len > 0) {
-			rc = send_message(w, slk_secret_peek(job->tx), job->tx_len);
-			if (rc != SLK_OK)
-				break;
-		}
-		TAILQ_REMOVE(&w->done, job, entry);
-		release(w, job);
-	}
-	pthread_mutex_unlock(&w->lock);
-	return rc == SLK_AGAIN ? SLK_OK : rc;
-}
-
-static int
-send_reply(struct worker *w, const struct hsm_wire_reply *m)
-{
-	size_t len = 0;
-
-	int rc = hsm_wire_encode_reply(m, slk_secret_bytes(w->status_tx), HSM_MESSAGE_MAX, &len);
-	if (rc == SLK_OK)
-		rc = send_message(w, slk_secret_peek(w->status_tx), len);
-	/* A front that does not read learns of this call at its own deadline. */
-	return rc == SLK_AGAIN ? SLK_OK : rc;
-}
-
-static int
-answer_status(struct worker *w, uint64_t call_id)
-{
-	struct hsm_wire_reply m = {.call_id = call_id, .reply = {.op = HSM_STATUS}};
-
-	hsm_token_health(w->token, &m.reply.health);
-	return send_reply(w, &m);
-}
-
-static struct job *
-take_free(struct worker *w)
-{
-	pthread_mutex_lock(&w->lock);
-	struct job *job = TAILQ_FIRST(&w->free);
-	if (job != NULL)
-		TAILQ_REMOVE(&w->free, job, entry);
-	pthread_mutex_unlock(&w->lock);
-	return job;
-}
-
-static void
-give_back(struct worker *w, struct job *job)
-{
-	pthread_mutex_lock(&w->lock);
-	release(w, job);
-	pthread_mutex_unlock(&w->lock);
-}
-
-static int
-prepare(struct job *job)
-{
-	if (job->rx == NULL && slk_secret_new(HSM_MESSAGE_MAX, &job->rx) != SLK_OK)
-		return SLK_NO_MEMORY;
-	return job->tx != NULL ? SLK_OK : slk_secret_new(HSM_MESSAGE_MAX, &job->tx);
-}
+/* --- the watch loop --- */
 
 static bool
-have_free(struct worker *w)
+readable(int fd)
 {
-	pthread_mutex_lock(&w->lock);
-	bool have = !TAILQ_EMPTY(&w->free);
-	pthread_mutex_unlock(&w->lock);
-	return have;
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0;
 }
 
-/* One request. SLK_AGAIN: none there; SLK_CLOSED; anything else: the front is not ours. */
+/* While all session threads are in the module (or wait for the token's start), requests would lie in
+ * the socket beyond their deadlines: take them. The lock is held, and no thread waits at the
+ * socket, so what is readable stays ours. */
 static int
-receive_one(struct worker *w, struct job *job)
+take_over(struct worker *w)
 {
-	const struct slk_sock_ops *sock = slk_sock_posix();
-	size_t len = 0;
+	struct job *job;
 
-	int rc = sock->recv(sock->ctx, w->fd, slk_secret_bytes(job->rx), HSM_MESSAGE_MAX, &len);
-	if (rc == SLK_OK)
-		rc = hsm_wire_decode_request(
-			slk_span(slk_secret_peek(job->rx), len), &job->request);
-	if (rc == SLK_OK && job->request.request.op == HSM_STATUS) {
-		rc = answer_status(w, job->request.call_id);
-		give_back(w, job);
-		return rc;
-	}
-	if (rc != SLK_OK) {
-		give_back(w, job);
-		return rc;
-	}
-	pthread_mutex_lock(&w->lock);
-	TAILQ_INSERT_TAIL(&w->queued, job, entry);
-	pthread_cond_signal(&w->work);
-	pthread_mutex_unlock(&w->lock);
-	return SLK_OK;
-}
-
-static int
-receive(struct worker *w)
-{
-	for (;;) {
-		struct job *job = take_free(w);
-		if (job == NULL)
-			return SLK_OK;
-		int rc = prepare(job);
-		if (rc != SLK_OK) {
-			pthread_mutex_lock(&w->lock);
-			TAILQ_INSERT_TAIL(&w->free, job, entry);
-			pthread_mutex_unlock(&w->lock);
-			slk_error_log(
-				"no locked memory for a request; is RLIMIT_MEMLOCK too small?");
-			return SLK_NO_MEMORY;
+	while (w->waiting_count == 0 && readable(w->fd) && (job = take_free(w)) != NULL) {
+		int rc = receive_message(w, job);
+		if (rc == SLK_OK && job->request.request.op != HSM_STATUS) {
+			TAILQ_INSERT_TAIL(&w->queued, job, entry);
+			continue;
 		}
-		rc = receive_one(w, job);
+		if (rc == SLK_OK)
+			answer_status(w, job->request.call_id);
+		release(w, job);
 		if (rc != SLK_OK)
-			return rc == SLK_AGAIN ? SLK_OK : rc;
+			return rc;
 	}
+	return SLK_OK;
 }
 
 static struct job *
@@ -314,12 +332,11 @@ find_late(struct job_list *list, uint64_t now_ns)
 }
 
 /* Answer what is late, so that the front knows that this loop turns. */
-static int
+static void
 expire(struct worker *w)
 {
 	uint64_t now = slk_mono_ns(w->clock);
 	char text[HSM_ERROR_MAX];
-	int rc = SLK_OK;
 
 	for (;;) {
 		pthread_mutex_lock(&w->lock);
@@ -338,14 +355,14 @@ expire(struct worker *w)
 			release(w, job);
 		}
 		pthread_mutex_unlock(&w->lock);
-		if (job == NULL || rc != SLK_OK)
-			return rc;
+		if (job == NULL)
+			return;
 		bool ready = hsm_token_status(w->token, text) == SLK_OK;
 		m.reply.status = ready ? SLK_TIMEOUT : SLK_UNAVAILABLE;
 		strcpy(m.reply.error,
 			ready ? "the HSM did not answer in time"
 			      : "the HSM worker has no token yet");
-		rc = send_reply(w, &m);
+		send_reply(w, &m);
 	}
 }
 
@@ -397,11 +414,21 @@ drain(int fd)
 	(void)n;
 }
 
+/* Not one session thread waits, and none came back since the last turn. */
+static bool
+stalled(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	bool idle = w->waiting_count > 0 || w->finished_count != w->finished_seen;
+	w->finished_seen = w->finished_count;
+	pthread_mutex_unlock(&w->lock);
+	return !idle;
+}
+
 static int
 turn(struct worker *w, bool *out_signalled)
 {
-	short events = (short)((have_free(w) ? POLLIN : 0) | (w->out_blocked ? POLLOUT : 0));
-	struct pollfd fds[] = {{.fd = w->fd, .events = events},
+	struct pollfd fds[] = {{.fd = w->fd, .events = stalled(w) ? POLLIN : 0},
 		{.fd = w->wake_fd, .events = POLLIN}, {.fd = w->signal_fd, .events = POLLIN}};
 
 	if (poll(fds, 3, WATCH_MS) < 0 && errno != EINTR)
@@ -409,11 +436,14 @@ turn(struct worker *w, bool *out_signalled)
 	if (fds[1].revents != 0)
 		drain(w->wake_fd);
 	*out_signalled = fds[2].revents != 0;
-	int rc = send_done(w);
-	if (rc == SLK_OK && (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-		rc = receive(w);
+	pthread_mutex_lock(&w->lock);
+	int rc = w->receive_rc;
 	if (rc == SLK_OK)
-		rc = expire(w);
+		rc = take_over(w);
+	pthread_mutex_unlock(&w->lock);
+	if (rc == SLK_OK && (fds[0].revents & (POLLHUP | POLLERR)) != 0)
+		rc = SLK_CLOSED;
+	expire(w);
 	watch_all(w);
 	return rc;
 }
@@ -488,8 +518,8 @@ stop_threads(struct worker *w)
 {
 	pthread_mutex_lock(&w->lock);
 	w->stopping = true;
-	pthread_cond_broadcast(&w->work);
 	pthread_mutex_unlock(&w->lock);
+	(void)shutdown(w->fd, SHUT_RD); /* ends the wait of those who wait at the socket */
 	hsm_token_stop(w->token);
 	if (!wait_ended(w)) {
 		/* It cannot be helped, and nothing may be cleaned up beside it. */
@@ -515,7 +545,6 @@ fini(struct worker *w)
 		slk_secret_free(w->jobs[i].rx);
 		slk_secret_free(w->jobs[i].tx);
 	}
-	slk_secret_free(w->status_tx);
 	const int fds[] = {w->fd, w->wake_fd, w->signal_fd};
 	for (size_t i = 0; i < 3; i++) {
 		if (fds[i] >= 0)
@@ -527,6 +556,7 @@ fini(struct worker *w)
 static int
 init(struct worker *w, struct slk_error *err)
 {
+	static const struct timeval send_limit = {1, 0};
 	sigset_t mask;
 
 	/* Blocked before any thread is made, so that no thread ever takes it. A dead p11-kit or
@@ -535,16 +565,14 @@ init(struct worker *w, struct slk_error *err)
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGINT);
 	signal(SIGPIPE, SIG_IGN);
-	if (pthread_sigmask(SIG_BLOCK, &mask, NULL) != 0 || fcntl(w->fd, F_SETFL, O_NONBLOCK) != 0)
+	if (pthread_sigmask(SIG_BLOCK, &mask, NULL) != 0 || fcntl(w->fd, F_SETFL, 0) != 0 ||
+		setsockopt(w->fd, SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof(send_limit)) != 0)
 		return slk_fail_errno(err, "cannot prepare signals and socket");
 	w->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->signal_fd < 0 || w->wake_fd < 0)
 		return slk_fail_errno(err, "cannot make the worker's descriptors");
-	int rc = slk_secret_new(HSM_MESSAGE_MAX, &w->status_tx);
-	if (rc != SLK_OK)
-		return slk_fail(err, rc, "no locked memory; is RLIMIT_MEMLOCK too small?");
-	rc = hsm_token_new(w->options, w->clock, &w->token, err);
+	int rc = hsm_token_new(w->options, w->clock, &w->token, err);
 	if (rc == SLK_OK)
 		rc = hsm_sandbox_enter(w->options, err);
 	return rc;
@@ -566,7 +594,6 @@ hsm_worker_run(const struct hsm_options *options, int fd)
 	w->fd = fd;
 	w->wake_fd = w->signal_fd = -1;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->work, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->ended, &attr);
@@ -574,7 +601,6 @@ hsm_worker_run(const struct hsm_options *options, int fd)
 	TAILQ_INIT(&w->free);
 	TAILQ_INIT(&w->queued);
 	TAILQ_INIT(&w->running);
-	TAILQ_INIT(&w->done);
 	for (size_t i = 0; i < JOBS_MAX; i++)
 		TAILQ_INSERT_TAIL(&w->free, &w->jobs[i], entry);
 

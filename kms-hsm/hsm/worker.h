@@ -1,11 +1,14 @@
-/* The worker's loop: one socket to the front, a bounded number of jobs, session threads, a keeper
- * and a watchdog.
+/* The worker's threads: one socket to the front, session threads, a keeper and a watch loop.
  *
- *     socket -> I/O loop -> queue -> session threads -> done -> I/O loop -> socket
+ *     socket -> session thread -> socket            while one of them is free
+ *     socket -> watch loop -> queue -> session thread -> socket     while all are busy
  *
- * The I/O loop never calls the module. It reads requests while it has free jobs (the socket holds
- * the rest), answers HSM_STATUS by itself, answers jobs whose deadline passed, whether they wait or
- * run, and watches how long each thread has been inside the module. A thread that is there for
+ * A session thread takes a request from the socket, makes the module's calls and sends the answer
+ * by itself: no hand-over between threads, which would cost more than a fast token's call. The
+ * socket holds what they have not come to. The watch loop never calls the module. It looks up
+ * every 50 ms, takes requests (a bounded number of jobs) while no session thread waits for any,
+ * answers HSM_STATUS among them and jobs whose deadline passed, whether they wait or run, and
+ * watches how long each thread has been inside the module. A thread that is there for
  * longer than the deadline cannot be helped: the process ends with HSM_EXIT_HUNG, and the monitor
  * starts another. When the socket closes or SIGTERM comes, jobs that run are finished, the module
  * is finalised and the process ends.
@@ -27,7 +30,7 @@ enum hsm_exit {
 };
 
 /* Serve until the socket closes. fd: SEQPACKET, owned by the worker. The calling thread becomes the
- * I/O loop; there must be no other threads yet. Does not return if a module call hangs. Returns an
+ * watch loop; there must be no other threads yet. Does not return if a module call hangs. Returns an
  * enum hsm_exit; leave with _exit(), for libraries that SoftHSM brings along do not survive exit().
  */
 MUST_USE int hsm_worker_run(const struct hsm_options *options, int fd);
