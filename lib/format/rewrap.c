@@ -55,21 +55,18 @@ int
 fmt_rewrap_header_encode(
 	const struct fmt_rewrap_header *header, uint8_t out[FMT_REWRAP_HEADER_BYTES])
 {
-	struct slk_writer w = slk_writer(out, FMT_REWRAP_HEADER_BYTES);
-
 	if (!header_fits(header))
 		return SLK_INVALID;
-	slk_write_bytes(&w, "SLJR", 4);
-	slk_write_le32(&w, VERSION);
-	slk_write_le64(&w, header->number);
-	slk_write_bytes(&w, header->journal_uuid, sizeof(header->journal_uuid));
-	slk_write_le64(&w, header->created_ns);
-	slk_write_le32(&w, header->count);
-	slk_write_zeros(&w, 4);
-	slk_write_le64(&w, header->entries_bytes);
-	slk_write_bytes(&w, header->previous, sizeof(header->previous));
-	slk_write_zeros(&w, 8);
-	return w.status;
+	memset(out, 0, FMT_REWRAP_HEADER_BYTES);
+	memcpy(out, "SLJR", 4);
+	slk_put_le32(out + 4, VERSION);
+	slk_put_le64(out + 8, header->number);
+	memcpy(out + 16, header->journal_uuid, sizeof(header->journal_uuid));
+	slk_put_le64(out + 32, header->created_ns);
+	slk_put_le32(out + 40, header->count);
+	slk_put_le64(out + 48, header->entries_bytes);
+	memcpy(out + 56, header->previous, sizeof(header->previous));
+	return SLK_OK;
 }
 
 static int
