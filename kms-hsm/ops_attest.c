@@ -88,7 +88,8 @@ check_token(struct kms_call *call)
 	}
 	if (health->state != HSM_READY) {
 		kms_call_fail(call, SLK_UNAVAILABLE, "KeyUnavailableException",
-			"the HSM is not available: %s", health->text);
+			"the HSM is not available: %s",
+			health->text[0] != '\0' ? health->text : "no HSM worker is running");
 		return SLK_UNAVAILABLE;
 	}
 	if ((health->specs & KMS_BIT(KMS_SPEC_ECC_NIST_P256)) == 0 ||

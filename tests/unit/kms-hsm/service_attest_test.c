@@ -214,6 +214,24 @@ a_token_that_is_away_is_told_as_such(void **state)
 	assert_answered(attest(RIG_ROOT, "rewrap"), SLK_OK);
 }
 
+/* No row in Creating is left behind that nobody may want any more. */
+static void
+without_an_hsm_no_key_is_begun(void **state)
+{
+	(void)state;
+	struct kms_key key;
+
+	fake_hsm_set_state(rig.link, HSM_LOST);
+	kms_service_tick(rig.service);
+	rig_turn(&rig);
+	const Kmsp__Reply *reply = attest(RIG_ROOT, "rewrap");
+	assert_answered(reply, SLK_UNAVAILABLE);
+	assert_string_equal(reply->exception, "KeyUnavailableException");
+	assert_contains(reply->message, "no HSM worker is running");
+	assert_int_equal(
+		kms_catalog_key_appliance(rig.catalog, KMS_USAGE_SIGN_VERIFY, &key), SLK_NOT_FOUND);
+}
+
 static void
 many_that_come_before_the_key_is_there_all_get_a_signature(void **state)
 {
@@ -269,6 +287,7 @@ main(void)
 		CASE(bad_purposes_and_digests_are_refused),
 		CASE(a_token_without_p256_is_told_as_such_and_leaves_no_half_key),
 		CASE(a_token_that_is_away_is_told_as_such),
+		CASE(without_an_hsm_no_key_is_begun),
 		CASE(many_that_come_before_the_key_is_there_all_get_a_signature),
 		CASE(nobody_signs_with_it_directly),
 	};
