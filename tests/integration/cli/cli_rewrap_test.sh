@@ -173,7 +173,7 @@ check "beside a live writer the new epoch is wrapped anew, the others are left" 
 check "it is read under the new key alone" 'reads_all $uid_auditor'
 ingestd_stop
 
-if kms rotate alias/new 2>"$err" && wait_for 10 'sealock key rewrap --to alias/new --dry-run --json | grep -q "\"todo\": 4"'; then
+if kms rotate "$new_id" 2>"$err" && wait_for 10 'sealock key rewrap --to alias/new --dry-run --json | grep -q "\"todo\": 4"'; then
 	run sealock key rewrap --to alias/new --json
 	check "after a rotation all are wrapped under the new material" '[ $code = 0 ] && json_is .rewrapped 4 && json_is .from.0.key_arn "$new_arn"'
 	check "and read" 'reads_all $uid_auditor'
@@ -189,7 +189,7 @@ fi
 # --- the old key goes ---
 
 before=$(lane_hash)
-run kms disable alias/old
+run kms disable "$old_id"
 check "the old key is disabled" '[ $code = 0 ]'
 check "with the old key disabled all is read" 'reads_all $uid_reader && reads_all $uid_auditor'
 rm -f "$site/copy"/rewrap-*
