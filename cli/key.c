@@ -130,6 +130,19 @@ load_aliases(struct kmsc *kms, const char *key_id, struct kmsc_alias **out_alias
 	return SLK_OK;
 }
 
+/* A list has ids and ARNs only. To describe a key is a right of its own: without it the rest stays
+ * empty. */
+static int
+describe_listed(struct kmsc *kms, struct kmsc_key *key, struct slk_error *err)
+{
+	struct kmsc_key whole;
+	int rc = kmsc_describe_key(kms, key->id, &whole, err);
+
+	if (rc == SLK_OK)
+		*key = whole;
+	return rc == SLK_DENIED || rc == SLK_NOT_FOUND ? SLK_OK : rc;
+}
+
 /* Calls print for every key; stops at the first failure. */
 static int
 each_key(struct kmsc *kms, void (*print)(void *arg, const struct kmsc_key *key), void *arg,
@@ -144,8 +157,11 @@ each_key(struct kmsc *kms, void (*print)(void *arg, const struct kmsc_key *key),
 		char next[sizeof(marker)] = "";
 		size_t count = 0;
 		rc = kmsc_list_keys(kms, marker, keys, PAGE_KEYS, &count, next, err);
-		for (size_t i = 0; rc == SLK_OK && i < count; i++)
-			print(arg, &keys[i]);
+		for (size_t i = 0; rc == SLK_OK && i < count; i++) {
+			rc = describe_listed(kms, &keys[i], err);
+			if (rc == SLK_OK)
+				print(arg, &keys[i]);
+		}
 		if (next[0] == '\0')
 			break;
 		memcpy(marker, next, sizeof(marker));

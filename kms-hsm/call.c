@@ -155,6 +155,23 @@ kms_call_fail_catalog(struct kms_call *call, int rc)
 		"KMSInternalException", "the catalog cannot be used: %s", slk_status_sentence(rc));
 }
 
+void
+kms_call_end(struct kms_call *call, int rc)
+{
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+
+	if (rc == SLK_OK)
+		kms_call_ok(call, &reply);
+	else
+		kms_call_fail_catalog(call, rc);
+}
+
+void
+kms_call_bad_marker(struct kms_call *call)
+{
+	kms_call_fail(call, SLK_INVALID, "InvalidMarkerException", "%s", "");
+}
+
 /* What a status of the HSM worker is to a caller. Absent and unusable tokens may come back: try
  * later. */
 void
@@ -342,29 +359,50 @@ kms_call_find_key(
 }
 
 int
-kms_call_key_usable(struct kms_call *call, const struct kms_key *key)
+kms_call_find_key_itself(
+	struct kms_call *call, const char *action, const char *text, struct kms_key *out_key)
+{
+	struct kms_ref ref;
+
+	if (kms_ref_parse(&call->service->parts.realm, text, &ref) == SLK_OK &&
+		ref.kind == KMS_REF_ALIAS) {
+		kms_call_fail(
+			call, SLK_NOT_FOUND, "NotFoundException", "Invalid keyId '%.300s'", text);
+		return SLK_NOT_FOUND;
+	}
+	return kms_call_find_key(call, action, text, out_key);
+}
+
+/* AWS's words for a state that does not allow the operation. */
+static int
+refuse_state(struct kms_call *call, const struct kms_key *key, const char *what)
 {
 	char arn[KMS_ARN_MAX];
 
 	kms_arn_key(&call->service->parts.realm, key->id, arn);
-	switch (key->state) {
-	case KMS_KEY_ENABLED:
-		return SLK_OK;
-	case KMS_KEY_DISABLED:
+	if (key->state == KMS_KEY_DISABLED && what == NULL) {
 		kms_call_fail(call, SLK_DISABLED, "DisabledException", "%s is disabled.", arn);
 		return SLK_DISABLED;
-	case KMS_KEY_CREATING:
-		kms_call_fail(call, SLK_INVALID_STATE, "KMSInvalidStateException",
-			"%s is creating.", arn);
-		return SLK_INVALID_STATE;
-	case KMS_KEY_PENDING_DELETION:
-	case KMS_KEY_DESTROYING: /* never given by the catalog */
-	case KMS_KEY_DESTROYED:
-		break;
 	}
-	kms_call_fail(call, SLK_INVALID_STATE, "KMSInvalidStateException",
-		"%s is pending deletion.", arn);
+	if (what == NULL)
+		what = key->state == KMS_KEY_CREATING ? "creating" : "pending deletion";
+	kms_call_fail(call, SLK_INVALID_STATE, "KMSInvalidStateException", "%s is %s.", arn, what);
 	return SLK_INVALID_STATE;
+}
+
+int
+kms_call_key_in(struct kms_call *call, const struct kms_key *key, unsigned states)
+{
+	if ((states & KMS_BIT(key->state)) != 0)
+		return SLK_OK;
+	return refuse_state(call, key,
+		states == KMS_BIT(KMS_KEY_PENDING_DELETION) ? "not pending deletion" : NULL);
+}
+
+int
+kms_call_key_usable(struct kms_call *call, const struct kms_key *key)
+{
+	return kms_call_key_in(call, key, KMS_BIT(KMS_KEY_ENABLED));
 }
 
 int

@@ -68,6 +68,7 @@ struct kms_call {
 	uint32_t bytes_wanted; /* of a data key or of random */
 	struct kms_stream stream;
 	bool without_plaintext;
+	uint32_t limit; /* of a list */
 	kms_call_done_fn done;
 	kms_call_fn resume; /* once the appliance's key is there */
 	enum kms_usage wait_usage; /* of which usage */
@@ -97,9 +98,13 @@ struct kms_service {
 	struct kms_hsm_worker workers[HSM_WORKERS_MAX];
 	uint32_t workers_count, workers_ready_count;
 	uint64_t mono_start_ns;
+	uint64_t mono_counted_ns; /* up to here uptime was counted for pending deletions */
+	uint32_t able_algorithms; /* what the token said when it was last there; 0: never */
 	bool chores_wanted; /* something may be due */
 	bool chore_in_flight;
 	bool chore_for_waiters; /* it was asked for out of turn */
+	bool chores_destroy; /* the pass has come to backing keys that are to be destroyed */
+	int chores_error; /* of the last tick */
 	struct kms_backing chore; /* the one that the HSM was asked about */
 	uint8_t chores_after[KMS_ID_BYTES]; /* how far the pass came */
 	bool audit_ok;
@@ -116,6 +121,9 @@ void kms_call_fail(struct kms_call *call, int status, const char *exception, con
 void kms_call_withdraw(struct kms_call *call);
 /* The catalog said rc. */
 void kms_call_fail_catalog(struct kms_call *call, int rc);
+/* An empty answer for SLK_OK, and else what the catalog said. */
+void kms_call_end(struct kms_call *call, int rc);
+void kms_call_bad_marker(struct kms_call *call);
 /* What ended badly at the HSM, for the key of the call. */
 void kms_call_fail_hsm(struct kms_call *call, const struct hsm_reply *reply);
 /* Ask the HSM; done is called only for SLK_OK, everything else ends the call. */
@@ -131,6 +139,11 @@ MUST_USE int kms_call_authorize(
 /* Find the key that text names and authorise the call's action on it. */
 MUST_USE int kms_call_find_key(
 	struct kms_call *call, const char *action, const char *text, struct kms_key *out_key);
+/* The same for operations that take an id or a key's ARN, and no alias. */
+MUST_USE int kms_call_find_key_itself(
+	struct kms_call *call, const char *action, const char *text, struct kms_key *out_key);
+/* Is the key in one of these states (a set of enum kms_key_state)? */
+MUST_USE int kms_call_key_in(struct kms_call *call, const struct kms_key *key, unsigned states);
 /* Is the key Enabled? */
 MUST_USE int kms_call_key_usable(struct kms_call *call, const struct kms_key *key);
 /* May its caller use the key directly, or does it belong to the appliance? */
@@ -151,9 +164,31 @@ MUST_USE int kms_key_begin(struct kms_service *service, const struct kms_key *ki
 	struct kms_key *out_key);
 /* Generate a data key under call->key with call->context and answer with it. */
 void kms_data_key_generate(struct kms_call *call);
-/* All but the description. */
+/* The algorithms of a key that this token has, as a set. */
+uint32_t kms_key_algorithms(const struct kms_service *service, const struct kms_key *key);
+/* The text that a Kmsp__Key borrows. */
+struct kms_key_text {
+	char id[FMT_UUID_TEXT];
+	char arn[KMS_ARN_MAX];
+	char material[KMS_MATERIAL_TEXT];
+	char backing[2 * KMS_ID_BYTES + 1];
+	char *algorithms[KMS_ALG_COUNT];
+};
+/* All but the description and the streams. */
 void kms_message_key(const struct kms_service *service, const struct kms_key *key, Kmsp__Key *out,
-	char arn[KMS_ARN_MAX], char id[FMT_UUID_TEXT]);
+	struct kms_key_text *text);
+/* Answer with all that is known of call->key. */
+void kms_answer_key(struct kms_call *call);
+MUST_USE int kms_call_check_description(struct kms_call *call, const char *text);
+/* Check tags of a request and take them; out has room for KMS_TAGS_MAX. */
+MUST_USE int kms_call_take_tags(
+	struct kms_call *call, Kmsp__Tag *const *in, size_t count, struct kms_tag *out);
+/* How many entries a page of a list may have. */
+static inline uint32_t
+kms_page(uint32_t limit)
+{
+	return limit == 0 || limit > KMSP_PAGE_MAX ? KMSP_PAGE_MAX : limit;
+}
 
 /* The appliance's own key of a usage, which is made when it is first needed. SLK_OK: it is usable.
  * Anything else: the call has ended, or waits, and resume begins it anew once the key is there. */
@@ -183,5 +218,22 @@ void kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *requ
 void kms_op_attest(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_authorize(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_status(struct kms_call *call, const Kmsp__Request *request);
+
+/* ops_aliases.c, ops_life.c, ops_rotation.c, ops_tags.c, ops_orphans.c */
+void kms_op_update_alias(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_update_key_description(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_enable_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_disable_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_schedule_key_deletion(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_cancel_key_deletion(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_tag_resource(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_untag_resource(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_resource_tags(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_enable_key_rotation(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_disable_key_rotation(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_get_key_rotation_status(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_rotate_key_on_demand(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_key_rotations(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_orphans(struct kms_call *call, const Kmsp__Request *request);
 
 #endif

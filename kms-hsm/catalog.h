@@ -13,6 +13,7 @@
  *     Enabled, Disabled --kms_catalog_key_schedule()----> PendingDeletion
  *     PendingDeletion --kms_catalog_key_cancel()--------> Disabled
  *     PendingDeletion --kms_catalog_key_doom()----------> Destroying
+ *     Creating        --kms_catalog_key_abandon()-------> Destroying
  *     Destroying      --kms_catalog_backing_destroyed()--------> Destroyed
  *
  *     Creating         the row names the backing key's CKA_ID; the token may or may not have the object
@@ -175,6 +176,8 @@ MUST_USE int kms_catalog_key_begin(struct kms_catalog *catalog, const struct kms
 /* SLK_NOT_FOUND unless the key is Creating. */
 MUST_USE int kms_catalog_key_enable(
 	struct kms_catalog *catalog, const uint8_t id[KMS_ID_BYTES], const struct kms_check *check);
+/* The token cannot make such keys. SLK_NOT_FOUND unless Creating. */
+MUST_USE int kms_catalog_key_abandon(struct kms_catalog *catalog, const uint8_t id[KMS_ID_BYTES]);
 /* SLK_NOT_FOUND. */
 MUST_USE int kms_catalog_key_get(
 	struct kms_catalog *catalog, const uint8_t id[KMS_ID_BYTES], struct kms_key *out_key);

@@ -56,6 +56,8 @@ static const char *const texts[SQL_COUNT] = {
 			    " AND k.deletion_left_ns = 0 LIMIT 1",
 	[SQL_DOOM_KEY] = "UPDATE keys SET state = 4, description = '', rotation_days = 0,"
 			 " rotation_next_ns = 0 WHERE id = ?1 AND state = 3",
+	[SQL_ABANDON_KEY] = "UPDATE keys SET state = 4, description = '', rotation_days = 0,"
+			    " rotation_next_ns = 0 WHERE id = ?1 AND state = 0 AND manager = 0",
 	[SQL_DOOM_ALIASES] = "DELETE FROM aliases WHERE key_id = ?1",
 	[SQL_DOOM_TAGS] = "DELETE FROM tags WHERE key_id = ?1",
 	[SQL_BACKING_DOOMED] =

@@ -287,19 +287,31 @@ kms_catalog_key_due(struct kms_catalog *catalog, uint64_t wall_ns, struct kms_ke
 	return kms_db_one(catalog, s, kms_db_key_row, out_key);
 }
 
-int
-kms_catalog_key_doom(struct kms_catalog *catalog, const uint8_t id[KMS_ID_BYTES])
+static int
+begin_destruction(struct kms_catalog *catalog, enum kms_sql sql, const uint8_t *id)
 {
 	int rc = kms_db_begin(catalog);
 
 	if (rc != SLK_OK)
 		return rc;
-	rc = run_one_for(catalog, SQL_DOOM_KEY, id);
+	rc = run_one_for(catalog, sql, id);
 	if (rc == SLK_OK)
 		rc = run_for(catalog, SQL_DOOM_ALIASES, id);
 	if (rc == SLK_OK)
 		rc = run_for(catalog, SQL_DOOM_TAGS, id);
 	return kms_db_end(catalog, rc);
+}
+
+int
+kms_catalog_key_doom(struct kms_catalog *catalog, const uint8_t id[KMS_ID_BYTES])
+{
+	return begin_destruction(catalog, SQL_DOOM_KEY, id);
+}
+
+int
+kms_catalog_key_abandon(struct kms_catalog *catalog, const uint8_t id[KMS_ID_BYTES])
+{
+	return begin_destruction(catalog, SQL_ABANDON_KEY, id);
 }
 
 int

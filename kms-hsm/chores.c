@@ -1,11 +1,16 @@
-/* Work of the front that no request waits for: backing keys that are Creating are finished, one at
- * a time. The first keys of the appliance are made here, too; for these, requests do wait. */
+/* See chores.h. The first keys of the appliance are made here, too; for these, requests do wait. */
 #include "chores.h"
 
 #include <string.h>
+#include <unistd.h>
+
+#include "base/secret.h"
 
 #include "base/log.h"
 #include "call.h"
+
+#define COUNT_TIME_NS (60 * SLK_NS_PER_S) /* one change of the catalog a minute, while a key ends */
+#define PER_TICK 16u /* keys that begin to rotate or to end in one tick */
 
 void
 kms_backing_ask(const uint8_t backing_id[KMS_ID_BYTES], enum kms_spec spec, enum kms_usage usage,
@@ -107,9 +112,9 @@ kms_call_appliance_key(
 	return rc;
 }
 
-/* --- one chore after the other --- */
+/* --- one call to the HSM after the other --- */
 
-static void on_made(void *arg, const struct hsm_reply *reply);
+static void on_chore(void *arg, const struct hsm_reply *reply);
 
 /* Out of turn: the key that the first call waits for. SLK_NOT_FOUND if no call waits any more. */
 static int
@@ -129,6 +134,28 @@ waited_for(struct kms_service *s, struct kms_backing *out_backing)
 	return SLK_NOT_FOUND;
 }
 
+/* The next of the pass: first what is to be made, then what is to be destroyed. */
+static int
+next_of_pass(struct kms_service *s, struct kms_backing *out_backing)
+{
+	struct kms_catalog *catalog = s->parts.catalog;
+	int rc = SLK_NOT_FOUND;
+
+	if (!s->chores_destroy) {
+		rc = kms_catalog_backing_creating(catalog, s->chores_after, out_backing);
+		if (rc != SLK_NOT_FOUND)
+			return rc;
+		s->chores_destroy = true;
+		memset(s->chores_after, 0, sizeof(s->chores_after));
+	}
+	rc = kms_catalog_backing_doomed(catalog, s->chores_after, out_backing);
+	if (rc == SLK_OK)
+		return rc;
+	s->chores_destroy = false; /* none is left: the next pass begins at the first */
+	memset(s->chores_after, 0, sizeof(s->chores_after));
+	return rc;
+}
+
 static int
 next_backing(struct kms_service *s, struct kms_backing *out_backing)
 {
@@ -138,10 +165,7 @@ next_backing(struct kms_service *s, struct kms_backing *out_backing)
 	if (rc == SLK_OK || !s->chores_wanted || s->health.state != HSM_READY)
 		return rc;
 	s->chores_wanted = false;
-	rc = kms_catalog_backing_creating(s->parts.catalog, s->chores_after, out_backing);
-	if (rc != SLK_OK) /* none is left: the next pass begins at the first */
-		memset(s->chores_after, 0, sizeof(s->chores_after));
-	return rc;
+	return next_of_pass(s, out_backing);
 }
 
 void
@@ -152,46 +176,180 @@ kms_chores_run(struct kms_service *service)
 	if (service->chore_in_flight || next_backing(service, &service->chore) != SLK_OK)
 		return;
 	const struct kms_backing *b = &service->chore;
-	kms_backing_ask(b->id, b->spec, b->usage, HSM_CREATE_KEY, &ask);
-	int rc = hsm_link_submit(service->parts.link, &ask, on_made, service);
+	bool destroy = !service->chore_for_waiters && service->chores_destroy;
+	kms_backing_ask(b->id, b->spec, b->usage, destroy ? HSM_DESTROY_KEY : HSM_CREATE_KEY, &ask);
+	if (destroy)
+		memcpy(ask.kcv, b->kcv, sizeof(ask.kcv));
+	int rc = hsm_link_submit(service->parts.link, &ask, on_chore, service);
 	service->chore_in_flight = rc == SLK_OK;
 	if (rc != SLK_OK && service->chore_for_waiters)
 		end_waiters(service, b->usage, NULL, rc);
 }
 
-static void
-log_made(const struct kms_service *s, const struct hsm_reply *reply, int rc)
+/* What the HSM did goes into the catalog. */
+static int
+record(struct kms_service *s, const struct hsm_reply *reply)
 {
-	char arn[KMS_ARN_MAX];
+	struct kms_catalog *catalog = s->parts.catalog;
 
-	kms_arn_key(&s->parts.realm, s->chore.key_id, arn);
-	if (reply->status == SLK_OK && rc == SLK_OK)
-		slk_info("key is ready", slk_kv("key", (const char *)arn));
-	else if (reply->status == SLK_OK || reply->status == SLK_CORRUPT)
-		slk_warn("key stays in Creating", slk_kv("key", (const char *)arn),
-			slk_kv("error",
-				rc != SLK_OK ? kms_catalog_error(s->parts.catalog)
-					     : (const char *)reply->error));
+	if (reply->op == HSM_DESTROY_KEY)
+		return reply->status == SLK_OK ? kms_catalog_backing_destroyed(catalog, s->chore.id)
+					       : reply->status;
+	if (reply->status == SLK_OK)
+		return kms_backing_made(s, s->chore.id, reply);
+	/* The token will never make it, and has not. */
+	if (reply->status == SLK_UNSUPPORTED && s->chore.kind == KMS_BACKING_FIRST) {
+		int rc = kms_catalog_key_abandon(catalog, s->chore.key_id);
+		if (rc != SLK_OK)
+			return rc;
+	}
+	return reply->status;
 }
 
 static void
-on_made(void *arg, const struct hsm_reply *reply)
+log_chore(const struct kms_service *s, const struct hsm_reply *reply, int rc)
+{
+	bool destroy = reply->op == HSM_DESTROY_KEY;
+	char arn[KMS_ARN_MAX];
+
+	kms_arn_key(&s->parts.realm, s->chore.key_id, arn);
+	if (rc == SLK_OK && destroy && !reply->existed)
+		slk_warn("the token had no such key material any more",
+			slk_kv("key", (const char *)arn),
+			slk_kv_hex("backing", s->chore.id, KMS_ID_BYTES));
+	else if (rc == SLK_OK)
+		slk_info(destroy ? "key material is destroyed" : "key material is ready",
+			slk_kv("key", (const char *)arn),
+			slk_kv_hex("backing", s->chore.id, KMS_ID_BYTES));
+	else if (slk_status_class(reply->status) != SLK_CLASS_RETRY)
+		slk_error_log(destroy ? "key material cannot be destroyed"
+				      : "key material cannot be made",
+			slk_kv("key", (const char *)arn),
+			slk_kv_hex("backing", s->chore.id, KMS_ID_BYTES),
+			slk_kv("error",
+				reply->status != SLK_OK ? (const char *)reply->error
+							: kms_catalog_error(s->parts.catalog)));
+}
+
+static void
+on_chore(void *arg, const struct hsm_reply *reply)
 {
 	struct kms_service *s = arg;
-	int rc = SLK_OK;
+	bool for_waiters = s->chore_for_waiters;
 
 	s->chore_in_flight = false;
 	s->chores_wanted = true;
 	if (reply->encryptions_count > 0)
 		kms_catalog_wrap_add(s->parts.catalog, s->chore.id, reply->encryptions_count);
-	if (reply->status == SLK_OK)
-		rc = kms_backing_made(s, s->chore.id, reply);
-	log_made(s, reply, rc);
-	if (s->chore_for_waiters)
+	int rc = record(s, reply);
+	log_chore(s, reply, rc);
+	/* A token that is away is asked again at the next tick, not at once; one that refuses keeps
+	 * nothing else from being done. */
+	bool again = slk_status_class(reply->status) == SLK_CLASS_RETRY;
+	if (for_waiters)
 		end_waiters(s, s->chore.usage, reply, rc);
-	else if (reply->status == SLK_OK || reply->status == SLK_CORRUPT)
+	else if (!again)
 		memcpy(s->chores_after, s->chore.id, sizeof(s->chores_after));
-	/* A token that is away is asked again at the next tick, not at once. */
-	if (reply->status == SLK_OK || reply->status == SLK_CORRUPT)
+	if (!again)
 		kms_chores_run(s);
+}
+
+/* --- what the clocks bring --- */
+
+/* A line for what kmsd does by itself. */
+static int
+audit(struct kms_service *s, const char *action, const struct kms_key *key)
+{
+	char arn[KMS_ARN_MAX], request_id[FMT_UUID_TEXT];
+	uint8_t uuid[FMT_UUID_BYTES];
+
+	int rc = fmt_uuid_new(uuid);
+	if (rc != SLK_OK)
+		return rc;
+	fmt_uuid_print(uuid, request_id);
+	kms_arn_key(&s->parts.realm, key->id, arn);
+	const struct kms_audit_entry entry = {.request_id = request_id,
+		.principal = KMS_OWN_PRINCIPAL,
+		.uid = geteuid(),
+		.pid = getpid(),
+		.action = action,
+		.resource = arn,
+		.backing_id = key->backing_id};
+	return kms_audit_add(s->parts.audit, &entry);
+}
+
+int
+kms_chores_count_time(struct kms_service *service)
+{
+	uint64_t now_ns = slk_mono_ns(service->parts.clock);
+
+	int rc = kms_catalog_time_passed(service->parts.catalog, slk_wall_ns(service->parts.clock),
+		now_ns - service->mono_counted_ns);
+	if (rc == SLK_OK)
+		service->mono_counted_ns = now_ns;
+	return rc;
+}
+
+int
+kms_chores_doom(struct kms_service *service)
+{
+	struct kms_catalog *catalog = service->parts.catalog;
+	struct kms_key key;
+	int rc = SLK_OK;
+
+	for (unsigned i = 0; i < PER_TICK; i++) {
+		rc = kms_catalog_key_due(catalog, slk_wall_ns(service->parts.clock), &key);
+		if (rc == SLK_OK)
+			rc = audit(service, "kms:DeleteKey", &key);
+		if (rc == SLK_OK)
+			rc = kms_catalog_key_doom(catalog, key.id);
+		if (rc != SLK_OK)
+			break;
+		service->chores_wanted = true;
+	}
+	return rc == SLK_NOT_FOUND ? SLK_OK : rc;
+}
+
+/* Successors for the keys whose period has ended or that are worn. */
+static int
+rotate_due(struct kms_service *s)
+{
+	uint64_t wall_ns = slk_wall_ns(s->parts.clock);
+	uint8_t after[KMS_ID_BYTES] = {0}, id[KMS_ID_BYTES];
+	struct kms_key key;
+	int rc = SLK_OK;
+
+	for (unsigned i = 0; i < PER_TICK; i++) {
+		rc = kms_catalog_rotation_due(s->parts.catalog, wall_ns, after, &key);
+		if (rc == SLK_OK)
+			rc = slk_random(id, sizeof(id));
+		if (rc == SLK_OK)
+			rc = audit(s, "kms:RotateKey", &key);
+		if (rc == SLK_OK)
+			rc = kms_catalog_backing_begin(
+				s->parts.catalog, key.id, id, KMS_BACKING_AUTOMATIC, wall_ns);
+		if (rc != SLK_OK)
+			break;
+		memcpy(after, key.id, sizeof(after));
+		s->chores_wanted = true;
+	}
+	return rc == SLK_NOT_FOUND ? SLK_OK : rc;
+}
+
+void
+kms_chores_tick(struct kms_service *service)
+{
+	int rc = SLK_OK;
+
+	if (slk_mono_ns(service->parts.clock) - service->mono_counted_ns >= COUNT_TIME_NS)
+		rc = kms_chores_count_time(service);
+	if (rc == SLK_OK)
+		rc = kms_chores_doom(service);
+	if (rc == SLK_OK && service->health.state == HSM_READY)
+		rc = rotate_due(service);
+	if (rc != SLK_OK && rc != service->chores_error)
+		slk_error_log("rotation and deletion of keys wait",
+			slk_kv("status", slk_status_name(rc)),
+			slk_kv("error", kms_catalog_error(service->parts.catalog)));
+	service->chores_error = rc; /* said once */
 }

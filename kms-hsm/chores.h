@@ -1,13 +1,28 @@
-/* Work of the front that no request waits for. Internal to service.c and ops_*.c. Thread: the
- * front's loop. */
+/* Work of the front that no request waits for. Internal to service.c and ops_*.c.
+ *
+ *     every tick     keys whose deletion is due become Destroying; keys whose rotation is due get a
+ *                    successor in Creating
+ *     as it comes    backing keys in Creating are made, those of Destroying keys are destroyed, one
+ *                    call to the HSM at a time
+ *
+ * Each step may be cut short by a crash and is found and done again: the row is written before the
+ * HSM is asked, and both questions to the HSM may be repeated. Thread: the front's loop.
+ */
 #ifndef KMS_HSM_CHORES_H
 #define KMS_HSM_CHORES_H
 
 #include "service.h"
 
-/* Go on with what is due, one call to the HSM at a time; at every tick, and when something new is
- * due (chores_wanted). */
+/* To be called about once a second. */
+void kms_chores_tick(struct kms_service *service);
+/* Go on with what the HSM has to do; at every tick, and when something new is due (chores_wanted). */
 void kms_chores_run(struct kms_service *service);
+
+/* Count the uptime up to now for all pending deletions. What a crash loses (a minute at most) only
+ * makes them later. */
+MUST_USE int kms_chores_count_time(struct kms_service *service);
+/* Make the keys Destroying whose deletion is due. */
+MUST_USE int kms_chores_doom(struct kms_service *service);
 
 /* A request about one backing key. */
 void kms_backing_ask(const uint8_t backing_id[KMS_ID_BYTES], enum kms_spec spec,

@@ -242,8 +242,13 @@ stream_and_key(struct kms_call *call, const char *name)
 	}
 	if (rc == SLK_OK)
 		rc = kms_catalog_key_get(catalog, call->stream.key_id, &call->key);
-	if (rc != SLK_OK)
-		kms_call_fail_catalog(call, rc == SLK_NOT_FOUND ? SLK_CORRUPT : rc);
+	if (rc == SLK_NOT_FOUND) { /* it was destroyed, and the stream outlived it */
+		kms_arn_key(&call->service->parts.realm, call->stream.key_id, call->resource);
+		kms_call_fail(call, rc, "KMSNotFoundException", "Key '%s' does not exist",
+			call->resource);
+	} else if (rc != SLK_OK) {
+		kms_call_fail_catalog(call, rc);
+	}
 	return rc;
 }
 

@@ -21,12 +21,17 @@ struct kms_policy {
 };
 
 /* Every action that there is; one that is misspelt must not stay unnoticed in a Deny. */
-static const char *const actions[] = {"kms:CreateAlias", "kms:CreateKey", "kms:Decrypt",
-	"kms:DeleteAlias", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey",
-	"kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateRandom", "kms:GetPublicKey",
-	"kms:ListAliases", "kms:ListKeys", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:Sign",
-	"kms:Verify", "kinesis:CreateStream", "kinesis:DeleteStream", "kinesis:DescribeStream",
-	"kinesis:GetRecords", "kinesis:ListStreams", "kinesis:PutRecord", "sealock:Attest"};
+static const char *const actions[] = {"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateKey",
+	"kms:Decrypt", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey",
+	"kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation", "kms:Encrypt",
+	"kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateRandom",
+	"kms:GetKeyRotationStatus", "kms:GetPublicKey", "kms:ListAliases", "kms:ListKeyRotations",
+	"kms:ListKeys", "kms:ListResourceTags", "kms:ReEncryptFrom", "kms:ReEncryptTo",
+	"kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:Sign", "kms:TagResource",
+	"kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription", "kms:Verify",
+	"kinesis:CreateStream", "kinesis:DeleteStream", "kinesis:DescribeStream",
+	"kinesis:GetRecords", "kinesis:ListStreams", "kinesis:PutRecord", "sealock:Attest",
+	"sealock:ListOrphans"};
 
 static bool
 same(char a, char b, bool ignore_case)

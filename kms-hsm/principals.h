@@ -26,6 +26,9 @@ enum kms_class {
 /* The service principal as which ingestd asks for the keys of its streams, as AWS names it. */
 #define KMS_SERVICE_PRINCIPAL "kinesis.amazonaws.com"
 
+/* kmsd itself, for what it does without being asked: rotation and destruction of keys. */
+#define KMS_OWN_PRINCIPAL "kms.amazonaws.com"
+
 struct kms_principals;
 
 /* Resolves user names once, at start. root is an administrator unless `admins` says otherwise, and

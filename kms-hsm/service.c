@@ -25,8 +25,32 @@ static const struct kms_row rows[] = {
 	ROW(DESCRIBE_KEY) = {PEOPLE, "kms:DescribeKey", kms_op_describe_key, false},
 	ROW(LIST_KEYS) = {PEOPLE, "kms:ListKeys", kms_op_list_keys, false},
 	ROW(CREATE_ALIAS) = {KMS_CLASS_ADMIN, "kms:CreateAlias", kms_op_create_alias, false},
+	ROW(UPDATE_ALIAS) = {KMS_CLASS_ADMIN, "kms:UpdateAlias", kms_op_update_alias, false},
 	ROW(DELETE_ALIAS) = {KMS_CLASS_ADMIN, "kms:DeleteAlias", kms_op_delete_alias, false},
 	ROW(LIST_ALIASES) = {PEOPLE, "kms:ListAliases", kms_op_list_aliases, false},
+	ROW(UPDATE_KEY_DESCRIPTION) = {KMS_CLASS_ADMIN, "kms:UpdateKeyDescription",
+		kms_op_update_key_description, false},
+	ROW(ENABLE_KEY) = {KMS_CLASS_ADMIN, "kms:EnableKey", kms_op_enable_key, false},
+	ROW(DISABLE_KEY) = {KMS_CLASS_ADMIN, "kms:DisableKey", kms_op_disable_key, false},
+	ROW(SCHEDULE_KEY_DELETION) = {KMS_CLASS_ADMIN, "kms:ScheduleKeyDeletion",
+		kms_op_schedule_key_deletion, false},
+	ROW(CANCEL_KEY_DELETION) = {KMS_CLASS_ADMIN, "kms:CancelKeyDeletion",
+		kms_op_cancel_key_deletion, false},
+	ROW(TAG_RESOURCE) = {KMS_CLASS_ADMIN, "kms:TagResource", kms_op_tag_resource, false},
+	ROW(UNTAG_RESOURCE) = {KMS_CLASS_ADMIN, "kms:UntagResource", kms_op_untag_resource, false},
+	ROW(LIST_RESOURCE_TAGS) = {PEOPLE, "kms:ListResourceTags", kms_op_list_resource_tags,
+		false},
+	ROW(ENABLE_KEY_ROTATION) = {KMS_CLASS_ADMIN, "kms:EnableKeyRotation",
+		kms_op_enable_key_rotation, false},
+	ROW(DISABLE_KEY_ROTATION) = {KMS_CLASS_ADMIN, "kms:DisableKeyRotation",
+		kms_op_disable_key_rotation, false},
+	ROW(GET_KEY_ROTATION_STATUS) = {PEOPLE, "kms:GetKeyRotationStatus",
+		kms_op_get_key_rotation_status, false},
+	ROW(ROTATE_KEY_ON_DEMAND) = {KMS_CLASS_ADMIN, "kms:RotateKeyOnDemand",
+		kms_op_rotate_key_on_demand, false},
+	ROW(LIST_KEY_ROTATIONS) = {PEOPLE, "kms:ListKeyRotations", kms_op_list_key_rotations,
+		false},
+	ROW(LIST_ORPHANS) = {KMS_CLASS_ADMIN, "sealock:ListOrphans", kms_op_list_orphans, false},
 	ROW(GENERATE_DATA_KEY) = {PEOPLE, "kms:GenerateDataKey", kms_op_generate_data_key, false},
 	ROW(ENCRYPT) = {PEOPLE, "kms:Encrypt", kms_op_encrypt, false},
 	ROW(DECRYPT) = {PEOPLE, "kms:Decrypt", kms_op_decrypt, false},
@@ -63,7 +87,7 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	s->parts = *parts;
 	STAILQ_INIT(&s->finished);
 	STAILQ_INIT(&s->waiters);
-	s->mono_start_ns = slk_mono_ns(parts->clock);
+	s->mono_start_ns = s->mono_counted_ns = slk_mono_ns(parts->clock);
 	s->health.state = HSM_NO_WORKER;
 	s->workers_count = parts->workers_count != 0 ? parts->workers_count : 1;
 	for (uint32_t i = 0; i < HSM_WORKERS_MAX; i++) {
@@ -251,6 +275,8 @@ sum_health(struct kms_service *s)
 		sum.recoveries_count += h->recoveries_count;
 	}
 	s->health = sum;
+	if (sum.algorithms != 0)
+		s->able_algorithms = sum.algorithms;
 }
 
 static void
@@ -275,6 +301,7 @@ on_health(void *arg, const struct hsm_reply *reply)
 void
 kms_service_tick(struct kms_service *service)
 {
+	kms_chores_tick(service);
 	for (uint32_t i = 0; i < service->workers_count; i++) {
 		struct kms_hsm_worker *w = &service->workers[i];
 		const struct hsm_request request = {.op = HSM_STATUS,

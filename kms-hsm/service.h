@@ -25,6 +25,8 @@
 
 struct kms_service;
 
+#define KMS_ON_DEMAND_MAX 25u
+
 /* All borrowed, for the life of the service. */
 struct kms_service_parts {
 	struct kms_realm realm;
@@ -36,6 +38,7 @@ struct kms_service_parts {
 	const struct slk_clock *clock;
 	const char *module; /* path of the PKCS#11 module, for status */
 	uint32_t workers_count; /* HSM workers that the monitor starts; 0: one */
+	uint32_t on_demand_max; /* rotations on demand of one key; 0: KMS_ON_DEMAND_MAX */
 };
 
 /* frame: the packed Reply; the receiver frees it. NULL if memory ran out: hang up. */
@@ -56,8 +59,8 @@ MUST_USE int kms_service_handle(struct kms_service *service, const struct slk_pe
  * of the loop. */
 void kms_service_flush(struct kms_service *service);
 
-/* To be called about once a second: looks after the HSM's health, and finishes keys that a crash
- * left in Creating. */
+/* To be called about once a second: looks after the HSM's health, finishes what a crash left
+ * unfinished, rotates and destroys the keys whose time has come. */
 void kms_service_tick(struct kms_service *service);
 
 #endif

@@ -96,7 +96,8 @@ MUST_USE int kmsc_create_key(
 	struct kmsc *c, const char *description, struct kmsc_key *out_key, struct slk_error *err);
 MUST_USE int kmsc_describe_key(
 	struct kmsc *c, const char *key_id, struct kmsc_key *out_key, struct slk_error *err);
-/* Up to cap keys after marker ("" first); *out_next is "" at the end (buffer of 64 bytes). */
+/* Up to cap keys after marker ("" first); *out_next is "" at the end (buffer of 64 bytes). Only id
+ * and arn are filled in, as in AWS; kmsc_describe_key() says the rest. */
 MUST_USE int kmsc_list_keys(struct kmsc *c, const char *marker, struct kmsc_key *out_keys,
 	size_t cap, size_t *out_count, char *out_next, struct slk_error *err);
 MUST_USE int kmsc_create_alias(
