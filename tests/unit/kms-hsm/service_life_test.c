@@ -1,0 +1,254 @@
+#include "slk_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "kms_rig.h"
+
+static struct kms_rig rig;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	rig_start(&rig, "");
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	rig_stop(&rig);
+	return 0;
+}
+
+#define BY_NAME(CASE, field) \
+	case KMSP__REQUEST__CALL_##CASE: \
+		request.field = &name; \
+		break
+
+/* A request that has nothing but a key in it. */
+static const Kmsp__Reply *
+ask(Kmsp__Request__CallCase what, const char *key)
+{
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__KeyName name = KMSP__KEY_NAME__INIT;
+	Kmsp__ScheduleKeyDeletion schedule = KMSP__SCHEDULE_KEY_DELETION__INIT;
+	Kmsp__UpdateKeyDescription describe = KMSP__UPDATE_KEY_DESCRIPTION__INIT;
+	Kmsp__EnableKeyRotation rotation = KMSP__ENABLE_KEY_ROTATION__INIT;
+	Kmsp__TagResource tag = KMSP__TAG_RESOURCE__INIT;
+	Kmsp__ListOfKey list = KMSP__LIST_OF_KEY__INIT;
+
+	name.key = schedule.key = describe.key = rotation.key = tag.key = list.key =
+		(char *)(uintptr_t)key;
+	schedule.pending_window_days = 7;
+	request.call_case = what;
+	switch (what) {
+		BY_NAME(DESCRIBE_KEY, describe_key);
+		BY_NAME(ENABLE_KEY, enable_key);
+		BY_NAME(DISABLE_KEY, disable_key);
+		BY_NAME(CANCEL_KEY_DELETION, cancel_key_deletion);
+		BY_NAME(DISABLE_KEY_ROTATION, disable_key_rotation);
+		BY_NAME(GET_KEY_ROTATION_STATUS, get_key_rotation_status);
+		BY_NAME(ROTATE_KEY_ON_DEMAND, rotate_key_on_demand);
+	case KMSP__REQUEST__CALL_SCHEDULE_KEY_DELETION:
+		request.schedule_key_deletion = &schedule;
+		break;
+	case KMSP__REQUEST__CALL_UPDATE_KEY_DESCRIPTION:
+		request.update_key_description = &describe;
+		break;
+	case KMSP__REQUEST__CALL_ENABLE_KEY_ROTATION:
+		request.enable_key_rotation = &rotation;
+		break;
+	case KMSP__REQUEST__CALL_TAG_RESOURCE:
+		request.tag_resource = &tag;
+		break;
+	case KMSP__REQUEST__CALL_LIST_KEY_ROTATIONS:
+		request.list_key_rotations = &list;
+		break;
+	default:
+		fail();
+	}
+	return rig_call(&rig, RIG_ROOT, &request);
+}
+
+#define ASK(CASE, key) ask(KMSP__REQUEST__CALL_##CASE, key)
+
+static void
+tick_turns(unsigned turns)
+{
+	kms_service_tick(rig.service);
+	while (turns-- > 0)
+		rig_turn(&rig);
+}
+
+static void
+bring_into(const char *arn, unsigned state)
+{
+	if (state == KMS_KEY_DISABLED)
+		assert_answered(ASK(DISABLE_KEY, arn), SLK_OK);
+	if (state == KMS_KEY_PENDING_DELETION)
+		assert_answered(ASK(SCHEDULE_KEY_DELETION, arn), SLK_OK);
+}
+
+/* AWS's table of states and operations: "" is ok. */
+static void
+states_allow_what_the_table_says(void **state)
+{
+	(void)state;
+	static const char d[] = "is disabled.", p[] = "is pending deletion.",
+			  n[] = "is not pending deletion.";
+	static const struct {
+		Kmsp__Request__CallCase what;
+		const char *enabled, *disabled, *pending;
+	} rows[] = {
+		{KMSP__REQUEST__CALL_DESCRIBE_KEY, "", "", ""},
+		{KMSP__REQUEST__CALL_GET_KEY_ROTATION_STATUS, "", "", ""},
+		{KMSP__REQUEST__CALL_LIST_KEY_ROTATIONS, "", "", ""},
+		{KMSP__REQUEST__CALL_ENABLE_KEY, "", "", p},
+		{KMSP__REQUEST__CALL_DISABLE_KEY, "", "", p},
+		{KMSP__REQUEST__CALL_ENABLE_KEY_ROTATION, "", d, p},
+		{KMSP__REQUEST__CALL_DISABLE_KEY_ROTATION, "", d, p},
+		{KMSP__REQUEST__CALL_ROTATE_KEY_ON_DEMAND, "", d, p},
+		{KMSP__REQUEST__CALL_SCHEDULE_KEY_DELETION, "", "", p},
+		{KMSP__REQUEST__CALL_CANCEL_KEY_DELETION, n, n, ""},
+		{KMSP__REQUEST__CALL_TAG_RESOURCE, "", "", p},
+		{KMSP__REQUEST__CALL_UPDATE_KEY_DESCRIPTION, "", "", p},
+	};
+	char arn[KMS_ARN_MAX];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *expected[] = {rows[i].enabled, rows[i].disabled, rows[i].pending};
+		for (unsigned s = KMS_KEY_ENABLED; s <= KMS_KEY_PENDING_DELETION; s++) {
+			rig_new_key(&rig, arn);
+			bring_into(arn, s);
+			const Kmsp__Reply *reply = ask(rows[i].what, arn);
+			const char *text = expected[s - KMS_KEY_ENABLED];
+			assert_int_equal(reply->status == SLK_OK, text[0] == '\0');
+			if (text[0] == '\0')
+				continue;
+			assert_contains(reply->message, text);
+			assert_string_equal(reply->exception,
+				text == d ? "DisabledException" : "KMSInvalidStateException");
+		}
+	}
+}
+
+/* Threats, row 7. */
+static void
+deletion_waits_for_both_clocks_and_leaves_a_tombstone(void **state)
+{
+	(void)state;
+	const uint64_t start = rig.wall_ns;
+	char arn[KMS_ARN_MAX];
+
+	rig_new_key(&rig, arn);
+	assert_answered(ASK(SCHEDULE_KEY_DELETION, arn), SLK_OK);
+	rig.wall_ns = start + 3650 * KMS_DAY_NS; /* the clock jumps ten years ahead */
+	tick_turns(3);
+	assert_string_equal(ASK(DESCRIBE_KEY, arn)->key->state, "PendingDeletion");
+	rig.wall_ns = start - 3650 * KMS_DAY_NS; /* and back */
+	rig.mono_ns += 7 * KMS_DAY_NS;
+	tick_turns(3);
+	assert_string_equal(ASK(DESCRIBE_KEY, arn)->key->state, "PendingDeletion");
+	rig.wall_ns = start + 7 * KMS_DAY_NS - SLK_NS_PER_S; /* T - 1 s */
+	assert_string_equal(ASK(CANCEL_KEY_DELETION, arn)->key->state, "Disabled");
+	assert_answered(ASK(SCHEDULE_KEY_DELETION, arn), SLK_OK);
+	rig.wall_ns += 7 * KMS_DAY_NS + SLK_NS_PER_S; /* T + 1 s */
+	rig.mono_ns += 7 * KMS_DAY_NS + SLK_NS_PER_S;
+	assert_answered(ASK(CANCEL_KEY_DELETION, arn), SLK_NOT_FOUND);
+	assert_answered(ASK(DESCRIBE_KEY, arn), SLK_NOT_FOUND);
+	tick_turns(4);
+	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
+	assert_contains(rig_audit(&rig), "\"action\":\"kms:DeleteKey\"");
+}
+
+static void
+destruction_goes_on_after_a_restart(void **state)
+{
+	(void)state;
+	char arn[KMS_ARN_MAX];
+
+	rig_new_key(&rig, arn);
+	assert_answered(ASK(ROTATE_KEY_ON_DEMAND, arn), SLK_OK);
+	assert_int_equal(fake_hsm_keys_count(rig.link), 2);
+	assert_answered(ASK(SCHEDULE_KEY_DELETION, arn), SLK_OK);
+	rig.wall_ns += 7 * KMS_DAY_NS;
+	rig.mono_ns += 7 * KMS_DAY_NS;
+	fake_hsm_lose_answer(rig.link, SLK_UNAVAILABLE); /* destroyed, and not known */
+	kms_service_tick(rig.service);
+	rig_turn(&rig);
+	rig_restart(&rig);
+	tick_turns(6);
+	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
+	assert_answered(ASK(DESCRIBE_KEY, arn), SLK_NOT_FOUND);
+}
+
+/* Threats, row 6. */
+static void
+old_material_still_decrypts_after_rotations(void **state)
+{
+	(void)state;
+	char arn[KMS_ARN_MAX];
+	uint8_t blob[512];
+
+	rig_new_key(&rig, arn);
+	const Kmsp__Reply *reply = rig_encrypt(&rig, RIG_ROOT, arn, "", slk_span_str("text"));
+	assert_answered(reply, SLK_OK);
+	size_t len = reply->cipher->blob.len;
+	assert_true(len <= sizeof(blob));
+	memcpy(blob, reply->cipher->blob.data, len);
+	assert_answered(ASK(ENABLE_KEY_ROTATION, arn), SLK_OK);
+	assert_answered(ASK(ROTATE_KEY_ON_DEMAND, arn), SLK_OK);
+	rig.wall_ns += 365 * KMS_DAY_NS;
+	tick_turns(4);
+	reply = ASK(LIST_KEY_ROTATIONS, arn);
+	assert_answered(reply, SLK_OK);
+	assert_int_equal(reply->rotations->n_rotations, 3);
+	assert_true(reply->rotations->rotations[0]->first);
+	assert_true(reply->rotations->rotations[1]->on_demand);
+	assert_true(reply->rotations->rotations[2]->current);
+	reply = rig_decrypt(&rig, RIG_ROOT, "", "", slk_span(blob, len));
+	assert_answered(reply, SLK_OK);
+	assert_memory_equal(reply->cipher->plaintext.data, "text", 4);
+	assert_contains(rig_audit(&rig), "\"action\":\"kms:RotateKey\"");
+}
+
+static void
+orphan_is_listed_and_left_alone(void **state)
+{
+	(void)state;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__List list = KMSP__LIST__INIT;
+	uint8_t id[KMS_ID_BYTES];
+	char arn[KMS_ARN_MAX];
+
+	rig_new_key(&rig, arn);
+	memset(id, 0xab, sizeof(id));
+	fake_hsm_plant(rig.link, id, KMS_SPEC_SYMMETRIC_DEFAULT, KMS_USAGE_ENCRYPT_DECRYPT);
+	request.call_case = KMSP__REQUEST__CALL_LIST_ORPHANS;
+	request.list_orphans = &list;
+	const Kmsp__Reply *reply = rig_call(&rig, RIG_ROOT, &request);
+	assert_answered(reply, SLK_OK);
+	assert_int_equal(reply->orphans->n_orphans, 1);
+	assert_string_equal(
+		reply->orphans->orphans[0]->backing_id, "abababababababababababababababab");
+	assert_answered(rig_call(&rig, RIG_ALICE, &request), SLK_DENIED);
+	assert_true(fake_hsm_holds(rig.link, id));
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(states_allow_what_the_table_says),
+		CASE(deletion_waits_for_both_clocks_and_leaves_a_tombstone),
+		CASE(destruction_goes_on_after_a_restart),
+		CASE(old_material_still_decrypts_after_rotations),
+		CASE(orphan_is_listed_and_left_alone),
+	};
+
+	return cmocka_run_group_tests_name("kms_service_life", tests, NULL, NULL);
+}
