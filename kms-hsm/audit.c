@@ -23,6 +23,8 @@ struct kms_audit {
 	size_t pending_len, pending_cap;
 	bool torn; /* a write failed: bytes of dropped lines may lie behind position */
 	bool failed; /* a flush failed */
+	const struct kms_flush_ops *background; /* NULL: none */
+	size_t flying_len; /* written, and being flushed in the background; 0: none */
 };
 
 /* After a crash the file may end within a line; the next one must not continue it. */
@@ -110,8 +112,12 @@ kms_audit_open(const char *path, const struct slk_fs *fs, const struct slk_clock
 void
 kms_audit_close(struct kms_audit *audit)
 {
+	struct slk_error err = {0};
+
 	if (audit == NULL)
 		return;
+	if (audit->flying_len > 0 && kms_audit_poll(audit, true, &err) != SLK_OK)
+		audit->failed = true; /* its answers have not left, and never will */
 	if (audit->fd >= 0)
 		(void)audit->fs->close(audit->fs->ctx, audit->fd);
 	free(audit->pending);
@@ -334,7 +340,17 @@ write_turn(struct kms_audit *a, size_t len)
 }
 
 static int
-flush(struct kms_audit *audit, size_t len, struct slk_error *err)
+flush_failed(struct kms_audit *audit, int rc, struct slk_error *err)
+{
+	audit->failed = true;
+	return slk_fail(err, SLK_UNAVAILABLE,
+		"a flush of the audit log %s failed: %s; repair its disk and restart sealock-kmsd",
+		audit->path, slk_status_sentence(rc));
+}
+
+/* Write the turn's lines. */
+static int
+write_lines(struct kms_audit *audit, size_t len, struct slk_error *err)
 {
 	if (audit->failed)
 		return slk_fail(err, SLK_UNAVAILABLE,
@@ -345,14 +361,31 @@ flush(struct kms_audit *audit, size_t len, struct slk_error *err)
 	if (rc != SLK_OK)
 		return slk_fail(err, SLK_UNAVAILABLE, "cannot write the audit log %s: %s",
 			audit->path, slk_status_sentence(rc));
-	rc = audit->fs->datasync(audit->fs->ctx, audit->fd);
-	if (rc != SLK_OK) {
-		audit->failed = true;
-		return slk_fail(err, SLK_UNAVAILABLE,
-			"a flush of the audit log %s failed: %s; repair its disk and restart "
-			"sealock-kmsd",
-			audit->path, slk_status_sentence(rc));
+	return SLK_OK;
+}
+
+/* Write what is pending, and empty it. *out_len: how much. */
+static int
+write_pending(struct kms_audit *audit, size_t *out_len, struct slk_error *err)
+{
+	*out_len = audit->pending_len;
+	audit->pending_len = 0;
+	int rc = *out_len > 0 ? write_lines(audit, *out_len, err) : SLK_OK;
+	if (audit->pending_cap > PENDING_KEPT) {
+		free(audit->pending);
+		audit->pending = NULL;
+		audit->pending_cap = 0;
 	}
+	return rc;
+}
+
+static int
+flush_now(struct kms_audit *audit, size_t len, struct slk_error *err)
+{
+	int rc = audit->fs->datasync(audit->fs->ctx, audit->fd);
+
+	if (rc != SLK_OK)
+		return flush_failed(audit, rc, err);
 	audit->position += len;
 	return SLK_OK;
 }
@@ -360,16 +393,53 @@ flush(struct kms_audit *audit, size_t len, struct slk_error *err)
 int
 kms_audit_flush(struct kms_audit *audit, struct slk_error *err)
 {
-	size_t len = audit->pending_len;
+	size_t len = 0;
 
-	if (len == 0)
-		return SLK_OK;
-	audit->pending_len = 0;
-	int rc = flush(audit, len, err);
-	if (audit->pending_cap > PENDING_KEPT) {
-		free(audit->pending);
-		audit->pending = NULL;
-		audit->pending_cap = 0;
+	int rc = write_pending(audit, &len, err);
+	if (rc != SLK_OK || len == 0)
+		return rc;
+	return flush_now(audit, len, err);
+}
+
+void
+kms_audit_background(struct kms_audit *audit, const struct kms_flush_ops *ops)
+{
+	audit->background = ops;
+}
+
+int
+kms_audit_begin(struct kms_audit *audit, struct slk_error *err)
+{
+	size_t len = 0;
+
+	if (audit->background == NULL)
+		return kms_audit_flush(audit, err);
+	int rc = write_pending(audit, &len, err);
+	if (rc != SLK_OK || len == 0)
+		return rc;
+	rc = audit->background->start(audit->background->ctx, audit->fd);
+	if (rc == SLK_OK) {
+		audit->flying_len = len;
+		return SLK_AGAIN;
 	}
-	return rc;
+	/* Not begun, for want of memory for instance: then in the foreground. */
+	return flush_now(audit, len, err);
+}
+
+int
+kms_audit_poll(struct kms_audit *audit, bool wait, struct slk_error *err)
+{
+	int result = SLK_OK;
+
+	if (audit->flying_len == 0)
+		return SLK_OK;
+	int rc = audit->background->reap(audit->background->ctx, wait, &result);
+	if (rc != SLK_OK)
+		return rc;
+	size_t len = audit->flying_len;
+	audit->flying_len = 0;
+	if (result != SLK_OK)
+		return flush_failed(audit, result, err);
+	audit->position += len;
+	return SLK_OK;
 }

@@ -8,7 +8,8 @@
  *      "outcome":"denied","error":"AccessDeniedException","message":"..."}
  *
  * Lines are added during a turn of the front's loop and written and flushed together at its end
- * (group commit), before any answer of that turn leaves. If that fails, no answer of the turn
+ * (group commit), before any answer of that turn leaves; a flush may go on in the background while
+ * the next turns begin calls and add their lines. If that fails, no answer of the turn
  * leaves: fail closed. A write that failed is done again in the next turn, from the same position;
  * a flush that failed is never believed again, and the log is out of service until it is opened
  * anew by a restart. A file that was renamed or removed (log rotation) is noticed at the next
@@ -28,6 +29,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "flusher.h"
 #include "format/context.h"
 
 /* Bytes of one turn; more is refused. All that one uid may have in progress, with the largest contexts, fits twice. */
@@ -77,5 +79,15 @@ MUST_USE int kms_audit_add(struct kms_audit *audit, const struct kms_audit_entry
 /* Write and flush this turn's lines; nothing to do is SLK_OK. SLK_UNAVAILABLE with a sentence: the
  * turn's lines are dropped, and its answers must not leave. */
 MUST_USE int kms_audit_flush(struct kms_audit *audit, struct slk_error *err);
+
+/* Have flushes done in the background by ops (borrowed, for the life of the log). */
+void kms_audit_background(struct kms_audit *audit, const struct kms_flush_ops *ops);
+/* As kms_audit_flush(), but SLK_AGAIN if a flush goes on in the background: the lines are written,
+ * kms_audit_poll() tells when they are on the disk. Lines may be added meanwhile; they belong to the
+ * next flush. Not while one goes on. */
+MUST_USE int kms_audit_begin(struct kms_audit *audit, struct slk_error *err);
+/* SLK_AGAIN while the flush goes on (never with wait); then what kms_audit_flush() would have said.
+ */
+MUST_USE int kms_audit_poll(struct kms_audit *audit, bool wait, struct slk_error *err);
 
 #endif

@@ -92,7 +92,8 @@ struct kms_hsm_worker {
 
 struct kms_service {
 	struct kms_service_parts parts;
-	struct kms_calls finished;
+	struct kms_calls finished; /* wait for the next flush of the audit log */
+	struct kms_calls flushing; /* wait for the one that goes on */
 	struct kms_calls waiters; /* for a key of the appliance */
 	struct hsm_health health; /* of all workers together: the first that is ready speaks */
 	struct kms_hsm_worker workers[HSM_WORKERS_MAX];

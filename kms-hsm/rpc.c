@@ -10,7 +10,7 @@
 
 #define EVENTS_PER_POLL 64
 #define ACCEPTS_PER_POLL 64
-#define REQUESTS_PER_TURN 8 /* of one connection, then others get theirs */
+#define REQUESTS_PER_TURN 32 /* of one connection, then others get theirs */
 
 struct answer {
 	STAILQ_ENTRY(answer) entry;

@@ -27,15 +27,16 @@ static const char *const front_allowed[] = {"read", "readv", "pread64", "preadv"
 	"pwrite64", "pwritev", "open", "openat", "close", "stat", "fstat", "lstat", "newfstatat",
 	"statx", "lseek", "access", "faccessat", "faccessat2", "getdents64", "getcwd", "readlink",
 	"readlinkat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "ftruncate",
-	"fallocate", "fsync", "fdatasync", "fcntl", "flock", "fchmod", "statfs", "fstatfs",
-	"munmap", "mremap", "madvise", "mlock", "mlock2", "munlock", "brk", "futex",
-	"set_robust_list", "rseq", "sched_yield", "sched_getaffinity", "clock_gettime",
-	"clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "getrandom",
-	"getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getrusage",
-	"getrlimit", "sysinfo", "uname", "getcpu", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
-	"sigaltstack", "restart_syscall", "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_ctl",
-	"timerfd_settime", "accept", "accept4", "sendto", "sendmsg", "recvfrom", "recvmsg",
-	"getsockopt", "getsockname", "getpeername", "shutdown", "exit", "exit_group", "membarrier"};
+	"fallocate", "fsync", "fdatasync", "io_submit", "io_getevents", "io_destroy", "fcntl",
+	"flock", "fchmod", "statfs", "fstatfs", "munmap", "mremap", "madvise", "mlock", "mlock2",
+	"munlock", "brk", "futex", "set_robust_list", "rseq", "sched_yield", "sched_getaffinity",
+	"clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time",
+	"getrandom", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid",
+	"getrusage", "getrlimit", "sysinfo", "uname", "getcpu", "rt_sigaction", "rt_sigprocmask",
+	"rt_sigreturn", "sigaltstack", "restart_syscall", "poll", "ppoll", "epoll_wait",
+	"epoll_pwait", "epoll_ctl", "timerfd_settime", "accept", "accept4", "sendto", "sendmsg",
+	"recvfrom", "recvmsg", "getsockopt", "getsockname", "getpeername", "shutdown", "exit",
+	"exit_group", "membarrier"};
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 static const char *const front_processes[] = {"execve", "execveat", "fork", "vfork", "clone"};

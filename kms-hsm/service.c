@@ -86,6 +86,7 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	}
 	s->parts = *parts;
 	STAILQ_INIT(&s->finished);
+	STAILQ_INIT(&s->flushing);
 	STAILQ_INIT(&s->waiters);
 	s->mono_start_ns = s->mono_counted_ns = slk_mono_ns(parts->clock);
 	s->health.state = HSM_NO_WORKER;
@@ -100,6 +101,8 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	return SLK_OK;
 }
 
+static void settle(struct kms_service *s, bool wait);
+
 void
 kms_service_free(struct kms_service *service)
 {
@@ -111,7 +114,9 @@ kms_service_free(struct kms_service *service)
 		kms_call_fail(call, SLK_UNAVAILABLE, "KeyUnavailableException",
 			"sealock-kmsd is stopping");
 	}
+	settle(service, true);
 	kms_service_flush(service);
+	settle(service, true);
 	kms_digests_free(service->digests);
 	free(service);
 }
@@ -210,20 +215,17 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 
 /* --- turns --- */
 
-void
-kms_service_flush(struct kms_service *service)
+/* The audit lines of what was flushing are on the disk, or could not be brought there. */
+static void
+give_answers(struct kms_service *s, int rc, const struct slk_error *err)
 {
-	struct slk_error err = {0};
-
-	int rc = kms_audit_flush(service->parts.audit, &err);
-	if (rc != SLK_OK && service->audit_ok)
+	if (rc != SLK_OK && s->audit_ok)
 		slk_error_log("audit log failed, requests are refused",
-			slk_kv("error", (const char *)err.text));
-	if (!STAILQ_EMPTY(&service->finished))
-		service->audit_ok = rc == SLK_OK;
-	while (!STAILQ_EMPTY(&service->finished)) {
-		struct kms_call *call = STAILQ_FIRST(&service->finished);
-		STAILQ_REMOVE_HEAD(&service->finished, entry);
+			slk_kv("error", (const char *)err->text));
+	s->audit_ok = rc == SLK_OK;
+	while (!STAILQ_EMPTY(&s->flushing)) {
+		struct kms_call *call = STAILQ_FIRST(&s->flushing);
+		STAILQ_REMOVE_HEAD(&s->flushing, entry);
 		if (rc != SLK_OK && (call->status != SLK_OK || !call->row->silent))
 			kms_call_withdraw(call);
 		struct slk_secret *frame = call->frame;
@@ -231,6 +233,36 @@ kms_service_flush(struct kms_service *service)
 		call->answer(call->arg, frame);
 		call_free(call);
 	}
+}
+
+/* Has the flush that goes on ended? */
+static void
+settle(struct kms_service *s, bool wait)
+{
+	struct slk_error err = {0};
+
+	if (STAILQ_EMPTY(&s->flushing))
+		return;
+	int rc = kms_audit_poll(s->parts.audit, wait, &err);
+	if (rc != SLK_AGAIN)
+		give_answers(s, rc, &err);
+}
+
+void
+kms_service_flush(struct kms_service *service)
+{
+	struct slk_error err = {0};
+
+	settle(service, false);
+	if (!STAILQ_EMPTY(&service->flushing) || STAILQ_EMPTY(&service->finished))
+		return;
+	STAILQ_CONCAT(&service->flushing, &service->finished);
+	/* A lone call has nothing to overlap with, and is answered soonest from here. */
+	int rc = hsm_link_pending_count(service->parts.link) > 0
+		? kms_audit_begin(service->parts.audit, &err)
+		: kms_audit_flush(service->parts.audit, &err);
+	if (rc != SLK_AGAIN)
+		give_answers(service, rc, &err);
 }
 
 static void

@@ -56,7 +56,8 @@ MUST_USE int kms_service_handle(struct kms_service *service, const struct slk_pe
 	const Kmsp__Request *request, kms_answer_fn answer, void *arg);
 
 /* Make the audit lines of this turn durable, then give its answers. To be called after every turn
- * of the loop. */
+ * of the loop. While the log flushes in the background (kms_audit_background()) the turn's answers
+ * wait for a later call, and what finishes meanwhile waits for the next flush. */
 void kms_service_flush(struct kms_service *service);
 
 /* To be called about once a second: looks after the HSM's health, finishes what a crash left

@@ -302,6 +302,101 @@ link_is_not_followed(void **state)
 	assert_null(second);
 }
 
+/* A disk whose flush ends when and how the test says. */
+static struct {
+	bool ended;
+	int result;
+	unsigned starts;
+} disk;
+
+static int
+disk_start(void *ctx, int fd)
+{
+	(void)ctx;
+	assert_true(fd >= 0);
+	disk.starts++;
+	return SLK_OK;
+}
+
+static int
+disk_reap(void *ctx, bool wait, int *out_result)
+{
+	(void)ctx;
+	if (!disk.ended && !wait)
+		return SLK_AGAIN;
+	*out_result = disk.result;
+	return SLK_OK;
+}
+
+static const struct kms_flush_ops slow_disk = {disk_start, disk_reap, NULL};
+
+static void
+background_flush_is_not_done_before_its_end_was_told(void **state)
+{
+	(void)state;
+	struct slk_error err = {0};
+
+	memset(&disk, 0, sizeof(disk));
+	kms_audit_background(audit, &slow_disk);
+	add("1");
+	assert_int_equal(kms_audit_begin(audit, &err), SLK_AGAIN);
+	assert_string_equal(contents(path), line_of_one);
+	add("1"); /* belongs to the next flush */
+	assert_int_equal(kms_audit_poll(audit, false, &err), SLK_AGAIN);
+	assert_string_equal(contents(path), line_of_one);
+	disk.ended = true;
+	assert_ok(kms_audit_poll(audit, false, &err));
+	assert_int_equal(kms_audit_begin(audit, &err), SLK_AGAIN);
+	assert_int_equal(strlen(contents(path)), 2 * (sizeof(line_of_one) - 1));
+	assert_ok(kms_audit_poll(audit, true, &err));
+	assert_int_equal(disk.starts, 2);
+}
+
+static void
+background_flush_that_failed_is_never_believed_again(void **state)
+{
+	(void)state;
+	const struct kms_audit_entry e = {.request_id = "2", .action = "a"};
+	struct slk_error err = {0};
+
+	memset(&disk, 0, sizeof(disk));
+	disk.result = SLK_IO;
+	kms_audit_background(audit, &slow_disk);
+	add("1");
+	assert_int_equal(kms_audit_begin(audit, &err), SLK_AGAIN);
+	add("1");
+	assert_int_equal(kms_audit_poll(audit, true, &err), SLK_UNAVAILABLE);
+	disk.result = SLK_OK;
+	assert_int_equal(kms_audit_begin(audit, &err), SLK_UNAVAILABLE);
+	assert_int_equal(kms_audit_add(audit, &e), SLK_UNAVAILABLE);
+	assert_int_equal(disk.starts, 1);
+}
+
+static void
+kernel_flushes_in_the_background(void **state)
+{
+	(void)state;
+	struct kms_flusher *flusher = NULL;
+	struct slk_error err = {0};
+
+	if (kms_flusher_new(&flusher) != SLK_OK) {
+		print_message("skipped: no asynchronous I/O here\n");
+		skip();
+	}
+	kms_audit_background(audit, kms_flusher_ops(flusher));
+	for (int i = 0; i < 20; i++) {
+		add("1");
+		assert_int_equal(kms_audit_begin(audit, &err), SLK_AGAIN);
+		assert_ok(kms_audit_poll(audit, true, &err));
+	}
+	assert_int_equal(strlen(contents(path)), 20 * (sizeof(line_of_one) - 1));
+	add("1");
+	assert_int_equal(kms_audit_begin(audit, &err), SLK_AGAIN);
+	kms_audit_close(audit); /* waits */
+	audit = NULL;
+	kms_flusher_free(flusher);
+}
+
 int
 main(void)
 {
@@ -318,6 +413,9 @@ main(void)
 		CASE(renamed_file_is_followed_by_a_new_one),
 		CASE(turn_that_is_too_large_is_refused),
 		CASE(link_is_not_followed),
+		CASE(background_flush_is_not_done_before_its_end_was_told),
+		CASE(background_flush_that_failed_is_never_believed_again),
+		CASE(kernel_flushes_in_the_background),
 	};
 
 	return cmocka_run_group_tests_name("kms_audit", tests, NULL, NULL);

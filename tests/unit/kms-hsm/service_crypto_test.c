@@ -397,6 +397,91 @@ failed_audit_write_is_made_good_and_a_failed_flush_is_not_believed(void **state)
 	assert_answered(rig_generate(&rig, RIG_ALICE, key_arn, "", false), SLK_OK);
 }
 
+static bool slow_flush_ended;
+
+static int
+slow_start(void *ctx, int fd)
+{
+	(void)ctx;
+	(void)fd;
+	return SLK_OK;
+}
+
+static int
+slow_reap(void *ctx, bool wait, int *out_result)
+{
+	*out_result = *(const int *)ctx;
+	return slow_flush_ended || wait ? SLK_OK : SLK_AGAIN;
+}
+
+/* One call waits for the HSM, so that the flush of the other one's line may go on behind. */
+static void
+begin_with_a_slow_flush(const struct kms_flush_ops *ops)
+{
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__KeyName call = KMSP__KEY_NAME__INIT;
+	Kmsp__GenerateDataKey slow = KMSP__GENERATE_DATA_KEY__INIT;
+
+	slow_flush_ended = false;
+	kms_audit_background(rig.audit, ops);
+	fake_hsm_hold(rig.link, true);
+	slow.key = key_arn;
+	request.id = 1;
+	request.call_case = KMSP__REQUEST__CALL_GENERATE_DATA_KEY;
+	request.generate_data_key = &slow;
+	rig_begin(&rig, RIG_ALICE, &request);
+	call.key = key_arn;
+	request.id = 2;
+	request.call_case = KMSP__REQUEST__CALL_DESCRIBE_KEY;
+	request.describe_key = &call;
+	rig_begin(&rig, RIG_ROOT, &request);
+}
+
+static void
+no_answer_leaves_while_its_audit_line_is_being_flushed(void **state)
+{
+	(void)state;
+	int result = SLK_OK;
+	const struct kms_flush_ops ops = {slow_start, slow_reap, &result};
+	unsigned before = rig.answers;
+
+	begin_with_a_slow_flush(&ops);
+	rig_turn(&rig);
+	rig_turn(&rig);
+	assert_int_equal(rig.answers, before);
+	slow_flush_ended = true;
+	rig_turn(&rig);
+	assert_int_equal(rig.answers, before + 1);
+	assert_answered(rig_last(&rig), SLK_OK);
+	fake_hsm_hold(rig.link, false);
+	rig_turn(&rig);
+	assert_int_equal(rig.answers, before + 2);
+	assert_answered(rig_last(&rig), SLK_OK);
+	kms_audit_background(rig.audit, NULL);
+}
+
+static void
+answer_is_withdrawn_when_its_flush_fails_behind(void **state)
+{
+	(void)state;
+	int result = SLK_IO;
+	const struct kms_flush_ops ops = {slow_start, slow_reap, &result};
+	unsigned before = rig.answers;
+
+	begin_with_a_slow_flush(&ops);
+	rig_turn(&rig);
+	slow_flush_ended = true;
+	rig_turn(&rig);
+	assert_int_equal(rig.answers, before + 1);
+	assert_answered(rig_last(&rig), SLK_UNAVAILABLE);
+	assert_int_equal(rig_last(&rig)->result_case, KMSP__REPLY__RESULT__NOT_SET);
+	fake_hsm_hold(rig.link, false);
+	rig_turn(&rig);
+	assert_int_equal(rig.answers, before + 2);
+	assert_answered(rig_last(&rig), SLK_UNAVAILABLE);
+	kms_audit_background(rig.audit, NULL);
+}
+
 static void
 absent_hsm_is_unavailable_and_nothing_is_lost(void **state)
 {
@@ -498,6 +583,8 @@ main(void)
 		CASE(refusal_leaves_an_audit_line),
 		CASE(nothing_leaves_if_the_audit_cannot_be_flushed),
 		CASE(failed_audit_write_is_made_good_and_a_failed_flush_is_not_believed),
+		CASE(no_answer_leaves_while_its_audit_line_is_being_flushed),
+		CASE(answer_is_withdrawn_when_its_flush_fails_behind),
 		CASE(absent_hsm_is_unavailable_and_nothing_is_lost),
 		CASE(swapped_token_is_unavailable_until_it_is_back),
 		CASE(each_hsm_status_has_its_exception),
