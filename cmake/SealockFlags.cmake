@@ -71,6 +71,19 @@ function(slk_test name label)
 		ENVIRONMENT "CMOCKA_XML_FILE=${PROJECT_BINARY_DIR}/test-results/${name}-%g.xml")
 endfunction()
 
+# slk_token_tests(NAME...): the same programs again, on the other tokens of tests/lib/hsm_rig.h; ctest -L kms_suite_nss.
+function(slk_token_tests)
+	foreach(name ${ARGN})
+		foreach(token nss cloudhsm)
+			add_test(NAME integration/${name}_${token} COMMAND ${name})
+			set_tests_properties(integration/${name}_${token} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 120
+				LABELS "integration;kms_suite_${token}"
+				ENVIRONMENT "SLK_TEST_TOKEN=${token};CMOCKA_XML_FILE=${PROJECT_BINARY_DIR}/test-results/${name}_${token}-%g.xml")
+		endforeach()
+		set_property(TEST integration/${name} APPEND PROPERTY LABELS kms_suite_softhsm)
+	endforeach()
+endfunction()
+
 # slk_script_test(NAME LABEL SCRIPT [TIMEOUT n]): a script that prints "N passed, N failed, N skipped" as its last line.
 function(slk_script_test name label script)
 	cmake_parse_arguments(T "" "TIMEOUT" "" ${ARGN})

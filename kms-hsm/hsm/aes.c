@@ -179,7 +179,8 @@ generate_one(struct hsm_session *session, const uint8_t id[HSM_KEY_ID_BYTES], bo
 static CK_RV
 generate(struct hsm_session *session, const struct hsm_key_name *name)
 {
-	CK_RV rv = generate_one(session, name->id, true);
+	CK_RV rv = generate_one(
+		session, name->id, !session->token->options->profile->copyable_unknown);
 	if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_TEMPLATE_INCONSISTENT)
 		/* a token that does not know CKA_COPYABLE */
 		rv = generate_one(session, name->id, false);

@@ -196,7 +196,9 @@ find_slots(struct making *m, CK_SLOT_ID *out_slot, CK_TOKEN_INFO *out_info, CK_S
 		if (m->module.fn->C_GetTokenInfo(slots[i], &info) != CKR_OK)
 			continue;
 		hsm_module_text(info.label, sizeof(info.label), label);
-		if ((info.flags & CKF_TOKEN_INITIALIZED) == 0) {
+		/* NSS calls its database initialised once it has a password. */
+		if ((info.flags & CKF_TOKEN_INITIALIZED) == 0 &&
+			m->request->profile->init != HSM_INIT_NSS) {
 			*out_free = slots[i];
 			*out_have_free = true;
 		} else if (strcmp(label, m->request->token_label) == 0) {
@@ -240,8 +242,11 @@ with_session(struct making *m, CK_SLOT_ID slot, int (*body)(struct making *, CK_
 static int
 set_user_pin(struct making *m, CK_SESSION_HANDLE session)
 {
-	CK_RV rv = m->module.fn->C_Login(
-		session, CKU_SO, slk_secret_bytes(m->so_pin), slk_secret_len(m->so_pin));
+	/* NSS has no security officer: before the database has a password, an empty one lets in. */
+	CK_RV rv = m->so_pin == NULL
+		? m->module.fn->C_Login(session, CKU_SO, NULL, 0)
+		: m->module.fn->C_Login(
+			  session, CKU_SO, slk_secret_bytes(m->so_pin), slk_secret_len(m->so_pin));
 	if (rv != CKR_OK)
 		return rv_failed(m, "C_Login as security officer", rv);
 	rv = m->module.fn->C_InitPIN(
@@ -270,6 +275,8 @@ settle_so_pin(struct making *m)
 {
 	char path[PATH_MAX];
 
+	if (m->request->profile->init == HSM_INIT_NSS)
+		return SLK_OK;
 	if (snprintf(path, sizeof(path), "%s.so", m->request->pin_file) >= (int)sizeof(path))
 		return slk_fail(m->err, SLK_TOO_LARGE, "path %s is too long", m->request->pin_file);
 	return settle_pin(m, path, -1, &m->so_pin);

@@ -7,6 +7,9 @@
  * officer's to pin_file + ".so" (move that one to a safe; the worker does not need it). A run that
  * was cut off is finished by the next one. A token that is there is kept as it is.
  *
+ * NSS softokn's token is its database: hsm.module_parameters names its directory, which has to be there, and the label
+ * (dbTokenDescription); it has no security officer, and no second PIN file is written.
+ *
  * Thread: the process must have one thread.
  */
 #ifndef KMS_HSM_HSM_INIT_H

@@ -222,6 +222,8 @@ hsm_rules_check(struct hsm_session *session, CK_OBJECT_HANDLE handle, const stru
 	if (rv != CKR_OK && rv != CKR_ATTRIBUTE_TYPE_INVALID)
 		return rv;
 	for (size_t i = 0; i < count; i++) {
+		if (rules[i].type == CKA_LOCAL && session->token->options->profile->local_unset)
+			continue;
 		if (template[i].ulValueLen != sizeof(values[i]) || values[i] != rules[i].want) {
 			(void)slk_fail(err, SLK_CORRUPT, "key refused: %s is not %s", rules[i].name,
 				rules[i].want == CK_TRUE ? "true" : "false");

@@ -177,9 +177,19 @@ react_config(struct work *w, CK_RV rv)
 	return false;
 }
 
+/* What a module without a better word says of a ciphertext that it was given (NSS, of a bad OAEP padding). */
+static bool
+is_about_data(const struct work *w, CK_RV rv)
+{
+	return w->w.deciphering && (rv == CKR_DATA_INVALID || rv == CKR_DATA_LEN_RANGE) &&
+		may_be_bad(w, rv);
+}
+
 static bool
 react(struct work *w, CK_RV rv)
 {
+	if (is_about_data(w, rv))
+		return react_data(w, rv);
 	switch (hsm_rv_class(rv)) {
 	case HSM_RV_SESSION:
 		return react_session(w, rv);

@@ -571,7 +571,8 @@ CK_RV
 hsm_pair_generate(struct hsm_session *session, const struct hsm_key_name *name, bool token,
 	CK_OBJECT_HANDLE *out_private, CK_OBJECT_HANDLE *out_public)
 {
-	CK_RV rv = generate_one(session, name, token, true, out_private, out_public);
+	bool strict = !session->token->options->profile->copyable_unknown;
+	CK_RV rv = generate_one(session, name, token, strict, out_private, out_public);
 	if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_TEMPLATE_INCONSISTENT)
 		rv = generate_one(session, name, token, false, out_private, out_public);
 	return rv;

@@ -8,7 +8,7 @@
 #define CLOUDHSM_DATA_MAX 16224u /* the vendor's limit of one AES-GCM call */
 
 /* softhsm: eight threads are no faster than one, and its token directory is not safe for two processes. nss: its
- * database is a library's, too. cloudhsm: read-write sessions only, and an object handle is good in one session; the
+ * database is a library's, too; softokn 3.87 gives CKR_GENERAL_ERROR to CKA_COPYABLE, and keeps no CKA_LOCAL. cloudhsm: read-write sessions only, and an object handle is good in one session; the
  * vendor's limit is for clients of the whole cluster, so a few sessions each. luna-fips: from firmware 7.9.3 on, where
  * the length of the IV can be asked for; older firmware makes one of 16 bytes, for which our blobs have no room. generic: a
  * token that keeps to PKCS#11 2.40; one process, for nothing is known of what two would do. */
@@ -29,6 +29,8 @@ static const struct hsm_profile profiles[] = {
 		.mechanism = GCM,
 		.init = HSM_INIT_NSS,
 		.sandbox = HSM_SANDBOX_DENY,
+		.copyable_unknown = true,
+		.local_unset = true,
 		.one_process = true,
 		.workers_count = 1,
 		.workers_max = 1,

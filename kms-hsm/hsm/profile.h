@@ -65,6 +65,8 @@ struct hsm_profile {
 	enum hsm_init_kind init;
 	enum hsm_sandbox sandbox;
 	bool handles_per_session; /* an object handle is valid in the session that found it only */
+	bool copyable_unknown; /* CKA_COPYABLE in a template breaks it */
+	bool local_unset; /* CKA_LOCAL is false even of keys that it made; the other attributes tell */
 	bool one_process; /* a second process on this token is not safe: workers_max is 1 */
 	uint32_t workers_count, workers_max; /* worker processes: default and limit */
 	uint32_t sessions_count, sessions_max; /* of one worker; each is a thread */

@@ -277,12 +277,12 @@ log_in(struct hsm_token *token, struct hsm_probe *probe, const char *serial, int
 	bool refused = rv != CKR_OK;
 	if (hsm_pin_end(token->pin, refused) != SLK_OK && refused)
 		token->pin_forgotten = true;
-	*out_status = refused ? slk_fail(err, SLK_PIN,
-					"the token refused the PIN in %s with %s; it is not tried "
-					"again, for tokens lock. %s",
-					token->options->pin_file, hsm_rv_name(rv),
-					hsm_pin_remedy(token->pin))
-			      : SLK_OK;
+	*out_status = refused
+		? slk_fail(err, SLK_PIN,
+			  "the token refused the PIN in %s with %s; it is not tried "
+			  "again, for tokens lock. %s",
+			  token->options->pin_file, hsm_rv_name(rv), hsm_pin_remedy(token->pin))
+		: SLK_OK;
 	return CKR_OK;
 }
 

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hsm/wire.h"
@@ -25,14 +26,41 @@
 static uint8_t plain_copy[HSM_DATA_MAX], cipher_copy[HSM_DATA_MAX + HSM_TAG_BYTES],
 	output_copy[HSM_OUTPUT_MAX];
 
+#define CLOUDHSM_PIN "crypto_user:rig-password"
+
+enum hsm_rig_token
+hsm_rig_token(void)
+{
+	const char *name = getenv("SLK_TEST_TOKEN");
+
+	if (name != NULL && strcmp(name, "nss") == 0)
+		return RIG_NSS;
+	return name != NULL && strcmp(name, "cloudhsm") == 0 ? RIG_CLOUDHSM : RIG_SOFTHSM;
+}
+
+static const char *
+real_module(void)
+{
+	return hsm_rig_token() == RIG_NSS ? HSM_RIG_NSS : HSM_RIG_SOFTHSM;
+}
+
 bool
 hsm_rig_possible(void)
 {
-	if (access(HSM_RIG_SOFTHSM, R_OK) != 0) {
-		print_message("skipped: %s is not installed\n", HSM_RIG_SOFTHSM);
+	if (access(real_module(), R_OK) != 0) {
+		print_message("skipped: %s is not installed\n", real_module());
 		return false;
 	}
 	return true;
+}
+
+void
+hsm_rig_skip_on(enum hsm_rig_token token, const char *why)
+{
+	if (hsm_rig_token() != token)
+		return;
+	print_message("skipped: %s\n", why);
+	skip();
 }
 
 static void
@@ -65,31 +93,67 @@ map_control(struct hsm_rig *rig)
 	close(fd);
 }
 
+/* NSS keeps its token in a database of its own. */
+static void
+prepare_nss(struct hsm_rig *rig)
+{
+	assert_int_equal(mkdir(rig->tokens, 0700), 0);
+	if (rig->user != NULL)
+		assert_int_equal(chown(rig->tokens, RIG_UID, RIG_UID), 0);
+	snprintf(rig->parameters, sizeof(rig->parameters),
+		"configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags= "
+		"dbTokenDescription='%s'",
+		rig->tokens, rig->label);
+}
+
+static int
+given_pin(const char *pin)
+{
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], pin, strlen(pin)), (ssize_t)strlen(pin));
+	close(fds[1]);
+	return fds[0];
+}
+
 static void
 make_token(struct hsm_rig *rig)
 {
-	struct hsm_init_request q = {.profile = hsm_profile_find("softhsm"),
-		.module = HSM_RIG_SOFTHSM,
+	bool nss = rig->token == RIG_NSS;
+	struct hsm_init_request q = {.profile = hsm_profile_find(nss ? "nss" : "softhsm"),
+		.module = rig->real_module,
 		.token_label = rig->label,
 		.pin_file = rig->pin_file,
 		.state_file = rig->state_file,
-		.softhsm_conf = rig->conf,
+		.softhsm_conf = nss ? NULL : rig->conf,
 		.token_directory = rig->tokens,
+		.module_parameters = nss ? rig->parameters : NULL,
 		.user = rig->user,
-		.pin_fd = -1};
+		.pin_fd = rig->token == RIG_CLOUDHSM ? given_pin(CLOUDHSM_PIN) : -1};
 	struct hsm_init_result result;
 	struct slk_error err = {0};
 
 	if (hsm_init_token(&q, &result, &err) != SLK_OK)
 		fail_msg("%s", err.text);
 	assert_false(result.existed);
+	if (q.pin_fd >= 0)
+		close(q.pin_fd);
+}
+
+static const char *
+profile_of(enum hsm_rig_token token)
+{
+	return token == RIG_NSS ? "nss" : token == RIG_CLOUDHSM ? "cloudhsm" : "softhsm";
 }
 
 void
 hsm_rig_init(struct hsm_rig *rig, const char *profile)
 {
 	memset(rig, 0, sizeof(*rig));
-	rig->profile = profile != NULL ? profile : "softhsm";
+	rig->token = hsm_rig_token();
+	rig->real_module = real_module();
+	rig->profile = profile != NULL ? profile : profile_of(rig->token);
 	rig->label = "rig";
 	rig->user = geteuid() == 0 ? RIG_USER : NULL;
 	rig->deadline_ms = 5000;
@@ -106,7 +170,52 @@ hsm_rig_init(struct hsm_rig *rig, const char *profile)
 	snprintf(rig->log, sizeof(rig->log), "%s/log", rig->dir);
 	copy_file(SHIM, rig->module);
 	map_control(rig);
+	if (rig->token == RIG_NSS)
+		prepare_nss(rig);
 	make_token(rig);
+	if (rig->token == RIG_CLOUDHSM)
+		p11shim_be_cloudhsm(rig->shim);
+}
+
+void
+hsm_rig_config(const struct hsm_rig *rig, const char *module, const char *pin_lines, FILE *f)
+{
+	fprintf(f, "  profile: %s\n  module: %s\n  token_label: %s\n", rig->profile,
+		module != NULL ? module : rig->module, rig->label);
+	if (pin_lines != NULL)
+		fprintf(f, "%s", pin_lines);
+	else
+		fprintf(f, "  pin_file: %s\n", rig->pin_file);
+	if (rig->parameters[0] != '\0')
+		fprintf(f, "  module_parameters: \"%s\"\n", rig->parameters);
+	else
+		fprintf(f, "  softhsm_conf: %s\n", rig->conf);
+}
+
+void
+hsm_rig_environment(const struct hsm_rig *rig)
+{
+	setenv("P11SHIM_MODULE", rig->real_module, 1);
+	setenv("P11SHIM_CONTROL", rig->control, 1);
+}
+
+void
+hsm_rig_write_pin(struct hsm_rig *rig, const char *pin)
+{
+	char path[128];
+	struct timespec times[2] = {{0, UTIME_NOW}, {0, 0}};
+
+	snprintf(path, sizeof(path), "%s.new", rig->pin_file);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0400);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, pin, strlen(pin)), (ssize_t)strlen(pin));
+	if (rig->user != NULL)
+		assert_int_equal(fchown(fd, RIG_UID, RIG_UID), 0);
+	clock_gettime(CLOCK_REALTIME, &times[1]);
+	times[1].tv_sec -= 60; /* a minute ago */
+	assert_int_equal(futimens(fd, times), 0);
+	close(fd);
+	assert_int_equal(rename(path, rig->pin_file), 0);
 }
 
 static int
@@ -133,9 +242,9 @@ exec_worker(struct hsm_rig *rig, int fd)
 	char sessions[16], deadline[16];
 	const char *argv[40] = {WORKER, "--profile", rig->profile, "--module", rig->module,
 		"--token-label", rig->label, "--pin-file", rig->pin_file, "--state-file",
-		rig->state_file, "--softhsm-conf", rig->conf, "--deadline-ms", deadline,
-		"--start-deadline-ms", deadline, "--fd", "3"};
-	int argc = 19;
+		rig->state_file, "--deadline-ms", deadline, "--start-deadline-ms", deadline, "--fd",
+		"3"};
+	int argc = 17;
 
 	snprintf(sessions, sizeof(sessions), "%u", rig->sessions);
 	snprintf(deadline, sizeof(deadline), "%u", rig->deadline_ms);
@@ -143,6 +252,8 @@ exec_worker(struct hsm_rig *rig, int fd)
 		argv[argc++] = "--sessions";
 		argv[argc++] = sessions;
 	}
+	argv[argc++] = rig->parameters[0] != '\0' ? "--module-parameters" : "--softhsm-conf";
+	argv[argc++] = rig->parameters[0] != '\0' ? rig->parameters : rig->conf;
 	if (rig->serial != NULL) {
 		argv[argc++] = "--token-serial";
 		argv[argc++] = rig->serial;
@@ -151,8 +262,7 @@ exec_worker(struct hsm_rig *rig, int fd)
 		argv[argc++] = "--user";
 		argv[argc++] = rig->user;
 	}
-	setenv("P11SHIM_MODULE", HSM_RIG_SOFTHSM, 1);
-	setenv("P11SHIM_CONTROL", rig->control, 1);
+	hsm_rig_environment(rig);
 	int log = open(rig->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (log < 0 || dup2(log, 2) < 0 || dup2(fd, 3) < 0)
 		_exit(126);
@@ -183,6 +293,18 @@ hsm_rig_start(struct hsm_rig *rig)
 	if (rig->link == NULL)
 		assert_ok(hsm_link_new(-1, slk_clock_system(), &rig->link));
 	hsm_link_replace_fd(rig->link, fd);
+}
+
+pid_t
+hsm_rig_start_another(struct hsm_rig *rig)
+{
+	pid_t first = rig->worker;
+
+	rig->worker = 0;
+	hsm_link_add_fd(rig->link, hsm_rig_start_raw(rig));
+	pid_t another = rig->worker;
+	rig->worker = first;
+	return another;
 }
 
 void

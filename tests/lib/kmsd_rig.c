@@ -79,22 +79,21 @@ kmsd_rig_fini(struct kmsd_rig *rig)
 static void
 write_config(const struct kmsd_rig *rig)
 {
-	char pin[160];
-
-	snprintf(pin, sizeof(pin), "  pin_file: %s\n", rig->hsm.pin_file);
 	FILE *f = fopen(rig->config, "we");
 	assert_non_null(f);
 	fprintf(f,
 		"front_user: \"%d\"\nsocket:\n  path: %s\n  mode: 0666\ncatalog:\n  path: "
-		"%s/kms/catalog.db\naudit:\n  path: %s/kms/audit.log\n"
-		"hsm:\n  profile: softhsm\n  module: %s\n  token_label: rig\n%s"
-		"  state_file: %s\n  softhsm_conf: %s\n  worker_user: \"%d\"\n"
+		"%s/kms/catalog.db\naudit:\n  path: %s/kms/audit.log\nhsm:\n",
+		KMSD_RIG_FRONT_UID, rig->socket, rig->base, rig->base);
+	hsm_rig_config(&rig->hsm, rig->module, rig->pin_lines, f);
+	fprintf(f,
+		"  state_file: %s\n  worker_user: \"%d\"\n  workers: %u\n%s"
 		"admins: [\"%u\"]\n"
 		"policy:\n  - {effect: Allow, principals: [root], actions: ['*'], resources: "
 		"['*']}\n",
-		KMSD_RIG_FRONT_UID, rig->socket, rig->base, rig->base, rig->module,
-		rig->pin_lines != NULL ? rig->pin_lines : pin, rig->hsm.state_file, rig->hsm.conf,
-		KMSD_RIG_WORKER_UID, (unsigned)geteuid());
+		rig->hsm.state_file, KMSD_RIG_WORKER_UID,
+		rig->workers_count != 0 ? rig->workers_count : 1,
+		rig->hsm_lines != NULL ? rig->hsm_lines : "", (unsigned)geteuid());
 	if (geteuid() != 0)
 		fprintf(f,
 			"  - {effect: Allow, principals: [user/me], actions: ['*'], resources: "
@@ -122,8 +121,7 @@ exec_kmsd(const struct kmsd_rig *rig)
 	}
 	if (rig->credentials != NULL)
 		setenv("CREDENTIALS_DIRECTORY", rig->credentials, 1);
-	setenv("P11SHIM_MODULE", HSM_RIG_SOFTHSM, 1);
-	setenv("P11SHIM_CONTROL", rig->hsm.control, 1);
+	hsm_rig_environment(&rig->hsm);
 	int fd = open(rig->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0 || dup2(fd, 2) < 0 || chdir(rig->base) != 0)
 		_exit(126);

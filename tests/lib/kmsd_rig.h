@@ -1,4 +1,4 @@
-/* sealock-kmsd as it is installed, on a SoftHSM token of its own behind the fault shim: config, start, processes, log.
+/* sealock-kmsd as it is installed, on a token of its own (see hsm_rig.h) behind the fault shim: config, start, processes, log.
  *
  * As root, front and worker get users of their own (65533 and 65534); otherwise all are the caller's. Functions fail the
  * running cmocka test, with the end of the log.
@@ -24,6 +24,8 @@ struct kmsd_rig {
 	const char *module; /* the shim, unless set otherwise */
 	const char *
 		pin_lines; /* of hsm: in the configuration, indented by two; pin_file unless set otherwise */
+	const char *hsm_lines; /* more of hsm:, indented by two */
+	unsigned workers_count; /* 0: one */
 	const char *log_level; /* --log-level */
 	const char *credentials; /* $CREDENTIALS_DIRECTORY */
 	int pin_fd; /* --pin-fd, as this descriptor */

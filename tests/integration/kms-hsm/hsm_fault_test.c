@@ -62,7 +62,7 @@ static int
 setup_hsm_iv(void **state)
 {
 	(void)state;
-	hsm_rig_init(&rig, "generic-hsm-iv");
+	hsm_rig_init(&rig, hsm_rig_token() == RIG_CLOUDHSM ? "cloudhsm" : "generic-hsm-iv");
 	atomic_store(&rig.shim->hsm_iv, 1);
 	return 0;
 }
@@ -422,6 +422,7 @@ static void
 two_creations_of_one_id_at_once_make_one_key(void **state)
 {
 	(void)state;
+	hsm_rig_skip_on(RIG_CLOUDHSM, "a template is refused first, which counts as a call");
 	struct hsm_request q = {.op = HSM_CREATE_KEY};
 	struct burst b = {0};
 	struct hsm_reply reply;
@@ -530,6 +531,7 @@ static void
 a_token_swapped_for_an_empty_one_and_back_is_survived_under_load(void **state)
 {
 	(void)state;
+	hsm_rig_skip_on(RIG_NSS, "NSS goes on with the database that it has open");
 	char aside[128];
 	struct burst b = {0};
 	int sent = 0;
@@ -577,6 +579,7 @@ static void
 another_token_with_the_same_label_is_not_taken(void **state)
 {
 	(void)state;
+	hsm_rig_skip_on(RIG_NSS, "NSS goes on with the database that it has open");
 	char aside[128], pin[128], so[128];
 	struct hsm_reply reply;
 	struct hsm_init_request q = {.profile = hsm_profile_find("softhsm"),
@@ -610,6 +613,7 @@ static void
 the_zero_iv_trap_is_refused_at_start(void **state)
 {
 	(void)state;
+	hsm_rig_skip_on(RIG_CLOUDHSM, "this token makes the IVs");
 	struct hsm_reply reply;
 
 	/* A profile that leaves the IV to the HSM, on SoftHSM, which takes the zero buffer for an
@@ -637,6 +641,7 @@ static void
 a_generator_that_repeats_itself_is_refused_at_start(void **state)
 {
 	(void)state;
+	hsm_rig_skip_on(RIG_CLOUDHSM, "this token makes the IVs");
 	atomic_store(&rig.shim->same_random, 1);
 	hsm_rig_start(&rig);
 	hsm_rig_wait_state(&rig, HSM_REFUSED);
@@ -677,6 +682,7 @@ static void
 an_hsm_that_makes_ivs_and_wants_rw_sessions_serves(void **state)
 {
 	(void)state;
+	hsm_rig_skip_on(RIG_NSS, "the shim makes IVs on SoftHSM");
 	struct burst b = {0};
 
 	atomic_store(&rig.shim->need_rw, 1);
@@ -694,6 +700,7 @@ static void
 a_key_whose_iv_repeats_is_quarantined_and_still_unwraps(void **state)
 {
 	(void)state;
+	hsm_rig_skip_on(RIG_NSS, "the shim makes IVs on SoftHSM");
 	struct hsm_reply reply;
 	uint8_t other[3];
 
@@ -712,6 +719,95 @@ a_key_whose_iv_repeats_is_quarantined_and_still_unwraps(void **state)
 	p11shim_fail(rig.shim, P11SHIM_C_Decrypt, 1, CKR_DEVICE_REMOVED);
 	expect_unwraps();
 	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_CORRUPT);
+}
+
+/* Where other HSMs put the IV, and how they take parameters. */
+static void
+serve_with(const char *profile)
+{
+	struct hsm_reply reply;
+
+	rig.profile = profile;
+	start_with_key();
+	assert_string_equal(hsm_rig_health(&rig).profile, profile);
+	expect_unwraps();
+	for (size_t i = 0; i < 48; i += 5) {
+		wrapped_bytes[i] ^= 1;
+		assert_int_equal(unwrap(&reply), SLK_INVALID_CIPHERTEXT);
+		wrapped_bytes[i] ^= 1;
+	}
+	wrapped.iv[3] ^= 1;
+	assert_int_equal(unwrap(&reply), SLK_INVALID_CIPHERTEXT);
+	wrapped.iv[3] ^= 1;
+	assert_int_equal(hsm_rig_health(&rig).recoveries_count, 0);
+}
+
+static void
+an_iv_before_the_ciphertext_is_taken_from_there(void **state)
+{
+	(void)state;
+	hsm_rig_skip_on(RIG_NSS, "the shim makes IVs on SoftHSM");
+	atomic_store(&rig.shim->prefix_gcm, 1);
+	hsm_rig_write_pin(&rig, "crypto_user:rig-password");
+	if (hsm_rig_token() != RIG_CLOUDHSM) {
+		print_message("skipped: the login of this token has another shape\n");
+		skip();
+	}
+	serve_with("cloudhsm-prefix");
+}
+
+static void
+an_iv_behind_the_tag_is_taken_from_there(void **state)
+{
+	(void)state;
+	hsm_rig_skip_on(RIG_NSS, "the shim makes IVs on SoftHSM");
+	hsm_rig_skip_on(RIG_CLOUDHSM, "this token puts IVs elsewhere");
+	atomic_store(&rig.shim->suffix_iv, 1);
+	serve_with("luna-fips");
+}
+
+static void
+parameters_without_ulivbits_are_given_to_those_who_want_them(void **state)
+{
+	(void)state;
+	hsm_rig_skip_on(RIG_NSS, "the shim translates for SoftHSM");
+	hsm_rig_skip_on(RIG_CLOUDHSM, "this token takes the other layout");
+	atomic_store(&rig.shim->layout_without_bits, 1);
+	serve_with("generic-no-bits");
+}
+
+static void
+a_token_that_is_busy_now_and_then_serves(void **state)
+{
+	(void)state;
+	struct burst b = {0};
+
+	atomic_store(&rig.shim->throttle_every, 7);
+	for (int i = 0; i < 40; i++)
+		submit_generate(&b);
+	finish(&b, 40);
+	assert_int_equal(b.good, 40);
+	assert_int_equal(hsm_rig_health(&rig).recoveries_count, 0);
+}
+
+static void
+a_token_with_too_few_sessions_serves_with_those_it_has(void **state)
+{
+	(void)state;
+	struct burst b = {0};
+
+	hsm_rig_stop(&rig);
+	/* One for the login, the keeper's, and two for eight threads. */
+	atomic_store(&rig.shim->sessions_max, 4);
+	rig.sessions = 8;
+	hsm_rig_start(&rig);
+	for (int i = 0; i < 16; i++)
+		submit_generate(&b);
+	finish(&b, 16);
+	assert_true(b.good > 0);
+	assert_int_equal(hsm_rig_health(&rig).state, HSM_READY);
+	atomic_store(&rig.shim->sessions_max, 0);
+	expect_unwraps();
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -753,6 +849,11 @@ main(void)
 		TI(a_token_without_gcm_is_refused_by_name),
 		TI(a_token_of_the_other_parameter_layout_is_refused),
 		TH(an_hsm_that_makes_ivs_and_wants_rw_sessions_serves),
+		TI(an_iv_before_the_ciphertext_is_taken_from_there),
+		TI(an_iv_behind_the_tag_is_taken_from_there),
+		TI(parameters_without_ulivbits_are_given_to_those_who_want_them),
+		T(a_token_that_is_busy_now_and_then_serves),
+		T(a_token_with_too_few_sessions_serves_with_those_it_has),
 		TH(a_key_whose_iv_repeats_is_quarantined_and_still_unwraps),
 	};
 	if (!hsm_rig_possible())

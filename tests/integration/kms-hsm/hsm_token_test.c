@@ -216,6 +216,7 @@ static void
 a_second_worker_on_the_same_token_is_refused(void **state)
 {
 	(void)state;
+	hsm_rig_skip_on(RIG_CLOUDHSM, "several workers may share this token");
 	struct hsm_rig second = rig;
 
 	hsm_rig_wait_state(&rig, HSM_READY);
@@ -249,12 +250,12 @@ health_names_token_and_profile(void **state)
 	(void)state;
 	hsm_rig_wait_state(&rig, HSM_READY);
 	struct hsm_health h = hsm_rig_health(&rig);
-	assert_string_equal(h.profile, "softhsm");
+	assert_string_equal(h.profile, rig.profile);
 	assert_string_equal(h.token_label, "rig");
 	assert_int_equal(strlen(h.token_serial), 16);
 	assert_int_equal(h.worker_pid, rig.worker);
 	assert_int_equal(h.logins_count, 1);
-	assert_false(h.iv_from_hsm);
+	assert_int_equal(h.iv_from_hsm, rig.token == RIG_CLOUDHSM);
 }
 
 static void

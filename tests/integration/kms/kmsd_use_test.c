@@ -1,4 +1,4 @@
-/* All of kmsd on a SoftHSM token, as ingestd and readers use it: streams, epochs, bad ciphertexts, memory. */
+/* All of kmsd on a token, as ingestd and readers use it: streams, epochs, bad ciphertexts, memory. */
 #include "slk_test.h"
 
 #include <fcntl.h>
@@ -39,15 +39,15 @@ write_config(void)
 	assert_non_null(f);
 	assert_true(fprintf(f,
 			    "front_user: \"%d\"\nsocket:\n  path: %s\n  mode: 0666\n"
-			    "catalog:\n  path: %s/kms/catalog.db\naudit:\n  path: %s\n"
-			    "hsm:\n  profile: softhsm\n  module: " HSM_RIG_SOFTHSM
-			    "\n  token_label: rig\n"
-			    "  pin_file: %s\n  softhsm_conf: %s\n  worker_user: \"65534\"\n"
+			    "catalog:\n  path: %s/kms/catalog.db\naudit:\n  path: %s\nhsm:\n",
+			    NOBODY_UID, socket_path, dir, audit_path) > 0);
+	hsm_rig_config(&rig, rig.token == RIG_CLOUDHSM ? NULL : rig.real_module, NULL, f);
+	assert_true(fprintf(f,
+			    "  worker_user: \"65534\"\n  workers: 1\n"
 			    "ingest_user: \"%u\"\nadmins: [\"%u\"]\n"
 			    "policy:\n"
 			    "  - {effect: Allow, principals: [root], actions: ['*'], resources: "
 			    "['*']}\n",
-			    NOBODY_UID, socket_path, dir, audit_path, rig.pin_file, rig.conf,
 			    (unsigned)geteuid(), (unsigned)geteuid()) > 0);
 	assert_int_equal(fclose(f), 0);
 	assert_int_equal(chmod(config_path, 0644), 0);
@@ -89,6 +89,7 @@ group_setup(void **state)
 	assert_true(kmsd >= 0);
 	if (kmsd == 0) {
 		int null = open("/dev/null", O_WRONLY);
+		hsm_rig_environment(&rig);
 		if (null < 0 || dup2(null, 2) < 0)
 			_exit(126);
 		execl(KMSD, KMSD, "--config", config_path, (char *)NULL);
