@@ -76,7 +76,8 @@
  * repeated. HSM_DESTROY_KEY removes every object of the id, and is repeated likewise; a key whose
  * check value is another is left alone (SLK_CORRUPT). HSM_LIST_KEYS gives the ids above key_id, in
  * order, of all objects that bear our label, each once: 16 bytes of id and one of kind (0: secret
- * key, 1: anything of a key pair). In HSM_REWRAP the plaintext does not leave the worker.
+ * key, 1: anything of a key pair). In HSM_REWRAP the plaintext does not leave the worker;
+ * encryptions_count is of the new key (a check of the old one, once for each start of the token, is not told).
  *
  * The check value of an asymmetric key is the first three bytes of SHA-256 over its public key in
  * DER (SubjectPublicKeyInfo), which is what `output` holds for it; kcv_cmac is zero then. */
