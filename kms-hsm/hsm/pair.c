@@ -186,6 +186,8 @@ hsm_pair_decrypt(struct hsm_session *session, CK_OBJECT_HANDLE handle, const str
 
 	if (ciphertext.len != raw_bytes(pair->spec))
 		return CKR_ENCRYPTED_DATA_LEN_RANGE;
+	if (!hsm_public_is_below_modulus(pair->public, ciphertext))
+		return CKR_ENCRYPTED_DATA_INVALID;
 	hsm_mechanism_of(algorithm, &m);
 	CK_RV rv = HSM_SESSION_CALL(session, C_DecryptInit, &m.mechanism, handle);
 	if (rv != CKR_OK)
@@ -195,6 +197,9 @@ hsm_pair_decrypt(struct hsm_session *session, CK_OBJECT_HANDLE handle, const str
 	/* Tokens have several words for a ciphertext that does not decrypt. */
 	if (rv == CKR_DATA_INVALID || rv == CKR_DATA_LEN_RANGE)
 		rv = CKR_ENCRYPTED_DATA_INVALID;
+	/* NSS says this of bad padding. If the device did fail, the canary is silent. */
+	if (rv == CKR_DEVICE_ERROR)
+		rv = CKR_GENERAL_ERROR;
 	if (rv == CKR_OK && len > kms_plaintext_max(pair->spec, algorithm))
 		rv = CKR_GENERAL_ERROR;
 	if (rv != CKR_OK) {

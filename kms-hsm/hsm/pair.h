@@ -24,7 +24,8 @@ EVP_PKEY *hsm_pair_public(const struct hsm_pair *pair);
 CK_RV hsm_pair_sign(struct hsm_session *session, CK_OBJECT_HANDLE handle,
 	const struct hsm_pair *pair, enum kms_algorithm algorithm, struct slk_span digest,
 	uint8_t *out, size_t *out_len);
-/* RSAES-OAEP. CKR_ENCRYPTED_DATA_LEN_RANGE for a ciphertext of another length than the modulus, without asking the token.
+/* RSAES-OAEP. CKR_ENCRYPTED_DATA_LEN_RANGE or CKR_ENCRYPTED_DATA_INVALID, without asking the token, for a ciphertext of
+ * another length than the modulus, or not below it.
  * On an error out is wiped. */
 CK_RV hsm_pair_decrypt(struct hsm_session *session, CK_OBJECT_HANDLE handle,
 	const struct hsm_pair *pair, enum kms_algorithm algorithm, struct slk_span ciphertext,

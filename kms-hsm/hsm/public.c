@@ -236,6 +236,21 @@ hsm_public_encrypt(OSSL_LIB_CTX *context, EVP_PKEY *key, enum kms_algorithm algo
 	return rc;
 }
 
+bool
+hsm_public_is_below_modulus(const EVP_PKEY *key, struct slk_span number)
+{
+	BIGNUM *modulus = NULL;
+
+	BIGNUM *value = BN_bin2bn(number.ptr, (int)number.len, NULL);
+	bool below = value != NULL &&
+		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &modulus) == 1 &&
+		BN_ucmp(value, modulus) < 0;
+	BN_free(value);
+	BN_free(modulus);
+	ERR_clear_error();
+	return below;
+}
+
 int
 hsm_ecdsa_der(struct slk_span raw, uint8_t *out, size_t *out_len)
 {

@@ -39,6 +39,9 @@ MUST_USE int hsm_public_verify(OSSL_LIB_CTX *context, EVP_PKEY *key, enum kms_al
 MUST_USE int hsm_public_encrypt(OSSL_LIB_CTX *context, EVP_PKEY *key, enum kms_algorithm algorithm,
 	struct slk_span data, uint8_t *out, size_t *out_len);
 
+/* Is this a number below the modulus of an RSA key, as every ciphertext is (PKCS #1 v2.2, 5.1.2)? false: or out of memory. */
+bool hsm_public_is_below_modulus(const EVP_PKEY *key, struct slk_span number);
+
 /* r || s, each half as long, to DER ECDSA-Sig-Value (RFC 3279, 2.2.3). out has KMS_SIGNATURE_MAX bytes. SLK_OK,
  * SLK_INVALID, SLK_NO_MEMORY. */
 MUST_USE int hsm_ecdsa_der(struct slk_span raw, uint8_t *out, size_t *out_len);

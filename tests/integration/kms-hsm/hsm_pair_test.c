@@ -213,6 +213,7 @@ static void
 signing_costs_the_token_two_calls(void **state)
 {
 	(void)state;
+	hsm_rig_skip_on(RIG_CLOUDHSM, "each session looks for its own handles");
 	struct pair p = {KMS_SPEC_ECC_NIST_P256, KMS_USAGE_SIGN_VERIFY, 4, {0}, NULL};
 	struct hsm_reply reply;
 	uint64_t before = 0, after = 0;
