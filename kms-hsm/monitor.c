@@ -20,14 +20,13 @@
 #include "base/secret.h"
 #include "base/sock.h"
 #include "credential.h"
+#include "hsm/backoff.h"
 #include "hsm/user.h"
 #include "hsm/wire.h"
 #include "hsm/worker.h"
 #include "sandbox.h"
 
 #define EXIT_USELESS 2
-#define BACKOFF_FIRST_NS (100 * SLK_NS_PER_MS)
-#define BACKOFF_LAST_NS (5 * SLK_NS_PER_S)
 #define STEADY_NS (30 * SLK_NS_PER_S) /* who lived that long starts anew at the first back-off */
 #define FIRST_LIFE_NS (2 * SLK_NS_PER_S)
 #define STOP_NS (5 * SLK_NS_PER_S)
@@ -131,17 +130,11 @@ static void
 back_off(struct monitor *m, struct child *child)
 {
 	uint64_t now = slk_mono_ns(m->clock);
-	uint32_t jitter = 0;
 
 	if (now - child->started_ns > STEADY_NS)
 		child->failures = 0;
-	uint64_t ns = BACKOFF_FIRST_NS << (child->failures < 6 ? child->failures : 6);
-	if (ns > BACKOFF_LAST_NS)
-		ns = BACKOFF_LAST_NS;
-	if (slk_random(&jitter, sizeof(jitter)) == SLK_OK)
-		ns = ns * 3 / 4 + ns / 2 * (jitter >> 16) / 65536;
-	child->failures++;
-	child->next_ns = now + ns;
+	child->next_ns =
+		now + hsm_backoff_ns(child->failures++, HSM_BACKOFF_FIRST_NS, HSM_BACKOFF_LAST_NS);
 }
 
 static int

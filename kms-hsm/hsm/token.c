@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "hsm/backoff.h"
 #include "hsm/caps.h"
 #include "hsm/key.h"
 #include "hsm/public.h"
@@ -14,8 +15,6 @@
 #include "hsm/selftest.h"
 
 #define SLOTS_MAX 64u
-#define BACKOFF_FIRST_NS (100 * SLK_NS_PER_MS)
-#define BACKOFF_LAST_NS (5 * SLK_NS_PER_S)
 #define REFUSED_LAST_NS (30 * SLK_NS_PER_S)
 #define PIN_LOOK_NS (1 * SLK_NS_PER_S)
 #define BEAT_NS (5 * SLK_NS_PER_S)
@@ -116,21 +115,6 @@ hsm_session_fini(struct hsm_session *session)
 	session->arena = NULL;
 }
 
-/* 100 ms, 200 ms ... last, a quarter more or less, so that several workers do not come back in
- * step. */
-static uint64_t
-backoff_ns(unsigned tries, uint64_t first_ns, uint64_t last_ns)
-{
-	uint64_t ns = tries < 16 ? first_ns << tries : last_ns;
-	uint32_t jitter = 0;
-
-	if (ns > last_ns)
-		ns = last_ns;
-	if (slk_random(&jitter, sizeof(jitter)) != SLK_OK)
-		jitter = UINT32_MAX / 2;
-	return ns * 3 / 4 + ns / 2 * (jitter >> 16) / 65536;
-}
-
 /* The one place that assigns the state. text: why, for every state but READY. */
 static void
 set_state(struct hsm_token *token, enum hsm_state state, int status, const char *text)
@@ -146,11 +130,11 @@ set_state(struct hsm_token *token, enum hsm_state state, int status, const char 
 		token->ever_ready = true;
 		token->tries = 0;
 	} else if (state == HSM_LOST) {
-		token->next_try_ns =
-			now + backoff_ns(token->tries++, BACKOFF_FIRST_NS, BACKOFF_LAST_NS);
+		token->next_try_ns = now +
+			hsm_backoff_ns(token->tries++, HSM_BACKOFF_FIRST_NS, HSM_BACKOFF_LAST_NS);
 	} else {
 		token->next_try_ns =
-			now + backoff_ns(token->tries++, SLK_NS_PER_S, REFUSED_LAST_NS);
+			now + hsm_backoff_ns(token->tries++, SLK_NS_PER_S, REFUSED_LAST_NS);
 	}
 	token->state = state;
 	token->status = status;
