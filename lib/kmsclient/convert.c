@@ -16,10 +16,26 @@ kmsc_text(const char *in, char *out, size_t cap)
 /* Several texts at once: the first status that is not SLK_OK. */
 #define TEXT(rc, in, out) ((rc) == SLK_OK ? kmsc_text((in), (out), sizeof(out)) : (rc))
 
+static int
+algorithms_from(const Kmsp__Key *in, struct kmsc_key *key)
+{
+	int rc = SLK_OK;
+
+	if (in->n_algorithms > KMSC_ALGORITHMS_MAX)
+		return SLK_MALFORMED;
+	key->algorithms_count = in->n_algorithms;
+	for (size_t i = 0; i < in->n_algorithms; i++)
+		rc = TEXT(rc, in->algorithms[i], key->algorithms[i]);
+	return rc;
+}
+
 int
 kmsc_key_from(const Kmsp__Key *in, struct kmsc_key *out)
 {
-	struct kmsc_key key = {.created_ns = in->created_ns};
+	struct kmsc_key key = {.created_ns = in->created_ns,
+		.deletion_ns = in->deletion_ns,
+		.pending_window_days = in->pending_window_days,
+		.streams_count = in->streams_count};
 	int rc = TEXT(SLK_OK, in->id, key.id);
 
 	rc = TEXT(rc, in->arn, key.arn);
@@ -29,6 +45,9 @@ kmsc_key_from(const Kmsp__Key *in, struct kmsc_key *out)
 	rc = TEXT(rc, in->usage, key.usage);
 	rc = TEXT(rc, in->manager, key.manager);
 	rc = TEXT(rc, in->backing_id, key.backing_id);
+	rc = TEXT(rc, in->material_id, key.material_id);
+	if (rc == SLK_OK)
+		rc = algorithms_from(in, &key);
 	if (rc == SLK_OK)
 		*out = key;
 	return rc;

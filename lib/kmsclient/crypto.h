@@ -19,9 +19,6 @@
 #define KMSC_MESSAGE_MAX 4096u
 #define KMSC_SIGNATURE_MAX 512u
 #define KMSC_PUBLIC_KEY_MAX 576u
-#define KMSC_ALGORITHM_MAX 32u /* with terminator */
-#define KMSC_ALGORITHMS_MAX 8u
-#define KMSC_MATERIAL_MAX 65u
 
 /* A ciphertext: a blob (docs/FORMATS.md), or as RSA made it. */
 struct kmsc_ciphertext {

@@ -25,6 +25,10 @@
 #define KMSC_ARN_MAX 320u /* with terminator */
 #define KMSC_NAME_MAX 260u /* alias and stream names, with terminator */
 #define KMSC_BLOB_MAX 8192u
+#define KMSC_DESCRIPTION_MAX 32769u /* 8,192 characters of UTF-8, with terminator */
+#define KMSC_ALGORITHM_MAX 32u /* with terminator */
+#define KMSC_ALGORITHMS_MAX 8u
+#define KMSC_MATERIAL_MAX 65u /* hex, with terminator */
 
 struct kmsc;
 
@@ -32,16 +36,23 @@ struct kmsc;
 MUST_USE int kmsc_new(const char *path, unsigned timeout_ms, struct kmsc **out_client);
 void kmsc_free(struct kmsc *client); /* NULL allowed */
 
+/* About 33 KiB: a description may be long. */
 struct kmsc_key {
 	char id[64]; /* UUID */
 	char arn[KMSC_ARN_MAX];
-	char description[KMSC_NAME_MAX];
+	char description[KMSC_DESCRIPTION_MAX];
 	char state[32]; /* Creating, Enabled, Disabled, PendingDeletion, Unavailable */
-	char spec[32]; /* SYMMETRIC_DEFAULT */
-	char usage[32]; /* ENCRYPT_DECRYPT */
+	char spec[32]; /* SYMMETRIC_DEFAULT, RSA_2048, ... */
+	char usage[32]; /* ENCRYPT_DECRYPT, SIGN_VERIFY */
 	char manager[32]; /* CUSTOMER or AWS (appliance-owned) */
 	char backing_id[40]; /* CKA_ID of the current key material, hex; "" in a list */
+	char material_id[KMSC_MATERIAL_MAX]; /* CurrentKeyMaterialId; "" unless symmetric */
+	char algorithms[KMSC_ALGORITHMS_MAX][KMSC_ALGORITHM_MAX]; /* that this token can do */
+	size_t algorithms_count;
 	uint64_t created_ns; /* wall clock */
+	uint64_t deletion_ns; /* wall clock, earliest; 0 unless PendingDeletion */
+	uint32_t pending_window_days; /* 0 unless PendingDeletion */
+	uint64_t streams_count; /* streams that name the key */
 };
 
 struct kmsc_alias {
