@@ -42,26 +42,26 @@ struct hsm_check {
 
 struct hsm_kind {
 	/* Up to two handles of the object that works: the secret or the private key. */
-	CK_RV (*search)
+	CK_RV(*search)
 	(struct hsm_session *session, const struct hsm_key_name *name,
 		CK_OBJECT_HANDLE out_handles[2], CK_ULONG *out_count);
 	/* Is there something of a key that search() did not find? May be NULL. */
-	CK_RV (*find_rest)
+	CK_RV(*find_rest)
 	(struct hsm_session *session, const struct hsm_key_name *name, bool *out_there);
 	/* Attributes, check value, known answer. CKR_OK with out->err, or the token's error; *out_substance is set if
 	 * out->err.status is SLK_OK. */
-	CK_RV (*verify)
+	CK_RV(*verify)
 	(struct hsm_session *session, const struct hsm_key_name *name, CK_OBJECT_HANDLE handle,
 		struct hsm_substance *out_substance, struct hsm_check *out);
 	/* Does the key work, as it did at the check? CKR_OK if so. */
-	CK_RV (*canary)
+	CK_RV(*canary)
 	(struct hsm_session *session, CK_OBJECT_HANDLE handle,
 		const struct hsm_substance *substance);
 	/* Make the objects. */
 	CK_RV (*generate)(struct hsm_session *session, const struct hsm_key_name *name);
 	/* The check value alone, of an object that may be unsound otherwise. CKR_OK, or the token's error;
 	 * CKR_KEY_TYPE_INCONSISTENT if the object has none. */
-	CK_RV (*check_value)
+	CK_RV(*check_value)
 	(struct hsm_session *session, const struct hsm_key_name *name, CK_OBJECT_HANDLE handle,
 		uint8_t out_kcv[HSM_KCV_BYTES]);
 };
