@@ -421,9 +421,10 @@ main(int argc, char **argv)
 	slk_hist_init(&ctx.flush_ns[0]);
 	slk_hist_init(&ctx.flush_ns[1]);
 	rc = measure(b, &err);
+	/* The report names the token's library, and the raw loop has its name. */
+	int status = rc == SLK_OK
+		? bench_finish(b)
+		: bench_abort(b, "%s", err.status != SLK_OK ? err.text : slk_status_sentence(rc));
 	stop();
-	if (rc != SLK_OK)
-		return bench_abort(
-			b, "%s", err.status != SLK_OK ? err.text : slk_status_sentence(rc));
-	return bench_finish(b);
+	return status;
 }
