@@ -256,7 +256,7 @@ check_numbers(const struct check *c, const struct dp_config *cfg)
 		{"eal", "buffers", cfg->eal.buffers, 1024, 1u << 20},
 		{"journal", "file_mb", cfg->journal.file_mb, 1, 1u << 16},
 		{"journal", "group_kb", cfg->journal.group_kb, 64, 1u << 16},
-		{"journal", "group_count", cfg->journal.group_count, 2, 16},
+		{"journal", "group_count", cfg->journal.group_count, 3, 16},
 		{"journal", "block_kb", cfg->journal.block_kb, 4, 2048},
 		{"journal", "reserve_mb", cfg->journal.reserve_mb, 0, 1u << 20},
 		{"kms", "timeout_ms", cfg->kms.timeout_ms, 10, 60000},

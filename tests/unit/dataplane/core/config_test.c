@@ -91,7 +91,8 @@ a_value_out_of_range_is_refused_with_its_line_and_limits(void **state)
 		"1 to 300");
 	refused(PORTS JOURNAL "keys:\n  grace_seconds: 3601\n", "line: 8", "grace_seconds",
 		"0 to 3600");
-	refused(PORTS JOURNAL "  group_count: 17\n", "line: 7", "group_count", "2 to 16");
+	refused(PORTS JOURNAL "  group_count: 17\n", "line: 7", "group_count", "3 to 16");
+	refused(PORTS JOURNAL "  group_count: 2\n", "line: 7", "group_count", "3 to 16");
 	refused(PORTS JOURNAL "  block_kb: 2048\n", "line: 7", "block_kb", "half of group_kb");
 	refused(PORTS JOURNAL "  file_mb: 2\n  group_kb: 1024\n", "line: 8", "group_kb", "2 MiB");
 	refused("ports:\n  - name: w\n    type: ring\n    ipv4: 10.0.0.1/8\n    worker: "
