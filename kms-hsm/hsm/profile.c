@@ -141,7 +141,7 @@ hsm_profile_refusal(const char *name)
 		       "serve";
 	return "there are softhsm, nss, cloudhsm, cloudhsm-prefix, luna-fips, generic, "
 	       "generic-no-bits and "
-	       "generic-hsm-iv; `sealock hsm probe MODULE` proposes one";
+	       "generic-hsm-iv; docs/hsm/ says which fits what";
 }
 
 const char *

@@ -1,4 +1,4 @@
-/* Key pairs, and keys that are listed, destroyed and re-wrapped, on a healthy SoftHSM token. */
+/* Key pairs, and keys that are listed, destroyed and re-wrapped, on a healthy token (see hsm_rig.h for which). */
 #include "slk_test.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 #include <p11-kit/pkcs11.h>
 
+#include "hsm/profile.h"
 #include "hsm/public.h"
 #include "hsm_rig.h"
 
@@ -209,23 +210,34 @@ a_pair_is_refused_for_another_usage_and_as_another_kind(void **state)
 	release(&p);
 }
 
+static uint64_t
+calls_of_all_functions(void)
+{
+	uint64_t sum = 0;
+
+	for (int f = 0; f < P11SHIM_COUNT; f++)
+		sum += p11shim_calls(rig.shim, (enum p11shim_function)f);
+	return sum;
+}
+
+/* The fewest of several: the keeper's beat may fall into one, and where handles are of one session each session
+ * searches once. A search at each signature would be in all of them. */
 static void
 signing_costs_the_token_two_calls(void **state)
 {
 	(void)state;
-	hsm_rig_skip_on(RIG_CLOUDHSM, "each session looks for its own handles");
 	struct pair p = {KMS_SPEC_ECC_NIST_P256, KMS_USAGE_SIGN_VERIFY, 4, {0}, NULL};
 	struct hsm_reply reply;
-	uint64_t before = 0, after = 0;
+	uint64_t fewest = UINT64_MAX;
 
 	create(&p);
-	assert_ok(sign(&p, KMS_ALG_ECDSA_SHA_256, 1, &reply));
-	for (int f = 0; f < P11SHIM_COUNT; f++)
-		before += p11shim_calls(rig.shim, (enum p11shim_function)f);
-	assert_ok(sign(&p, KMS_ALG_ECDSA_SHA_256, 1, &reply));
-	for (int f = 0; f < P11SHIM_COUNT; f++)
-		after += p11shim_calls(rig.shim, (enum p11shim_function)f);
-	assert_int_equal(after - before, 2);
+	for (unsigned i = 0; i < 4 * HSM_SESSIONS_MAX; i++) {
+		uint64_t before = calls_of_all_functions();
+		assert_ok(sign(&p, KMS_ALG_ECDSA_SHA_256, 1, &reply));
+		uint64_t cost = calls_of_all_functions() - before;
+		fewest = cost < fewest ? cost : fewest;
+	}
+	assert_int_equal(fewest, 2);
 	assert_ok(verify(&p, KMS_ALG_ECDSA_SHA_256, 1, reply.output));
 	release(&p);
 }
