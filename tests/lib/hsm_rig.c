@@ -295,18 +295,6 @@ hsm_rig_start(struct hsm_rig *rig)
 	hsm_link_replace_fd(rig->link, fd);
 }
 
-pid_t
-hsm_rig_start_another(struct hsm_rig *rig)
-{
-	pid_t first = rig->worker;
-
-	rig->worker = 0;
-	hsm_link_add_fd(rig->link, hsm_rig_start_raw(rig));
-	pid_t another = rig->worker;
-	rig->worker = first;
-	return another;
-}
-
 void
 hsm_rig_wait_end(struct hsm_rig *rig)
 {

@@ -57,8 +57,6 @@ void hsm_rig_config(const struct hsm_rig *rig, const char *module, const char *p
 void hsm_rig_environment(const struct hsm_rig *rig);
 
 void hsm_rig_start(struct hsm_rig *rig);
-/* One worker more on the same token and link; returns its process id. Only on a token that allows it. */
-pid_t hsm_rig_start_another(struct hsm_rig *rig);
 /* A worker without a link; the test speaks to it by itself. */
 int hsm_rig_start_raw(struct hsm_rig *rig);
 /* Close the socket, wait for the end; the exit code is kept. */
