@@ -7,43 +7,21 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "catalog.h"
+#include "catalog_rig.h"
 #include "faultvfs.h"
-#include "tempdir.h"
-
-static char dir[256], path[300];
-static struct kms_catalog *catalog;
 
 static void
 reopen(void)
 {
-	struct slk_error err = {0};
-
-	kms_catalog_close(catalog);
-	catalog = NULL;
 	faultvfs_arm(0, false, SQLITE_IOERR);
-	if (kms_catalog_open(path, &catalog, &err) != SLK_OK)
-		fail_msg("%s", err.text);
+	catalog_reopen();
 }
 
 static int
 setup(void **state)
 {
-	(void)state;
-	tempdir_make(dir, sizeof(dir));
-	snprintf(path, sizeof(path), "%s/catalog.db", dir);
-	reopen();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	kms_catalog_close(catalog);
-	catalog = NULL;
-	tempdir_remove(dir);
-	return 0;
+	faultvfs_arm(0, false, SQLITE_IOERR);
+	return catalog_setup(state);
 }
 
 static struct kms_key
@@ -196,7 +174,7 @@ full_disk_is_over_when_there_is_room_again(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, catalog_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(failed_write_or_flush_loses_nothing_that_was_answered),
 		CASE(disk_that_stays_broken_loses_nothing_that_was_answered),

@@ -8,44 +8,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "catalog.h"
-#include "tempdir.h"
+#include "catalog_rig.h"
 
 #define START 1000u
-
-static char dir[256], path[300];
-static struct kms_catalog *catalog;
-
-static void
-reopen(void)
-{
-	struct slk_error err = {0};
-
-	kms_catalog_close(catalog);
-	catalog = NULL;
-	if (kms_catalog_open(path, &catalog, &err) != SLK_OK)
-		fail_msg("%s", err.text);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	tempdir_make(dir, sizeof(dir));
-	snprintf(path, sizeof(path), "%s/catalog.db", dir);
-	reopen();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	kms_catalog_close(catalog);
-	catalog = NULL;
-	tempdir_remove(dir);
-	return 0;
-}
 
 static struct kms_check
 check_of(uint8_t number)
@@ -106,7 +71,7 @@ copy_first_version(void)
 {
 	uint8_t bytes[65536];
 	int in = open(SLK_SOURCE_DIR "/tests/unit/kms-hsm/data/catalog_v1.db", O_RDONLY),
-	    out = open(path, O_WRONLY | O_TRUNC);
+	    out = open(catalog_path, O_WRONLY | O_TRUNC);
 
 	assert_true(in >= 0 && out >= 0);
 	ssize_t n = read(in, bytes, sizeof(bytes));
@@ -132,7 +97,7 @@ file_of_version_1_is_brought_up_to_date(void **state)
 	catalog = NULL;
 	copy_first_version();
 	for (int i = 0; i < 2; i++) { /* the second time it is up to date */
-		reopen();
+		catalog_reopen();
 		assert_ok(kms_catalog_key_get(catalog, key_of(1).id, &key));
 		assert_int_equal(key.state, KMS_KEY_ENABLED);
 		assert_int_equal(key.spec, KMS_SPEC_SYMMETRIC_DEFAULT);
@@ -176,7 +141,7 @@ successor_becomes_current_and_the_one_before_old(void **state)
 
 	memset(id, 2, sizeof(id));
 	assert_ok(kms_catalog_backing_begin(catalog, key.id, id, KMS_BACKING_ON_DEMAND, 5));
-	reopen();
+	catalog_reopen();
 	assert_ok(kms_catalog_key_get(catalog, key.id, &key));
 	assert_int_equal(key.backing_id[0], 1);
 	assert_ok(kms_catalog_backing_list(catalog, key.id, 0, list, 4, &count));
@@ -184,7 +149,7 @@ successor_becomes_current_and_the_one_before_old(void **state)
 	assert_ok(kms_catalog_backing_next(catalog, key.id, &list[0]));
 	assert_ok(kms_catalog_backing_switch(catalog, id, &check, 7));
 	assert_int_equal(kms_catalog_backing_switch(catalog, id, &check, 8), SLK_NOT_FOUND);
-	reopen();
+	catalog_reopen();
 	assert_ok(kms_catalog_key_get(catalog, key.id, &key));
 	assert_int_equal(key.backing_id[0], 2);
 	assert_int_equal(key.kcv[0], 2);
@@ -236,14 +201,14 @@ rotation_is_due_by_period_or_by_wear(void **state)
 	assert_memory_equal(due.id, periodic.id, sizeof(due.id));
 	kms_catalog_close(catalog);
 	catalog = NULL;
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(catalog_path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db,
 				 "UPDATE backings SET wraps_reserved = 2147483648 - 134217728"
 				 " WHERE id = x'02020202020202020202020202020202'",
 				 NULL, NULL, NULL),
 		SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
-	reopen();
+	catalog_reopen();
 	assert_ok(kms_catalog_rotation_due(catalog, START, NULL, &due));
 	assert_memory_equal(due.id, worn.id, sizeof(due.id));
 	assert_int_equal(kms_catalog_rotation_due(catalog, START, due.id, &due), SLK_NOT_FOUND);
@@ -307,7 +272,7 @@ deletion_waits_for_both_clocks(void **state)
 		kms_catalog_key_due(catalog, end + 3650 * KMS_DAY_NS, &due), SLK_NOT_FOUND);
 	assert_ok(kms_catalog_time_passed(catalog, START, 7 * KMS_DAY_NS - 1));
 	assert_int_equal(kms_catalog_key_due(catalog, end, &due), SLK_NOT_FOUND);
-	reopen();
+	catalog_reopen();
 	assert_ok(kms_catalog_time_passed(catalog, START, 1));
 	/* The uptime alone. */
 	assert_int_equal(kms_catalog_key_due(catalog, end - 1, &due), SLK_NOT_FOUND);
@@ -341,7 +306,7 @@ destroyed_key_leaves_a_tombstone(void **state)
 	assert_ok(kms_catalog_key_doom(catalog, key.id));
 	assert_int_equal(kms_catalog_key_get(catalog, key.id, &read), SLK_NOT_FOUND);
 	assert_int_equal(kms_catalog_alias_get(catalog, "alias/x", &alias), SLK_NOT_FOUND);
-	reopen();
+	catalog_reopen();
 	assert_ok(kms_catalog_backing_doomed(catalog, NULL, &backing));
 	assert_int_equal(backing.id[0], 1);
 	assert_ok(kms_catalog_backing_destroyed(catalog, backing.id));
@@ -351,7 +316,7 @@ destroyed_key_leaves_a_tombstone(void **state)
 	assert_ok(kms_catalog_backing_known(catalog, backing.id));
 	assert_ok(kms_catalog_backing_destroyed(catalog, backing.id));
 	assert_int_equal(kms_catalog_backing_doomed(catalog, NULL, &backing), SLK_NOT_FOUND);
-	reopen();
+	catalog_reopen();
 	/* Nothing of it can be used, listed, or given again. */
 	assert_int_equal(kms_catalog_key_get(catalog, key.id, &read), SLK_NOT_FOUND);
 	assert_int_equal(kms_catalog_key_enable(catalog, key.id, &check), SLK_NOT_FOUND);
@@ -423,7 +388,7 @@ public_key_is_kept_of_a_pair(void **state)
 	assert_ok(kms_catalog_key_enable(catalog, key.id, &check));
 	assert_int_equal(kms_catalog_public_key_get(catalog, key.id, out, 3, &len), SLK_FULL);
 	assert_int_equal(len, 77);
-	reopen();
+	catalog_reopen();
 	assert_ok(kms_catalog_public_key_get(catalog, key.id, out, sizeof(out), &len));
 	assert_int_equal(len, sizeof(der));
 	assert_memory_equal(out, der, sizeof(der));
@@ -492,7 +457,7 @@ alias_is_led_elsewhere(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, catalog_setup, catalog_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(file_of_version_1_is_brought_up_to_date),
 		CASE(successor_becomes_current_and_the_one_before_old),

@@ -8,42 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "catalog.h"
-#include "tempdir.h"
-
-static char dir[256], path[300];
-static struct kms_catalog *catalog;
-
-static void
-reopen(void)
-{
-	struct slk_error err = {0};
-
-	kms_catalog_close(catalog);
-	catalog = NULL;
-	if (kms_catalog_open(path, &catalog, &err) != SLK_OK)
-		fail_msg("%s", err.text);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	tempdir_make(dir, sizeof(dir));
-	snprintf(path, sizeof(path), "%s/catalog.db", dir);
-	reopen();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	kms_catalog_close(catalog);
-	catalog = NULL;
-	tempdir_remove(dir);
-	return 0;
-}
+#include "catalog_rig.h"
 
 static struct kms_key
 key_of(uint8_t number)
@@ -77,12 +42,12 @@ key_goes_from_creating_to_enabled_and_stays(void **state)
 	assert_ok(kms_catalog_key_begin(catalog, &key, "seven", NULL, 0));
 	assert_ok(kms_catalog_key_get(catalog, key.id, &read));
 	assert_int_equal(read.state, KMS_KEY_CREATING);
-	reopen();
+	catalog_reopen();
 	assert_ok(kms_catalog_backing_creating(catalog, NULL, &backing));
 	assert_memory_equal(backing.id, key.backing_id, sizeof(key.backing_id));
 	assert_memory_equal(backing.key_id, key.id, sizeof(key.id));
 	assert_ok(kms_catalog_key_enable(catalog, key.id, &check));
-	reopen();
+	catalog_reopen();
 	assert_ok(kms_catalog_key_get(catalog, key.id, &read));
 	assert_int_equal(read.state, KMS_KEY_ENABLED);
 	assert_memory_equal(read.kcv, check.kcv, sizeof(check.kcv));
@@ -199,7 +164,7 @@ stream_ids_are_never_given_twice(void **state)
 	assert_true(second > first);
 	assert_ok(kms_catalog_stream_delete(catalog, "b"));
 	assert_int_equal(kms_catalog_stream_delete(catalog, "b"), SLK_NOT_FOUND);
-	reopen();
+	catalog_reopen();
 	uint64_t third = make_stream("b");
 	assert_true(third > second);
 	assert_ok(kms_catalog_stream_get(catalog, "b", &read));
@@ -237,7 +202,7 @@ wraps_are_counted_ahead_and_never_too_few(void **state)
 	assert_ok(kms_catalog_wrap_count(catalog, key.backing_id, &reserved, &used));
 	assert_int_equal(used, 17);
 	assert_int_equal(reserved, KMS_WRAP_CHUNK);
-	reopen();
+	catalog_reopen();
 	assert_ok(kms_catalog_wrap_count(catalog, key.backing_id, &reserved, &used));
 	assert_int_equal(used, KMS_WRAP_CHUNK);
 	assert_ok(kms_catalog_wrap_take(catalog, key.backing_id));
@@ -262,7 +227,7 @@ run_sql(const char *sql)
 
 	kms_catalog_close(catalog);
 	catalog = NULL;
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(catalog_path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
@@ -277,7 +242,7 @@ wraps_stop_at_the_limit(void **state)
 
 	make_enabled(1);
 	run_sql("UPDATE backings SET wraps_reserved = 2147483648 - 65536");
-	reopen();
+	catalog_reopen();
 	while ((rc = kms_catalog_wrap_take(catalog, key.backing_id)) == SLK_OK)
 		taken++;
 	assert_int_equal(rc, SLK_LIMIT);
@@ -285,7 +250,7 @@ wraps_stop_at_the_limit(void **state)
 	assert_int_equal(kms_catalog_wrap_take(catalog, key.backing_id), SLK_LIMIT);
 	assert_ok(kms_catalog_wrap_count(catalog, key.backing_id, &reserved, &used));
 	assert_int_equal(reserved, KMS_WRAP_LIMIT);
-	reopen();
+	catalog_reopen();
 	assert_int_equal(kms_catalog_wrap_take(catalog, key.backing_id), SLK_LIMIT);
 }
 
@@ -298,17 +263,17 @@ values_that_cannot_be_are_corrupt(void **state)
 
 	make_enabled(1);
 	run_sql("UPDATE keys SET state = 17");
-	reopen();
+	catalog_reopen();
 	assert_int_equal(kms_catalog_key_get(catalog, key.id, &read), SLK_CORRUPT);
 	run_sql("UPDATE keys SET state = 1; UPDATE backings SET kcv = x'0102'");
-	reopen();
+	catalog_reopen();
 	assert_int_equal(kms_catalog_key_get(catalog, key.id, &read), SLK_CORRUPT);
 	run_sql("UPDATE backings SET kcv = x'010203'; UPDATE keys SET description = x'6100'");
-	reopen();
+	catalog_reopen();
 	assert_int_equal(
 		kms_catalog_description_get(catalog, key.id, text, sizeof(text)), SLK_CORRUPT);
 	run_sql("UPDATE keys SET spec = 4"); /* ECC does not encrypt */
-	reopen();
+	catalog_reopen();
 	assert_int_equal(kms_catalog_key_get(catalog, key.id, &read), SLK_CORRUPT);
 	assert_int_equal(read.created_ns, 99);
 }
@@ -317,7 +282,7 @@ static int
 open_again(struct slk_error *err)
 {
 	struct kms_catalog *second = NULL;
-	int rc = kms_catalog_open(path, &second, err);
+	int rc = kms_catalog_open(catalog_path, &second, err);
 
 	kms_catalog_close(second);
 	return rc;
@@ -363,11 +328,11 @@ file_that_others_may_read_is_refused(void **state)
 
 	kms_catalog_close(catalog);
 	catalog = NULL;
-	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(chmod(catalog_path, 0640), 0);
 	assert_int_equal(open_again(&err), SLK_DENIED);
-	assert_int_equal(chmod(path, 0600), 0);
-	snprintf(link_path, sizeof(link_path), "%s/link.db", dir);
-	assert_int_equal(symlink(path, link_path), 0);
+	assert_int_equal(chmod(catalog_path, 0600), 0);
+	snprintf(link_path, sizeof(link_path), "%s/link.db", catalog_dir);
+	assert_int_equal(symlink(catalog_path, link_path), 0);
 	assert_int_not_equal(kms_catalog_open(link_path, &catalog, &err), SLK_OK);
 	assert_null(catalog);
 }
@@ -381,7 +346,7 @@ garbage_is_not_taken_for_a_catalog(void **state)
 	char other[320];
 
 	memset(garbage, 'x', sizeof(garbage));
-	snprintf(other, sizeof(other), "%s/other.db", dir);
+	snprintf(other, sizeof(other), "%s/other.db", catalog_dir);
 	int fd = open(other, O_CREAT | O_WRONLY, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, garbage, sizeof(garbage)), sizeof(garbage));
@@ -394,7 +359,7 @@ garbage_is_not_taken_for_a_catalog(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, catalog_setup, catalog_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(key_goes_from_creating_to_enabled_and_stays),
 		CASE(key_is_begun_and_enabled_only_once),
