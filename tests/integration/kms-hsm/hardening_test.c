@@ -461,6 +461,18 @@ the_pin_is_in_the_worker_alone(void **state)
 	explicit_bzero(pin, sizeof(pin));
 }
 
+/* An answer leaves before its sender has wiped it, and on a busy machine we may look in between. */
+static bool
+is_forgotten(pid_t pid, const void *bytes, size_t len)
+{
+	for (int i = 0; i < 200; i++) {
+		if (!memory_holds(pid, bytes, len))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
 static void
 no_data_key_stays_in_the_front_or_the_monitor(void **state)
 {
@@ -478,7 +490,7 @@ no_data_key_stays_in_the_front_or_the_monitor(void **state)
 	kmsc_data_key_fini(&dk);
 	const struct processes p = processes();
 	for (int i = 0; i < 3 && MEMORY_IS_SMALL; i++)
-		assert_false(memory_holds(p.pid[i], plain, sizeof(plain)));
+		assert_true(is_forgotten(p.pid[i], plain, sizeof(plain)));
 	if (MEMORY_IS_SMALL)
 		assert_true(memory_holds(getpid(), plain, sizeof(plain))); /* the search works */
 }
