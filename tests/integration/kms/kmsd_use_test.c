@@ -72,8 +72,6 @@ group_setup(void **state)
 	char kms_dir[300];
 
 	(void)state;
-	if (!hsm_rig_possible() || access(KMSD, X_OK) != 0)
-		return 0;
 	hsm_rig_init(&rig, NULL);
 	tempdir_make(dir, sizeof(dir));
 	assert_int_equal(chmod(dir, 0755), 0);
@@ -111,15 +109,6 @@ group_teardown(void **state)
 		tempdir_remove(dir);
 		hsm_rig_fini(&rig);
 	}
-	return 0;
-}
-
-static int
-needs_kmsd(void **state)
-{
-	(void)state;
-	if (kmsd <= 0)
-		skip(); /* hsm_rig_possible() said why */
 	return 0;
 }
 
@@ -266,7 +255,7 @@ all_three_processes_stay_below_32_mib(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup(name, needs_kmsd)
+#define CASE(name) cmocka_unit_test(name)
 	const struct CMUnitTest tests[] = {
 		CASE(keys_of_streams_come_back_for_a_reader),
 		CASE(bad_ciphertexts_are_not_taken_for_a_lost_token),
@@ -274,5 +263,7 @@ main(void)
 		CASE(all_three_processes_stay_below_32_mib),
 	};
 
+	if (!hsm_rig_possible())
+		return 77; /* it said why */
 	return cmocka_run_group_tests_name("kmsd_use", tests, group_setup, group_teardown);
 }
