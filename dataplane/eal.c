@@ -22,9 +22,13 @@
 #define HUGEPAGE_KB 2048u
 #define LINE_BYTES 400u
 
-/* --- DPDK's log lines become ours, at level debug; the last bad one is kept for a sentence --- */
+/* --- DPDK's log lines become ours, at level debug; the last bad ones are kept for a sentence: the first of
+ * several names the cause, the last only what came of it --- */
 
-static char last_words[LINE_BYTES];
+#define WORDS_KEPT 3u
+
+static char words[WORDS_KEPT][LINE_BYTES];
+static unsigned words_count; /* ever */
 static char partial[LINE_BYTES];
 static size_t partial_len;
 
@@ -36,7 +40,7 @@ take_line(void)
 	if (partial[0] == '\0')
 		return;
 	if (rte_log_cur_msg_loglevel() <= (int)RTE_LOG_ERR)
-		snprintf(last_words, sizeof(last_words), "%s", partial);
+		snprintf(words[words_count++ % WORDS_KEPT], LINE_BYTES, "%s", partial);
 	slk_debug("dpdk", slk_kv("said", (const char *)partial));
 }
 
@@ -67,7 +71,15 @@ open_log(void)
 const char *
 dp_eal_last_words(void)
 {
-	return last_words;
+	static char joined[WORDS_KEPT * (LINE_BYTES + 2)];
+	unsigned kept = words_count < WORDS_KEPT ? words_count : WORDS_KEPT;
+	size_t len = 0;
+
+	joined[0] = '\0';
+	for (unsigned i = words_count - kept; i != words_count; i++)
+		len += (size_t)snprintf(joined + len, sizeof(joined) - len, "%s%s",
+			len > 0 ? "; " : "", words[i % WORDS_KEPT]);
+	return joined;
 }
 
 /* --- arguments --- */
@@ -234,7 +246,7 @@ fail_start(const struct dp_eal_config *c, const struct dp_eal *eal, struct slk_e
 			"(sysctl vm.nr_hugepages=...) or set eal.hugepages: off",
 			c->memory_mb, needed, there);
 	return slk_fail(err, SLK_SYSTEM, "DPDK does not start (%s): %s", rte_strerror(rte_errno),
-		last_words);
+		dp_eal_last_words());
 }
 
 int

@@ -25,7 +25,7 @@ MUST_USE int dp_eal_start(
 /* Leave DPDK's memory out of core dumps, hugepages that it takes later included. */
 MUST_USE int dp_eal_hide_memory(const struct dp_eal *eal, struct slk_error *err);
 
-/* DPDK's last complaint, for sentences; "" if none. */
+/* DPDK's last complaints, oldest first, for sentences; "" if none. Borrowed until the next call. */
 const char *dp_eal_last_words(void);
 
 void dp_eal_stop(void);

@@ -180,8 +180,10 @@ device_args(const struct dp_port *port, unsigned index, char *name, size_t name_
 static int
 fail_device(const struct dp_port *port, const char *what, int code, struct slk_error *err)
 {
+	/* Many drivers return -1 for whatever happened; it is no errno. */
 	return slk_fail(err, SLK_SYSTEM, "port %s (%s): %s failed (%s): %s", port->config->name,
-		dp_port_type_name(port->config->type), what, rte_strerror(code < 0 ? -code : code),
+		dp_port_type_name(port->config->type), what,
+		code == -1 ? "no code" : rte_strerror(code < 0 ? -code : code),
 		dp_eal_last_words());
 }
 
