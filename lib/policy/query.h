@@ -1,0 +1,55 @@
+/* What is asked: may this principal do this action on this resource, in these circumstances?
+ *
+ * A query is filled by the caller, who keeps what it points to alive, and prepared once; then any number of documents are
+ * evaluated against it. Thread: one at a time while it is prepared, any afterwards.
+ */
+#ifndef SLK_POLICY_QUERY_H
+#define SLK_POLICY_QUERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+#define POL_ACTION_MAX 128u /* with terminator */
+#define POL_VALUES_MAX 128u
+
+/* One condition key of the request, "aws:SourceArn", "kms:EncryptionContext:aws:kinesis:arn", with its values. A key that is
+ * absent is not the same as one with no values: an empty set makes ForAllValues true. Keys are compared without case; a key
+ * may be given several times (an encryption context may have A and a), its values then count together. */
+struct pol_value {
+	const char *key;
+	const char *const *values;
+	size_t count;
+};
+
+struct pol_query {
+	/* An IAM ARN (user, role, root), or a service's name, kinesis.amazonaws.com. */
+	const char *principal;
+	bool is_service;
+	const char
+		*session; /* ARN of an assumed-role session, or NULL; principal is the role then */
+	const char *account; /* of the principal, 12 digits; "" for a service */
+	const char *action; /* kms:Decrypt */
+	const char *resource; /* an ARN, or "*" for an action on nothing in particular */
+	const struct pol_value *values;
+	size_t values_count;
+
+	/* Set by pol_query_prepare(). */
+	char folded_action[POL_ACTION_MAX];
+	size_t action_len, resource_len, principal_len, session_len;
+};
+
+/* SLK_INVALID: a member is missing, or action or the number of values is over its limit. */
+MUST_USE int pol_query_prepare(struct pol_query *query);
+
+/* All values of a key, one after the other: start with *at and *index 0. NULL at the end. */
+const char *pol_query_next(
+	const struct pol_query *query, const char *key, size_t *at, size_t *index);
+/* Is the key there, with or without values? */
+bool pol_query_has(const struct pol_query *query, const char *key);
+/* The only value of a key: NULL if there is none, or more. For policy variables: ctx is the query. */
+const char *pol_query_single(const void *ctx, const char *key, size_t *out_len);
+
+#endif
