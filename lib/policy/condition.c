@@ -13,15 +13,14 @@ enum type { STRING, STRING_NOCASE, LIKE, ARN, NUMERIC, DATE, BOOLEAN, BINARY, IP
 enum relation { EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL };
 enum quantifier { PLAIN, FOR_ANY, FOR_ALL };
 
-struct operator
-{
+struct pol_operator {
 	const char *name;
 	enum type type;
 	enum relation relation;
 	bool negated;
 };
 
-static const struct operator operators[] = {
+static const struct pol_operator operators[] = {
 	{"StringEquals", STRING, EQUAL, false},
 	{"StringNotEquals", STRING, EQUAL, true},
 	{"StringEqualsIgnoreCase", STRING_NOCASE, EQUAL, false},
@@ -66,7 +65,7 @@ struct want { /* one value of the policy */
 
 struct pol_condition {
 	struct pol_condition *next;
-	const struct operator* operator;
+	const struct pol_operator *op;
 	enum quantifier quantifier;
 	bool if_exists;
 	const char *written; /* the operator as the document has it */
