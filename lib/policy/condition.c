@@ -69,7 +69,7 @@ struct pol_condition {
 	enum quantifier quantifier;
 	bool if_exists;
 	const char *written; /* the operator as the document has it */
-	const char *key;
+	struct pol_key key;
 	struct want *wants;
 	size_t wants_count;
 };
@@ -360,13 +360,13 @@ compile_key(struct pol_arena *arena, const struct pol_json *node, bool variables
 	bool is_list = node->type == POL_JSON_ARRAY;
 	const struct pol_json *value = is_list ? node->first : node;
 
-	out->key = (const char *)node->key.ptr;
+	out->key = pol_key((const char *)node->key.ptr);
 	if (node->key.len == 0)
 		return refuse(err, node->offset, "%s", "a condition needs a key");
 	out->wants_count = is_list ? node->count : 1;
 	if (out->wants_count == 0)
-		return refuse(
-			err, node->offset, "'%.80s' has no value to be compared with", out->key);
+		return refuse(err, node->offset, "'%.80s' has no value to be compared with",
+			out->key.name);
 	out->wants = pol_arena_take(arena, out->wants_count * sizeof(*out->wants));
 	if (out->wants == NULL)
 		return no_room(err, node->offset);
@@ -453,16 +453,15 @@ arn_fits(const char *pattern, size_t pattern_len, const char *text, size_t len)
 	return true;
 }
 
-static bool
-text_fits(enum type type, const struct pol_pattern *pattern, const struct pol_query *query,
+/* Apart, so that only patterns with variables pay for the room. */
+static __attribute__((noinline)) bool
+filled_fits(enum type type, const struct pol_pattern *pattern, const struct pol_query *query,
 	const char *text, size_t len)
 {
 	char filled[POL_PATTERN_MAX];
 	const char *bytes;
 	size_t bytes_len;
 
-	if (type != ARN && type != STRING_NOCASE && pattern->kind != POL_PATTERN_VARIABLE)
-		return pol_pattern_match(pattern, text, len);
 	if (!pol_pattern_fill(pattern, pol_query_single, query, filled, &bytes, &bytes_len))
 		return false;
 	if (type == ARN)
@@ -470,6 +469,19 @@ text_fits(enum type type, const struct pol_pattern *pattern, const struct pol_qu
 	if (type == STRING_NOCASE)
 		return bytes_len == len && strncasecmp(bytes, text, len) == 0;
 	return pol_glob(bytes, bytes_len, text, len);
+}
+
+static bool
+text_fits(enum type type, const struct pol_pattern *pattern, const struct pol_query *query,
+	const char *text, size_t len)
+{
+	if (pattern->kind == POL_PATTERN_VARIABLE)
+		return filled_fits(type, pattern, query, text, len);
+	if (type == ARN)
+		return arn_fits(pattern->bytes, pattern->len, text, len);
+	if (type == STRING_NOCASE)
+		return pattern->len == len && strncasecmp(pattern->bytes, text, len) == 0;
+	return pol_pattern_match(pattern, text, len);
 }
 
 static bool
@@ -506,7 +518,7 @@ fits_any(const struct pol_condition *c, const struct pol_query *query, const cha
 static bool
 null_holds(const struct pol_condition *c, const struct pol_query *query)
 {
-	bool absent = !pol_query_has(query, c->key);
+	bool absent = !pol_query_has(query, &c->key);
 
 	for (size_t i = 0; i < c->wants_count; i++)
 		if (c->wants[i].boolean == absent)
@@ -524,10 +536,10 @@ holds(const struct pol_condition *c, const struct pol_query *query)
 
 	if (c->op->type == NULL_TEST)
 		return null_holds(c, query);
-	if (!pol_query_has(query, c->key))
+	if (!pol_query_has(query, &c->key))
 		return c->if_exists || c->quantifier == FOR_ALL ||
 			(negated && c->quantifier == PLAIN);
-	while ((value = pol_query_next(query, c->key, &at, &index)) != NULL) {
+	while ((value = pol_query_next(query, &c->key, &at, &index)) != NULL) {
 		bool fits = fits_any(c, query, value);
 		if (c->quantifier == FOR_ANY && fits != negated)
 			return true;
@@ -562,5 +574,5 @@ pol_condition_operator(const struct pol_condition *condition)
 const char *
 pol_condition_key(const struct pol_condition *condition)
 {
-	return condition->key;
+	return condition->key.name;
 }

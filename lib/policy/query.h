@@ -24,6 +24,13 @@ struct pol_value {
 	size_t count;
 };
 
+/* A condition key's name with its hash, which is the same for names that differ in case only. */
+struct pol_key {
+	const char *name;
+	uint32_t hash;
+};
+struct pol_key pol_key(const char *name);
+
 struct pol_query {
 	/* An IAM ARN (user, role, root), or a service's name, kinesis.amazonaws.com. */
 	const char *principal;
@@ -39,6 +46,7 @@ struct pol_query {
 	/* Set by pol_query_prepare(). */
 	char folded_action[POL_ACTION_MAX];
 	size_t action_len, resource_len, principal_len, session_len;
+	uint32_t hashes[POL_VALUES_MAX]; /* of the keys of values */
 };
 
 /* SLK_INVALID: a member is missing, or action or the number of values is over its limit. */
@@ -46,9 +54,9 @@ MUST_USE int pol_query_prepare(struct pol_query *query);
 
 /* All values of a key, one after the other: start with *at and *index 0. NULL at the end. */
 const char *pol_query_next(
-	const struct pol_query *query, const char *key, size_t *at, size_t *index);
+	const struct pol_query *query, const struct pol_key *key, size_t *at, size_t *index);
 /* Is the key there, with or without values? */
-bool pol_query_has(const struct pol_query *query, const char *key);
+bool pol_query_has(const struct pol_query *query, const struct pol_key *key);
 /* The only value of a key: NULL if there is none, or more. For policy variables: ctx is the query. */
 const char *pol_query_single(const void *ctx, const char *key, size_t *out_len);
 
