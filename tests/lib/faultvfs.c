@@ -12,13 +12,15 @@ struct fault_file {
 static struct {
 	sqlite3_vfs vfs, *under;
 	uint64_t fail_at, calls, failed;
-	bool for_ever;
+	bool for_ever, reads;
 	int code;
 } fault;
 
 static bool
-fails(void)
+fails(bool reads)
 {
+	if (reads != fault.reads)
+		return false;
 	fault.calls++;
 	if (fault.fail_at == 0 || fault.calls < fault.fail_at ||
 		(fault.calls > fault.fail_at && !fault.for_ever))
@@ -41,9 +43,16 @@ real(sqlite3_file *f)
 #define PASS_OR_FAIL(name, params, ...) \
 	static int ff_##name params \
 	{ \
-		return fails() ? fault.code : real(f)->pMethods->x##name(real(f), ##__VA_ARGS__); \
+		return fails(false) ? fault.code \
+				    : real(f)->pMethods->x##name(real(f), ##__VA_ARGS__); \
 	}
-PASS(Read, (sqlite3_file * f, void *p, int n, sqlite3_int64 at), p, n, at)
+
+static int
+ff_Read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
+{
+	return fails(true) ? fault.code : real(f)->pMethods->xRead(real(f), p, n, at);
+}
+
 PASS_OR_FAIL(Write, (sqlite3_file * f, const void *p, int n, sqlite3_int64 at), p, n, at)
 PASS_OR_FAIL(Truncate, (sqlite3_file * f, sqlite3_int64 size), size)
 PASS_OR_FAIL(Sync, (sqlite3_file * f, int flags), flags)
@@ -114,13 +123,26 @@ faultvfs_install(void)
 		abort();
 }
 
-void
-faultvfs_arm(uint64_t fail_at, bool for_ever, int code)
+static void
+arm(bool reads, uint64_t fail_at, bool for_ever, int code)
 {
+	fault.reads = reads;
 	fault.fail_at = fail_at;
 	fault.for_ever = for_ever;
 	fault.code = code;
 	fault.calls = fault.failed = 0;
+}
+
+void
+faultvfs_arm(uint64_t fail_at, bool for_ever, int code)
+{
+	arm(false, fail_at, for_ever, code);
+}
+
+void
+faultvfs_arm_reads(uint64_t fail_at, bool for_ever)
+{
+	arm(true, fail_at, for_ever, SQLITE_IOERR_READ);
 }
 
 bool

@@ -1,0 +1,330 @@
+#include "slk_test.h"
+
+#include "catalog_world.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "faultvfs.h"
+#include "tempdir.h"
+
+/* --- what is there before each change --- */
+
+const uint8_t *
+id_of(uint8_t number)
+{
+	static uint8_t ids[256][KMS_ID_BYTES];
+
+	memset(ids[number], number, KMS_ID_BYTES);
+	return ids[number];
+}
+
+const struct kms_check *
+check_of(uint8_t number)
+{
+	static const uint8_t der[] = {0x30, 2, 5, 0};
+	static struct kms_check check;
+
+	check = (struct kms_check){.kcv_cmac = {1, 2, 3, 4, 5}};
+	memset(check.kcv, number, sizeof(check.kcv));
+	if (number == NEW)
+		check.public_key = slk_span(der, sizeof(der));
+	return &check;
+}
+
+int
+begin_key(uint8_t number, const struct kms_tag *tags, size_t count)
+{
+	struct kms_key key = {.created_ns = WORLD_START};
+
+	memcpy(key.id, id_of(number), sizeof(key.id));
+	memcpy(key.backing_id, id_of(number), sizeof(key.backing_id));
+	if (number == NEW) {
+		key.spec = KMS_SPEC_ECC_NIST_P256;
+		key.usage = KMS_USAGE_SIGN_VERIFY;
+	}
+	return kms_catalog_key_begin(catalog, &key, "a key", tags, count);
+}
+
+static void
+make_key(uint8_t number)
+{
+	assert_ok(begin_key(number, NULL, 0));
+	assert_ok(kms_catalog_key_enable(catalog, id_of(number), check_of(number)));
+}
+
+struct kms_alias
+alias_of(const char *name, uint8_t key)
+{
+	struct kms_alias alias;
+
+	memset(&alias, 0, sizeof(alias));
+	snprintf(alias.name, sizeof(alias.name), "%s", name);
+	memcpy(alias.key_id, id_of(key), sizeof(alias.key_id));
+	return alias;
+}
+
+struct kms_stream
+stream_of(const char *name)
+{
+	struct kms_stream stream = {
+		.shard_count = 2, .encrypted_kms = true, .created_ns = WORLD_START};
+
+	snprintf(stream.name, sizeof(stream.name), "%s", name);
+	memcpy(stream.key_id, id_of(TURNED), sizeof(stream.key_id));
+	return stream;
+}
+
+static void
+name_key(uint8_t number, const char *name)
+{
+	const struct kms_alias alias = alias_of(name, number);
+	const struct kms_tag tag = {"team", "web"};
+
+	assert_ok(kms_catalog_alias_create(catalog, &alias, WORLD_START));
+	assert_ok(kms_catalog_tags_set(catalog, id_of(number), &tag, 1));
+}
+
+static void
+make_world(void)
+{
+	const struct kms_stream stream = stream_of("s");
+	uint64_t id;
+
+	make_key(TURNED);
+	assert_ok(kms_catalog_backing_begin(
+		catalog, id_of(TURNED), id_of(0x12), KMS_BACKING_ON_DEMAND, WORLD_START));
+	assert_ok(kms_catalog_backing_switch(catalog, id_of(0x12), check_of(0x12), WORLD_START));
+	name_key(TURNED, "alias/turned");
+	assert_ok(kms_catalog_stream_create(catalog, &stream, &id));
+	assert_ok(begin_key(NEW, NULL, 0));
+	make_key(PENDING);
+	name_key(PENDING, "alias/pending");
+	assert_ok(kms_catalog_key_schedule(catalog, id_of(PENDING), WORLD_START, 7));
+	make_key(ENDING);
+	assert_ok(kms_catalog_key_schedule(catalog, id_of(ENDING), WORLD_START, 7));
+	assert_ok(kms_catalog_key_doom(catalog, id_of(ENDING)));
+	make_key(TURNING);
+	assert_ok(kms_catalog_rotation_set(catalog, id_of(TURNING), 90, WORLD_START));
+	assert_ok(kms_catalog_backing_begin(
+		catalog, id_of(TURNING), id_of(0x52), KMS_BACKING_AUTOMATIC, WORLD_START));
+}
+
+/* --- the files, as a crash would leave them --- */
+
+static const char *const parts[] = {"", "-wal", "-journal"};
+
+static void
+copy_file(const char *from, const char *to)
+{
+	static uint8_t bytes[1 << 20];
+	int in = open(from, O_RDONLY);
+
+	(void)unlink(to);
+	if (in < 0)
+		return;
+	ssize_t n = read(in, bytes, sizeof(bytes));
+	assert_true(n >= 0 && n < (ssize_t)sizeof(bytes));
+	close(in);
+	int out = open(to, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_true(out >= 0);
+	assert_int_equal(write(out, bytes, (size_t)n), n);
+	close(out);
+}
+
+/* Copies the catalog with the log beside it. */
+static void
+copy_catalog(const char *from, const char *to)
+{
+	char source[400], target[400];
+
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		snprintf(source, sizeof(source), "%s%s", from, parts[i]);
+		snprintf(target, sizeof(target), "%s%s", to, parts[i]);
+		copy_file(source, target);
+	}
+}
+
+static char world_dir[256], world_path[300], crash_path[300];
+
+int
+world_setup(void **state)
+{
+	(void)state;
+	faultvfs_install();
+	tempdir_make(world_dir, sizeof(world_dir));
+	snprintf(world_path, sizeof(world_path), "%s/world.db", world_dir);
+	snprintf(crash_path, sizeof(crash_path), "%s/crash.db", world_dir);
+	catalog_setup(NULL);
+	make_world();
+	kms_catalog_close(catalog);
+	catalog = NULL;
+	copy_catalog(catalog_path, world_path);
+	return catalog_teardown(NULL);
+}
+
+int
+world_teardown(void **state)
+{
+	(void)state;
+	tempdir_remove(world_dir);
+	return 0;
+}
+
+void
+world_copy(const char *from)
+{
+	world_disarm();
+	kms_catalog_close(catalog);
+	catalog = NULL;
+	copy_catalog(from, catalog_path);
+}
+
+void
+world_begin(void)
+{
+	world_copy(world_path);
+	catalog_reopen();
+}
+
+const char *
+world_keep(const char *name)
+{
+	static char path[400];
+
+	snprintf(path, sizeof(path), "%s/%s", world_dir, name);
+	copy_catalog(catalog_path, path);
+	return path;
+}
+
+/* --- faults --- */
+
+const struct world_fault world_faults[WORLD_FAULTS] = {
+	{"write fails once", false, false, SQLITE_IOERR_WRITE, SLK_IO},
+	{"flush fails for ever", false, true, SQLITE_IOERR_FSYNC, SLK_IO},
+	{"disk is full for ever", false, true, SQLITE_FULL, SLK_DISK_FULL},
+	{"disk is full once", false, false, SQLITE_FULL, SLK_DISK_FULL},
+	{"read fails once", true, false, 0, SLK_IO},
+	{"read fails for ever", true, true, 0, SLK_IO},
+};
+
+void
+world_arm(const struct world_fault *fault, unsigned n)
+{
+	if (fault->reads)
+		faultvfs_arm_reads(n, fault->for_ever);
+	else
+		faultvfs_arm(n, fault->for_ever, fault->code);
+}
+
+void
+world_disarm(void)
+{
+	faultvfs_arm(0, false, SQLITE_OK);
+}
+
+/* --- what a catalog holds --- */
+
+#define NO_ROW(what, sql) \
+	{ \
+		what, sql \
+	}
+/* Each of these finds nothing, whatever happened. */
+static const struct {
+	const char *what, *sql;
+} laws[] = {
+	NO_ROW("pages fit together",
+		"SELECT 1 FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+	NO_ROW("what is named is there", "SELECT 1 FROM pragma_foreign_key_check"),
+	NO_ROW("a key's backing key is its own",
+		"SELECT 1 FROM keys k WHERE NOT EXISTS"
+		" (SELECT 1 FROM backings b WHERE b.id = k.backing_id AND b.key_id = k.id)"),
+	NO_ROW("a made key has one Current, which it names",
+		"SELECT 1 FROM keys k WHERE k.state IN (1, 2, 3) AND"
+		" (SELECT group_concat(hex(b.id)) FROM backings b WHERE b.key_id = k.id AND "
+		"b.state = 1)"
+		" IS NOT hex(k.backing_id)"),
+	NO_ROW("a backing key that was Current has a check value",
+		"SELECT 1 FROM backings WHERE state IN (1, 2) AND kcv = zeroblob(3)"),
+	NO_ROW("a made pair has a public key",
+		"SELECT 1 FROM keys WHERE spec <> 0 AND state IN (1, 2, 3)"
+		" AND backing_id NOT IN (SELECT backing_id FROM public_keys)"),
+	NO_ROW("a key that is Creating has no Current",
+		"SELECT 1 FROM keys k JOIN backings b ON b.key_id = k.id WHERE k.state = 0 AND "
+		"b.state <> 0"),
+	NO_ROW("a deletion has an end, and nothing else has",
+		"SELECT 1 FROM keys WHERE (state IN (0, 1, 2) AND (deletion_ns <> 0 OR "
+		"deletion_left_ns <> 0))"
+		" OR (state = 3 AND deletion_ns = 0)"),
+	NO_ROW("what ends has no aliases and tags",
+		"SELECT 1 FROM keys WHERE state IN (4, 5) AND (id IN (SELECT key_id FROM aliases)"
+		" OR id IN (SELECT key_id FROM tags) OR description <> '')"),
+	NO_ROW("a Destroyed key has no backing key any more",
+		"SELECT 1 FROM keys k WHERE k.state = 5 AND EXISTS"
+		" (SELECT 1 FROM backings b WHERE b.key_id = k.id AND b.state <> 3)"),
+	NO_ROW("a Destroying key has one",
+		"SELECT 1 FROM keys k WHERE k.state = 4 AND NOT EXISTS"
+		" (SELECT 1 FROM backings b WHERE b.key_id = k.id AND b.state <> 3)"),
+};
+
+static void
+hold_laws(sqlite3 *db)
+{
+	for (size_t i = 0; i < COUNT(laws); i++) {
+		sqlite3_stmt *s = NULL;
+		assert_int_equal(sqlite3_prepare_v2(db, laws[i].sql, -1, &s, NULL), SQLITE_OK);
+		if (sqlite3_step(s) != SQLITE_DONE)
+			fail_msg("it does not hold that %s", laws[i].what);
+		sqlite3_finalize(s);
+	}
+}
+
+static void
+dump_table(sqlite3 *db, const char *table, struct world_dump *out)
+{
+	char sql[128];
+	sqlite3_stmt *s = NULL;
+
+	snprintf(sql, sizeof(sql), "SELECT * FROM %s ORDER BY 1, 2", table);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+	while (sqlite3_step(s) == SQLITE_ROW) {
+		for (int i = 0; i < sqlite3_column_count(s); i++) {
+			const uint8_t *bytes = sqlite3_column_blob(s, i);
+			int n = sqlite3_column_bytes(s, i);
+			for (int k = 0; k < n; k++)
+				out->len += (size_t)snprintf(out->text + out->len,
+					sizeof(out->text) - out->len, "%02x", bytes[k]);
+			out->text[out->len++] = ' ';
+		}
+		out->text[out->len++] = '\n';
+		assert_true(out->len < sizeof(out->text) / 2);
+	}
+	sqlite3_finalize(s);
+}
+
+void
+world_dump(struct world_dump *out)
+{
+	static const char *const tables[] = {
+		"keys", "backings", "public_keys", "tags", "aliases", "streams", "sqlite_sequence"};
+	sqlite3 *db = NULL;
+
+	copy_catalog(catalog_path, crash_path);
+	assert_int_equal(sqlite3_open_v2(crash_path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < COUNT(tables); i++)
+		dump_table(db, tables[i], out);
+	hold_laws(db);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+bool
+world_same(const struct world_dump *a, const struct world_dump *b)
+{
+	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}

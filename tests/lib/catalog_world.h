@@ -1,0 +1,54 @@
+/* A small world in a catalog, over a disk that fails on demand (faultvfs.h): for sweeps over the functions of
+ * kms-hsm/catalog*.c. Everything fails the running cmocka test. */
+#ifndef SLK_TESTS_LIB_CATALOG_WORLD_H
+#define SLK_TESTS_LIB_CATALOG_WORLD_H
+
+#include "catalog_rig.h"
+
+#define WORLD_START 1000u /* when everything was made */
+#define WORLD_CALLS_MAX 200u /* of the disk, for one call of the catalog */
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+/* Keys of the world: 0x11 has turned once (0x12 is Current) and has alias/turned, a tag and the stream s; 0x21 is
+ * Creating, a pair; 0x31 is PendingDeletion with an alias and a tag; 0x41 is Destroying; 0x51 has a successor, 0x52, in
+ * Creating. */
+enum { TURNED = 0x11, NEW = 0x21, PENDING = 0x31, ENDING = 0x41, TURNING = 0x51 };
+
+/* number, 16 times. Borrowed for ever. */
+const uint8_t *id_of(uint8_t number);
+/* Borrowed until the next call. */
+const struct kms_check *check_of(uint8_t number);
+struct kms_alias alias_of(const char *name, uint8_t key);
+struct kms_stream stream_of(const char *name);
+int begin_key(uint8_t number, const struct kms_tag *tags, size_t count);
+
+/* Of a group of tests: makes the world once, and installs faultvfs. */
+int world_setup(void **state);
+int world_teardown(void **state);
+/* A fresh copy of it is the catalog, with nothing cached and no fault armed. */
+void world_begin(void);
+/* Any other file, as a crash left it with its log; the catalog is closed. from need not exist. */
+void world_copy(const char *from);
+/* The catalog's file and log, to a file in the world's directory; its path is borrowed until the next call. */
+const char *world_keep(const char *name);
+
+/* How the disk fails, and what the catalog has to say. */
+struct world_fault {
+	const char *name;
+	bool reads, for_ever;
+	int code, expected;
+};
+#define WORLD_FAULTS 6u
+extern const struct world_fault world_faults[WORLD_FAULTS];
+void world_arm(const struct world_fault *fault, unsigned n);
+void world_disarm(void);
+
+struct world_dump {
+	char text[1 << 15];
+	size_t len;
+};
+/* All rows of what a crash now would leave; and the laws of the catalog hold there. */
+void world_dump(struct world_dump *out);
+bool world_same(const struct world_dump *a, const struct world_dump *b);
+
+#endif

@@ -1,0 +1,306 @@
+/* Every function that changes the catalog, with the disk failing at each call beneath it in turn: the answer is a typed
+ * error or the truth, and the change is there in full or not at all, after a crash, after a restart, and when it is tried
+ * again. */
+#include "slk_test.h"
+
+#include <sqlite3.h>
+#include <string.h>
+
+#include "catalog_world.h"
+#include "faultvfs.h"
+
+/* --- changes --- */
+
+static const struct kms_tag more_tags[] = {{"team", "new"}, {"cost", "7"}};
+
+static int
+do_key_begin(void)
+{
+	return begin_key(0x61, more_tags, 2);
+}
+
+static int
+do_key_enable(void)
+{
+	return kms_catalog_key_enable(catalog, id_of(NEW), check_of(NEW));
+}
+
+static int
+do_key_abandon(void)
+{
+	return kms_catalog_key_abandon(catalog, id_of(NEW));
+}
+
+static int
+do_description_set(void)
+{
+	return kms_catalog_description_set(catalog, id_of(TURNED), "other");
+}
+
+static int
+do_key_switch(void)
+{
+	return kms_catalog_key_switch(catalog, id_of(TURNED), false);
+}
+
+static int
+do_key_schedule(void)
+{
+	return kms_catalog_key_schedule(catalog, id_of(TURNED), WORLD_START, 30);
+}
+
+static int
+do_key_cancel(void)
+{
+	return kms_catalog_key_cancel(catalog, id_of(PENDING));
+}
+
+static int
+do_time_passed(void)
+{
+	return kms_catalog_time_passed(catalog, WORLD_START / 2, KMS_DAY_NS);
+}
+
+static int
+do_key_doom(void)
+{
+	return kms_catalog_key_doom(catalog, id_of(PENDING));
+}
+
+static int
+do_backing_destroyed(void)
+{
+	return kms_catalog_backing_destroyed(catalog, id_of(ENDING));
+}
+
+static int
+do_backing_begin(void)
+{
+	return kms_catalog_backing_begin(
+		catalog, id_of(TURNED), id_of(0x13), KMS_BACKING_ON_DEMAND, WORLD_START);
+}
+
+static int
+do_backing_switch(void)
+{
+	return kms_catalog_backing_switch(catalog, id_of(0x52), check_of(0x52), WORLD_START + 1);
+}
+
+static int
+do_rotation_set(void)
+{
+	return kms_catalog_rotation_set(catalog, id_of(TURNED), 365, WORLD_START);
+}
+
+static int
+do_tags_set(void)
+{
+	return kms_catalog_tags_set(catalog, id_of(TURNED), more_tags, 2);
+}
+
+static int
+do_tags_remove(void)
+{
+	static const char *const keys[] = {"absent", "team"};
+
+	return kms_catalog_tags_remove(catalog, id_of(TURNED), keys, 2);
+}
+
+static int
+do_alias_create(void)
+{
+	const struct kms_alias alias = alias_of("alias/other", TURNED);
+
+	return kms_catalog_alias_create(catalog, &alias, WORLD_START);
+}
+
+static int
+do_alias_update(void)
+{
+	const struct kms_alias alias = alias_of("alias/turned", TURNING);
+
+	return kms_catalog_alias_update(catalog, &alias);
+}
+
+static int
+do_alias_delete(void)
+{
+	return kms_catalog_alias_delete(catalog, "alias/turned");
+}
+
+static int
+do_stream_create(void)
+{
+	const struct kms_stream stream = stream_of("t");
+	uint64_t id = 77;
+	int rc = kms_catalog_stream_create(catalog, &stream, &id);
+
+	assert_int_equal(id, rc == SLK_OK ? 2 : 77);
+	return rc;
+}
+
+static int
+do_stream_delete(void)
+{
+	return kms_catalog_stream_delete(catalog, "s");
+}
+
+static int
+do_wrap_take(void)
+{
+	return kms_catalog_wrap_take(catalog, id_of(0x12));
+}
+
+/* A second time, the change is refused, or it is there already, or it is one more. */
+enum again { REFUSED, SAME, MORE };
+
+static const struct change {
+	const char *name;
+	int (*act)(void);
+	enum again again;
+} changes[] = {
+	{"key_begin", do_key_begin, REFUSED},
+	{"key_enable", do_key_enable, REFUSED},
+	{"key_abandon", do_key_abandon, REFUSED},
+	{"description_set", do_description_set, SAME},
+	{"key_switch", do_key_switch, SAME},
+	{"key_schedule", do_key_schedule, REFUSED},
+	{"key_cancel", do_key_cancel, REFUSED},
+	{"time_passed", do_time_passed, MORE},
+	{"key_doom", do_key_doom, REFUSED},
+	{"backing_destroyed", do_backing_destroyed, REFUSED},
+	{"backing_begin", do_backing_begin, REFUSED},
+	{"backing_switch", do_backing_switch, REFUSED},
+	{"rotation_set", do_rotation_set, SAME},
+	{"tags_set", do_tags_set, SAME},
+	{"tags_remove", do_tags_remove, SAME},
+	{"alias_create", do_alias_create, REFUSED},
+	{"alias_update", do_alias_update, SAME},
+	{"alias_delete", do_alias_delete, REFUSED},
+	{"stream_create", do_stream_create, REFUSED},
+	{"stream_delete", do_stream_delete, REFUSED},
+	{"wrap_take", do_wrap_take, MORE},
+};
+
+/* --- sweeps over the changes --- */
+
+/* After the fault: what the rows say, and whether that is before or after the change. */
+static bool
+happened(const struct change *c, const struct world_fault *m, unsigned n,
+	const struct world_dump worlds[2])
+{
+	static struct world_dump now;
+
+	world_dump(&now);
+	bool after = world_same(&now, &worlds[1]);
+	if (!after && !world_same(&now, &worlds[0]))
+		fail_msg("%s, %s, call %u: half a change\n%s", c->name, m->name, n, now.text);
+	return after;
+}
+
+static void
+try_again(const struct change *c, bool was_done, const struct world_dump *after)
+{
+	static struct world_dump now;
+
+	int rc = c->act();
+	if (!was_done || c->again != REFUSED)
+		assert_ok(rc);
+	else if (rc != SLK_NOT_FOUND && rc != SLK_EXISTS)
+		fail_msg("%s again: %s", c->name, slk_status_name(rc));
+	if (was_done && c->again == MORE)
+		return;
+	world_dump(&now);
+	if (!world_same(&now, after))
+		fail_msg("%s again: another outcome\n%s", c->name, now.text);
+}
+
+static bool
+fail_once_at(const struct change *c, const struct world_fault *m, unsigned n,
+	const struct world_dump worlds[2])
+{
+	struct kms_key key;
+
+	world_begin();
+	world_arm(m, n);
+	int rc = c->act();
+	bool hit = faultvfs_hit();
+	world_disarm();
+	if (rc != SLK_OK && rc != m->expected)
+		fail_msg("%s, %s, call %u: %s", c->name, m->name, n, slk_status_name(rc));
+	if (rc != SLK_OK)
+		assert_true(hit && kms_catalog_error(catalog)[0] != '\0');
+	bool done = happened(c, m, n, worlds);
+	if (rc == SLK_OK)
+		assert_true(done);
+	assert_ok(kms_catalog_key_get(catalog, id_of(TURNING), &key)); /* reading goes on */
+	if (rc == SLK_IO) { /* and changes do not, until a restart */
+		assert_int_equal(begin_key(0x71, NULL, 0), SLK_IO);
+		assert_int_equal(happened(c, m, n, worlds), done);
+	}
+	bool restart = rc != SLK_DISK_FULL || n % 2 == 0; /* a full disk needs none */
+	if (restart)
+		catalog_reopen();
+	/* Without one, what a failed flush left behind is overwritten by the next change. */
+	done = happened(c, m, n, worlds) && restart;
+	try_again(c, done, &worlds[1]);
+	return hit;
+}
+
+static void
+every_change_is_there_in_full_or_not_at_all(void **state)
+{
+	static struct world_dump worlds[2];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(changes); i++) {
+		world_begin();
+		world_dump(&worlds[0]);
+		assert_ok(changes[i].act());
+		world_dump(&worlds[1]);
+		assert_false(world_same(&worlds[0], &worlds[1]));
+		for (size_t k = 0; k < WORLD_FAULTS; k++) {
+			unsigned n = 1;
+			while (fail_once_at(&changes[i], &world_faults[k], n, worlds))
+				assert_true(++n < WORLD_CALLS_MAX);
+			assert_true(n > 1); /* there was something to fail */
+		}
+	}
+}
+
+/* Wraps: at the end of a chunk, with the disk failing, none is given that is not counted. */
+static void
+no_wrap_is_given_that_is_not_on_disk(void **state)
+{
+	uint64_t reserved = 0, used = 0;
+
+	(void)state;
+	world_begin();
+	assert_ok(do_wrap_take());
+	kms_catalog_wrap_add(catalog, id_of(0x12), KMS_WRAP_CHUNK - KMS_WRAP_SLACK - 1);
+	faultvfs_arm(1, true, SQLITE_FULL);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(do_wrap_take(), SLK_DISK_FULL);
+	world_disarm();
+	assert_ok(kms_catalog_wrap_count(catalog, id_of(0x12), &reserved, &used));
+	assert_int_equal(reserved, KMS_WRAP_CHUNK);
+	assert_int_equal(used, KMS_WRAP_CHUNK - KMS_WRAP_SLACK);
+	assert_ok(do_wrap_take()); /* there is room again */
+	assert_ok(kms_catalog_wrap_count(catalog, id_of(0x12), &reserved, &used));
+	assert_int_equal(reserved, 2 * KMS_WRAP_CHUNK);
+	catalog_reopen();
+	assert_ok(kms_catalog_wrap_count(catalog, id_of(0x12), &reserved, &used));
+	assert_int_equal(used, 2 * KMS_WRAP_CHUNK);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, catalog_setup, catalog_teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(every_change_is_there_in_full_or_not_at_all),
+		CASE(no_wrap_is_given_that_is_not_on_disk),
+	};
+
+	return cmocka_run_group_tests_name("kms_catalog_sweep", tests, world_setup, world_teardown);
+}
