@@ -1,51 +1,21 @@
 /* ipsec-mb's direct AES-GCM calls: one-shot for an item in one piece, init/update/finalize for a
- * scattered one. The job and burst calls were measured slower at every size (docs/decisions). Works
- * with libipsec-mb 1.x and 2.x: only the function pointers of the manager are used, and only names
- * that both headers have.
+ * scattered one. The job and burst calls were measured slower at every size (docs/decisions).
  *
  * These calls are void: the library drops a call whose arguments it refuses and says nothing.
  * all_plain() or seal_item_check() make sure beforehand that it has no reason to.
  */
 #include <assert.h>
-#include <intel-ipsec-mb.h>
 #include <stddef.h>
 #include <stdlib.h>
 
 #include "base/secret.h"
 #include "seal/engine.h"
+#include "seal/ipsecmb.h"
 
 #define PREFETCH_BYTES 256u
 
-enum ipsecmb_path { PATH_AVX512, PATH_AVX2, PATH_SSE, PATH_AVX512_NO_VAES, PATH_AVX };
-
-static const struct {
-	uint64_t cpu; /* what alloc_mb_mgr() must have found */
-	const char *needs;
-	uint64_t mgr_flags;
-	void (*init)(IMB_MGR *mgr);
-} paths[] = {
-	[PATH_AVX512] = {IMB_CPUFLAGS_AVX512, "AVX-512 F, DQ, CD, BW and VL", 0,
-		init_mb_mgr_avx512},
-	[PATH_AVX2] = {IMB_CPUFLAGS_AVX2, "AVX2 and BMI2", 0, init_mb_mgr_avx2},
-	[PATH_SSE] = {IMB_CPUFLAGS_SSE, "AES-NI, PCLMULQDQ and SSE4.2", 0, init_mb_mgr_sse},
-	/* Without GFNI the library takes the code for the first AVX-512 CPUs. */
-	[PATH_AVX512_NO_VAES] = {IMB_CPUFLAGS_AVX512, "AVX-512 F, DQ, CD, BW and VL",
-		IMB_FLAG_GFNI_OFF, init_mb_mgr_avx512},
-#if IMB_VERSION_NUM < 0x20000
-	[PATH_AVX] = {IMB_CPUFLAGS_AVX, "AVX", 0, init_mb_mgr_avx},
-#endif
-};
-
-struct gcm_calls {
-	aes_gcm_enc_dec_t whole[2]; /* by enum seal_dir */
-	aes_gcm_init_t init;
-	aes_gcm_enc_dec_update_t update[2];
-	aes_gcm_enc_dec_finalize_t finalize[2];
-	aes_gcm_pre_t expand;
-};
-
 struct ipsecmb_state {
-	struct gcm_calls calls[3]; /* by seal_key_len_index() */
+	struct seal_ipsecmb_calls calls[3]; /* by seal_key_len_index() */
 	struct gcm_context_data *work; /* holds key stream during a call: in secret memory */
 	struct slk_secret *work_memory;
 	IMB_MGR *mgr;
@@ -116,46 +86,9 @@ state_free(void *state)
 
 	if (s == NULL)
 		return;
-	if (s->mgr != NULL)
-		free_mb_mgr(s->mgr);
+	seal_ipsecmb_free(s->mgr);
 	slk_secret_free(s->work_memory);
 	free(s);
-}
-
-#define GCM_CALLS(mgr, bits) \
-	(struct gcm_calls) \
-	{ \
-		.whole = {(mgr)->gcm##bits##_enc, (mgr)->gcm##bits##_dec}, \
-		.init = (mgr)->gcm##bits##_init, \
-		.update = {(mgr)->gcm##bits##_enc_update, (mgr)->gcm##bits##_dec_update}, \
-		.finalize = {(mgr)->gcm##bits##_enc_finalize, (mgr)->gcm##bits##_dec_finalize}, \
-		.expand = (mgr)->gcm##bits##_pre, \
-	}
-
-static int
-mgr_new(const struct seal_engine *engine, IMB_MGR **out_mgr, struct slk_error *err)
-{
-	IMB_MGR *mgr = alloc_mb_mgr(paths[engine->path].mgr_flags);
-
-	if (mgr == NULL)
-		return slk_fail(err, SLK_NO_MEMORY, "engine %s: libipsec-mb is out of memory",
-			engine->name);
-	if ((mgr->features & paths[engine->path].cpu) != paths[engine->path].cpu) {
-		free_mb_mgr(mgr);
-		return slk_fail(err, SLK_UNSUPPORTED, "engine %s: this CPU lacks some of %s",
-			engine->name, paths[engine->path].needs);
-	}
-	paths[engine->path].init(mgr);
-	int imb_error = imb_get_errno(mgr);
-	if (imb_error != 0) {
-		free_mb_mgr(mgr);
-		return slk_fail(err,
-			imb_error == IMB_ERR_SELFTEST ? SLK_SELF_TEST : SLK_UNSUPPORTED,
-			"engine %s: libipsec-mb refuses to start: %s", engine->name,
-			imb_get_strerror(imb_error));
-	}
-	*out_mgr = mgr;
-	return SLK_OK;
 }
 
 static int
@@ -169,15 +102,14 @@ state_new(const struct seal_engine *engine, void **out_state, struct slk_error *
 		goto out;
 	}
 	s->work = (struct gcm_context_data *)slk_secret_bytes(s->work_memory);
-	rc = mgr_new(engine, &s->mgr, err);
+	rc = seal_ipsecmb_new((enum seal_ipsecmb_path)engine->path, engine->name, &s->mgr, err);
 	if (rc != SLK_OK)
 		goto out;
-	/* The path's own check has passed in mgr_new(). */
-	s->all_plain =
-		(paths[engine->path].cpu & IMB_FEATURE_AVX512F) != 0 ? all_plain_avx512 : all_plain;
-	s->calls[0] = GCM_CALLS(s->mgr, 128);
-	s->calls[1] = GCM_CALLS(s->mgr, 192);
-	s->calls[2] = GCM_CALLS(s->mgr, 256);
+	/* The path's own check has passed in seal_ipsecmb_new(). */
+	s->all_plain = seal_ipsecmb_is_avx512((enum seal_ipsecmb_path)engine->path)
+		? all_plain_avx512
+		: all_plain;
+	seal_ipsecmb_calls(s->mgr, s->calls);
 	*out_state = s;
 	s = NULL; /* now the caller's */
 out:
@@ -228,8 +160,9 @@ prefetch_start(const void *piece)
 }
 
 static void
-run_pieces(const struct gcm_calls *calls, enum seal_dir dir, const struct gcm_key_data *schedule,
-	struct gcm_context_data *work, const struct seal_item *item, uint8_t *tag)
+run_pieces(const struct seal_ipsecmb_calls *calls, enum seal_dir dir,
+	const struct gcm_key_data *schedule, struct gcm_context_data *work,
+	const struct seal_item *item, uint8_t *tag)
 {
 	aes_gcm_enc_dec_update_t update = calls->update[dir];
 	uint8_t *out = item->out;
@@ -262,8 +195,9 @@ seal_plain(aes_gcm_enc_dec_t whole, const struct gcm_key_data *schedule,
 
 /* Run a valid item in either direction; the tag that was computed goes to tag. */
 static void
-run_one(const struct gcm_calls *calls, enum seal_dir dir, const struct gcm_key_data *schedule,
-	struct gcm_context_data *work, const struct seal_item *item, uint8_t *tag)
+run_one(const struct seal_ipsecmb_calls *calls, enum seal_dir dir,
+	const struct gcm_key_data *schedule, struct gcm_context_data *work,
+	const struct seal_item *item, uint8_t *tag)
 {
 	if (item->in_count == 1)
 		calls->whole[dir](schedule, work, item->out, item->in[0].iov_base,
@@ -278,7 +212,7 @@ seal(void *state, const struct seal_key *key, struct seal_item *items, uint32_t 
 {
 	const struct ipsecmb_state *s = state;
 	const struct ipsecmb_key *k = (const struct ipsecmb_key *)key;
-	const struct gcm_calls *calls = &s->calls[k->calls_index];
+	const struct seal_ipsecmb_calls *calls = &s->calls[k->calls_index];
 	uint32_t good = 0;
 	size_t len;
 
@@ -298,7 +232,7 @@ seal(void *state, const struct seal_key *key, struct seal_item *items, uint32_t 
 
 /* The status of one item that is opened; tag is scratch. */
 static int
-open_one(const struct gcm_calls *calls, const struct gcm_key_data *schedule,
+open_one(const struct seal_ipsecmb_calls *calls, const struct gcm_key_data *schedule,
 	struct gcm_context_data *work, const struct seal_item *item, uint8_t *tag)
 {
 	size_t len = 0;
@@ -338,12 +272,12 @@ open_all(void *state, const struct seal_key *key, struct seal_item *items, uint3
 	}
 
 static const struct seal_engine all[] = {
-	IPSECMB_ENGINE("ipsec-mb-avx512", PATH_AVX512),
-	IPSECMB_ENGINE("ipsec-mb-avx2", PATH_AVX2),
-	IPSECMB_ENGINE("ipsec-mb-sse", PATH_SSE),
-	IPSECMB_ENGINE("ipsec-mb-avx512-no-vaes", PATH_AVX512_NO_VAES),
+	IPSECMB_ENGINE("ipsec-mb-avx512", SEAL_IPSECMB_AVX512),
+	IPSECMB_ENGINE("ipsec-mb-avx2", SEAL_IPSECMB_AVX2),
+	IPSECMB_ENGINE("ipsec-mb-sse", SEAL_IPSECMB_SSE),
+	IPSECMB_ENGINE("ipsec-mb-avx512-no-vaes", SEAL_IPSECMB_AVX512_NO_VAES),
 #if IMB_VERSION_NUM < 0x20000
-	IPSECMB_ENGINE("ipsec-mb-avx", PATH_AVX),
+	IPSECMB_ENGINE("ipsec-mb-avx", SEAL_IPSECMB_AVX),
 #endif
 };
 
