@@ -2,25 +2,8 @@
 #ifndef TESTS_SEAL_VECTOR_CASE_H
 #define TESTS_SEAL_VECTOR_CASE_H
 
-#include "base/bytes.h"
 #include "every_engine.h"
-
-#define FIELD_MAX 1024u
-
-struct field {
-	uint8_t bytes[FIELD_MAX];
-	size_t len;
-};
-
-struct vector_case {
-	struct field key;
-	struct field nonce;
-	struct field aad;
-	struct field plain;
-	struct field sealed;
-	struct field tag;
-	bool refused; /* the vector says that it must not open */
-};
+#include "gcm_vectors.h"
 
 struct vector_counts {
 	unsigned ran; /* sealed and opened, or refused */
@@ -30,24 +13,16 @@ struct vector_counts {
 			     tag */
 };
 
-static inline void
-field_from_hex(struct field *f, const char *hex)
-{
-	size_t digits = strcspn(hex, " \r\n");
-	char text[2 * FIELD_MAX + 1];
-
-	assert_true(digits % 2 == 0 && digits < sizeof(text));
-	memcpy(text, hex, digits);
-	text[digits] = '\0';
-	f->len = digits / 2;
-	assert_ok(slk_unhex(text, f->bytes, f->len));
-}
+struct vector_run {
+	const struct paths *paths;
+	struct vector_counts counts;
+};
 
 /* Seal the case's plaintext and compare with as much of the tag as the case has. */
 static inline void
-case_seals(const struct vector_case *c, struct seal_thread *thread, int want)
+case_seals(const struct gcm_vector *c, struct seal_thread *thread, int want)
 {
-	uint8_t out[FIELD_MAX];
+	uint8_t out[GCM_FIELD_MAX];
 	uint8_t tag[SEAL_TAG_BYTES];
 	struct iovec in = {(void *)c->plain.bytes, c->plain.len};
 	struct seal_item item = {.in = &in,
@@ -70,9 +45,9 @@ case_seals(const struct vector_case *c, struct seal_thread *thread, int want)
 }
 
 static inline void
-case_opens(const struct vector_case *c, struct seal_thread *thread, int want)
+case_opens(const struct gcm_vector *c, struct seal_thread *thread, int want)
 {
-	uint8_t out[FIELD_MAX];
+	uint8_t out[GCM_FIELD_MAX];
 	uint8_t tag[SEAL_TAG_BYTES];
 	struct iovec in = {(void *)c->sealed.bytes, c->sealed.len};
 	struct seal_item item = {.in = &in,
@@ -99,8 +74,11 @@ case_opens(const struct vector_case *c, struct seal_thread *thread, int want)
 
 /* Run the case as far as it fits. A case without AAD must be refused as invalid. */
 static inline void
-case_run(const struct vector_case *c, const struct paths *paths, struct vector_counts *counts)
+case_run(void *arg, const struct gcm_vector *c)
 {
+	struct vector_run *run = arg;
+	const struct paths *paths = run->paths;
+	struct vector_counts *counts = &run->counts;
 	bool nonce_fits = c->nonce.len == SEAL_NONCE_BYTES;
 	bool tag_fits = c->tag.len == SEAL_TAG_BYTES;
 	bool has_aad = c->aad.len > 0;
