@@ -39,7 +39,7 @@ MUST_USE int seal_ipsecmb_new(
 	enum seal_ipsecmb_path path, const char *name, IMB_MGR **out_mgr, struct slk_error *err);
 void seal_ipsecmb_free(IMB_MGR *mgr); /* NULL allowed */
 
-/* For keys of 16, 24 and 32 bytes, in this order. Valid as long as mgr. */
+/* For keys of 16, 24 and 32 bytes, in this order. They are the library's functions, good without mgr, too. */
 void seal_ipsecmb_calls(const IMB_MGR *mgr, struct seal_ipsecmb_calls out_calls[3]);
 
 /* Does that path need AVX-512? */
