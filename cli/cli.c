@@ -16,7 +16,8 @@
 const char *argp_program_version = "sealock " SLK_VERSION;
 
 static const struct cli_command nouns[] = {
-	{"key", "master keys in the HSM: create, list, describe", cli_key},
+	{"key", "master keys in the HSM: make, use, rotate, delete", cli_key},
+	{"alias", "names of master keys: create, update, delete, list", cli_alias},
 	{"stream", "streams of records: create, list, describe, delete", cli_stream},
 	{"put", "append records to a stream", cli_put},
 	{"tail", "read a stream, and follow it", cli_tail},
@@ -128,12 +129,15 @@ level_doc(const struct cli_command *commands, const char *intro, const char *exa
 	char *doc = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&doc, &len);
+	int width = 0;
 
 	if (f == NULL)
 		return NULL;
+	for (const struct cli_command *c = commands; c->name != NULL; c++)
+		width = (int)strlen(c->name) > width ? (int)strlen(c->name) : width;
 	fprintf(f, "%s\n\nCommands:\n", intro);
 	for (const struct cli_command *c = commands; c->name != NULL; c++)
-		fprintf(f, "  %-10s %s\n", c->name, c->summary);
+		fprintf(f, "  %-*s  %s\n", width, c->name, c->summary);
 	fprintf(f, "\v%s", example);
 	if (fclose(f) != 0) {
 		free(doc);
@@ -179,7 +183,7 @@ struct kmsc *
 cli_kms(struct cli *cli, struct slk_error *err)
 {
 	if (cli->kms == NULL) {
-		int rc = kmsc_new(cli->kms_socket, 0, &cli->kms);
+		int rc = kmsc_new(cli->kms_socket, cli->kms_timeout_ms, &cli->kms);
 		if (rc != SLK_OK)
 			(void)slk_fail(err, rc, "cannot make a client of sealock-kmsd: %s",
 				slk_status_sentence(rc));

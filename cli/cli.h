@@ -1,6 +1,6 @@
 /* The program `sealock`: what its commands share.
  *
- * One source per noun (key.c, stream.c, put.c, tail.c, journal.c, status.c, hsm.c); each has one
+ * One source per noun (key.c, alias.c, stream.c, put.c, tail.c, journal.c, status.c, hsm.c); each has one
  * entry point that cli.c's table names. A command parses its own arguments with argp (the options
  * of every command are a child parser), calls one library, and prints through struct cli_out, as a
  * table for people or as JSON for scripts. Exit codes: 0 done, 1 refused or failed (one sentence on
@@ -36,6 +36,8 @@ struct cli {
 	struct cli_out *out; /* stdout */
 	const struct slk_clock *clock;
 	struct kmsc *kms; /* made by cli_kms() */
+	unsigned
+		kms_timeout_ms; /* of each of its calls; 0: kmsclient's own. Set before cli_kms() */
 };
 
 /* Run one command line. Usage errors and --help leave the process through exit(), as argp does. */
@@ -87,6 +89,7 @@ bool cli_stopped(void);
 bool cli_pause(unsigned ms);
 
 int cli_key(struct cli *cli, int argc, char **argv);
+int cli_alias(struct cli *cli, int argc, char **argv);
 int cli_stream(struct cli *cli, int argc, char **argv);
 int cli_put(struct cli *cli, int argc, char **argv);
 int cli_tail(struct cli *cli, int argc, char **argv);

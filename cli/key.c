@@ -1,4 +1,4 @@
-/* sealock key create | list | describe */
+/* sealock key list | describe, and the table of all that can be done with a key */
 #include "cli.h"
 
 #include "attest.h"
@@ -8,44 +8,16 @@
 #include <string.h>
 
 #include "crypt.h"
+#include "keyname.h"
+#include "life.h"
 #include "shapes.h"
 
 #define PAGE_KEYS 64u
 
 struct key_args {
 	struct cli *cli;
-	const char *alias;
-	const char *description;
 	const char *key; /* describe */
 };
-
-enum { OPT_ALIAS = 'a', OPT_DESCRIPTION = 'd' };
-
-static error_t
-parse_create(int key, char *arg, struct argp_state *state)
-{
-	struct key_args *args = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = args->cli;
-		return 0;
-	case OPT_ALIAS:
-		if (strncmp(arg, "alias/", 6) != 0 || arg[6] == '\0')
-			argp_error(state, "an alias is written alias/NAME, for instance alias/%s",
-				arg);
-		args->alias = arg;
-		return 0;
-	case OPT_DESCRIPTION:
-		args->description = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is too much: a key gets its id from sealock-kmsd", arg);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
 
 static void
 print_key(struct cli *cli, const struct kmsc_key *key, const struct kmsc_alias *aliases,
@@ -58,76 +30,6 @@ print_key(struct cli *cli, const struct kmsc_key *key, const struct kmsc_alias *
 	yajl_gen json = cli_json_begin(cli->out, false);
 	cli_shape_key(json, key, aliases, alias_count);
 	cli_json_end(json);
-}
-
-static int
-create(struct cli *cli, int argc, char **argv)
-{
-	static const struct argp_option options[] = {
-		{"alias", OPT_ALIAS, "ALIAS", 0, "A name for the key, alias/NAME", 1},
-		{"description", OPT_DESCRIPTION, "TEXT", 0, "What the key is for", 1},
-		{0},
-	};
-	static const struct argp argp = {options, parse_create, NULL,
-		"Create a master key (CMK). Its material is made inside the HSM and never leaves "
-		"it.\v"
-		"Example:\n"
-		"  sealock key create --alias alias/web --description \"access logs\"\n"
-		"\n"
-		"The id that is printed, the ARN and the alias all name the key in other commands.",
-		cli_common_children, NULL, NULL};
-	struct key_args args = {.cli = cli};
-	struct slk_error err = {0};
-	struct kmsc_key key;
-	struct kmsc_alias alias = {0};
-
-	cli_parse(&argp, argc, argv, &args);
-	struct kmsc *kms = cli_kms(cli, &err);
-	if (kms == NULL || kmsc_create_key(kms, args.description, &key, &err) != SLK_OK)
-		return cli_fail(cli, &err);
-	if (args.alias != NULL) {
-		if (kmsc_create_alias(kms, args.alias, key.id, &err) != SLK_OK) {
-			(void)slk_fail_prefix(
-				&err, "key %s was created, but not its alias", key.id);
-			return cli_fail(cli, &err);
-		}
-		snprintf(alias.name, sizeof(alias.name), "%s", args.alias);
-		snprintf(alias.key_id, sizeof(alias.key_id), "%s", key.id);
-	}
-	print_key(cli, &key, &alias, args.alias != NULL);
-	return CLI_EXIT_OK;
-}
-
-/* All aliases (of one key, or of all with NULL), grown page by page; *out_aliases is the caller's
- * to free. */
-static int
-load_aliases(struct kmsc *kms, const char *key_id, struct kmsc_alias **out_aliases,
-	size_t *out_count, struct slk_error *err)
-{
-	struct kmsc_alias *all = NULL;
-	size_t count = 0;
-	char marker[KMSC_NAME_MAX] = "";
-
-	do {
-		char next[KMSC_NAME_MAX] = "";
-		size_t got = 0;
-		struct kmsc_alias *grown = realloc(all, (count + PAGE_KEYS) * sizeof(*all));
-		int rc = grown == NULL
-			? slk_fail(err, SLK_NO_MEMORY, "no memory for the list of aliases")
-			: kmsc_list_aliases(
-				  kms, key_id, marker, grown + count, PAGE_KEYS, &got, next, err);
-		if (grown != NULL)
-			all = grown;
-		if (rc != SLK_OK) {
-			free(all);
-			return rc;
-		}
-		count += got;
-		memcpy(marker, next, sizeof(marker));
-	} while (marker[0] != '\0');
-	*out_aliases = all;
-	*out_count = count;
-	return SLK_OK;
 }
 
 /* A list has ids and ARNs only. To describe a key is a right of its own: without it the rest stays
@@ -222,7 +124,7 @@ list(struct cli *cli, int argc, char **argv)
 
 	cli_parse(&argp, argc, argv, &args);
 	struct kmsc *kms = cli_kms(cli, &err);
-	if (kms == NULL || load_aliases(kms, NULL, &aliases, &alias_count, &err) != SLK_OK)
+	if (kms == NULL || cli_keyname_aliases(kms, NULL, &aliases, &alias_count, &err) != SLK_OK)
 		return cli_fail(cli, &err);
 	struct key_printer p = {cli, NULL, aliases, alias_count, 0};
 	if (cli->json) {
@@ -283,7 +185,7 @@ describe(struct cli *cli, int argc, char **argv)
 	if (kms == NULL || kmsc_describe_key(kms, args.key, &key, &err) != SLK_OK)
 		return cli_fail(cli, &err);
 	/* Listing aliases is a right of its own; a key is described without it. */
-	if (load_aliases(kms, key.id, &aliases, &alias_count, &err) != SLK_OK &&
+	if (cli_keyname_aliases(kms, key.id, &aliases, &alias_count, &err) != SLK_OK &&
 		err.status != SLK_DENIED)
 		return cli_fail(cli, &err);
 	print_key(cli, &key, aliases, alias_count);
@@ -295,12 +197,20 @@ int
 cli_key(struct cli *cli, int argc, char **argv)
 {
 	static const struct cli_command verbs[] = {
-		{"create", "make a key inside the HSM", create},
+		{"create", "make a key inside the HSM", cli_key_create},
 		{"list", "list the keys", list},
 		{"describe", "say what a key is and how it is", describe},
-		{"rewrap", "wrap the keys of a journal under another key", cli_rewrap},
-		{"attestation-key", "print the key with which the appliance signs",
-			cli_attestation_key},
+		{"update", "describe a key anew", cli_key_update},
+		{"enable", "let a key be used again", cli_key_enable},
+		{"disable", "let nobody use a key for now", cli_key_disable},
+		{"rotate", "give a key new material at once", cli_key_rotate},
+		{"rotation", "how a key rotates, by period and so far", cli_key_rotation},
+		{"tag", "tag a key", cli_key_tag},
+		{"untag", "take tags from a key", cli_key_untag},
+		{"tags", "list the tags of a key", cli_key_tags},
+		{"schedule-deletion", "destroy a key, in 7 to 30 days", cli_key_schedule_deletion},
+		{"cancel-deletion", "keep a key that was to be destroyed", cli_key_cancel_deletion},
+		{"orphans", "list what the token holds beside the keys", cli_key_orphans},
 		{"encrypt", "encrypt a few bytes", cli_key_encrypt},
 		{"decrypt", "decrypt them", cli_key_decrypt},
 		{"re-encrypt", "move a ciphertext to another key", cli_key_re_encrypt},
@@ -309,6 +219,9 @@ cli_key(struct cli *cli, int argc, char **argv)
 		{"sign", "sign a message or a digest", cli_key_sign},
 		{"verify", "check a signature", cli_key_verify},
 		{"public-key", "export the public half of a key pair", cli_key_public},
+		{"rewrap", "wrap the keys of a journal under another key", cli_rewrap},
+		{"attestation-key", "print the key with which the appliance signs",
+			cli_attestation_key},
 		{0},
 	};
 

@@ -26,13 +26,6 @@ cell(struct cli_out *out, const char *value, int width)
 	cli_out_printf(out, "%*s", len < width ? width - len + 1 : 1, "");
 }
 
-static void
-time_text(uint64_t unix_ns, char out[CLI_TIME_MAX])
-{
-	cli_time_format(unix_ns, out);
-	strcpy(out + 19, "Z"); /* to the second, for people */
-}
-
 /* "alias/a, alias/b", cut with "..." where it gets too long; "-" for none. */
 static void
 alias_text(const struct kmsc_key *key, const struct kmsc_alias *aliases, size_t alias_count,
@@ -71,7 +64,16 @@ cli_shape_key(yajl_gen json, const struct kmsc_key *key, const struct kmsc_alias
 	cli_json_str(json, "spec", key->spec);
 	cli_json_str(json, "usage", key->usage);
 	cli_json_str(json, "manager", key->manager);
+	cli_json_key(json, "algorithms");
+	cli_json_array(json);
+	for (size_t i = 0; i < key->algorithms_count; i++)
+		cli_json_text(json, key->algorithms[i]);
+	cli_json_array_end(json);
+	cli_json_str(json, "material_id", key->material_id);
+	cli_json_str(json, "backing_id", key->backing_id);
+	cli_json_u64(json, "streams", key->streams_count);
 	cli_json_time(json, "created", key->created_ns);
+	cli_json_time(json, "deletion", key->deletion_ns);
 	cli_json_map_end(json);
 }
 
@@ -86,7 +88,7 @@ cli_shape_key_row(struct cli_out *out, const struct kmsc_key *key, const struct 
 		cli_out_printf(out, "%-36s  %-16s %-10s %-21s %s\n", "KEY", "STATE", "MANAGER",
 			"CREATED", "ALIASES");
 	alias_text(key, aliases, alias_count, names, sizeof(names));
-	time_text(key->created_ns, created);
+	cli_time_second(key->created_ns, created);
 	cell(out, key->id, 37);
 	cell(out, key->state, 16);
 	cell(out, key->manager, 10);
@@ -95,15 +97,28 @@ cli_shape_key_row(struct cli_out *out, const struct kmsc_key *key, const struct 
 	cli_out_text(out, "\n");
 }
 
+static void
+deletion_line(struct cli_out *out, const struct kmsc_key *key)
+{
+	char when[CLI_TIME_MAX], line[CLI_TIME_MAX + 16];
+
+	if (key->deletion_ns == 0)
+		return;
+	cli_time_second(key->deletion_ns, when);
+	snprintf(line, sizeof(line), "at %s or later", when);
+	cli_shape_line(out, "destroyed", line);
+}
+
 void
 cli_shape_key_text(struct cli_out *out, const struct kmsc_key *key,
 	const struct kmsc_alias *aliases, size_t alias_count)
 {
-	char names[1024];
+	char names[1024], streams[24];
 	char created[CLI_TIME_MAX];
 
 	alias_text(key, aliases, alias_count, names, sizeof(names));
-	time_text(key->created_ns, created);
+	cli_time_second(key->created_ns, created);
+	snprintf(streams, sizeof(streams), "%llu", (unsigned long long)key->streams_count);
 	cli_shape_line(out, "key", key->id);
 	cli_shape_line(out, "arn", key->arn);
 	cli_shape_line(out, "aliases", names);
@@ -111,8 +126,53 @@ cli_shape_key_text(struct cli_out *out, const struct kmsc_key *key,
 	cli_shape_line(out, "state", key->state);
 	cli_shape_line(out, "use", key->usage);
 	cli_shape_line(out, "spec", key->spec);
+	for (size_t i = 0; i < key->algorithms_count; i++)
+		cli_shape_line(out, i == 0 ? "algorithms" : "", key->algorithms[i]);
 	cli_shape_line(out, "manager", key->manager);
+	cli_shape_line(out, "material", key->backing_id);
+	cli_shape_line(out, "streams", streams);
 	cli_shape_line(out, "created", created);
+	deletion_line(out, key);
+}
+
+void
+cli_shape_deletion(yajl_gen json, const struct kmsc_key *key)
+{
+	cli_json_map(json);
+	cli_json_str(json, "id", key->id);
+	cli_json_str(json, "arn", key->arn);
+	cli_json_str(json, "state", key->state);
+	cli_json_time(json, "deletion", key->deletion_ns);
+	cli_json_u64(json, "streams", key->streams_count);
+	cli_json_map_end(json);
+}
+
+void
+cli_shape_deletion_text(struct cli_out *out, const struct kmsc_key *key)
+{
+	cli_shape_line(out, "key", key->id);
+	cli_shape_line(out, "state", key->state);
+	deletion_line(out, key);
+}
+
+void
+cli_shape_alias(yajl_gen json, const struct kmsc_alias *alias)
+{
+	cli_json_map(json);
+	cli_json_str(json, "name", alias->name);
+	cli_json_str(json, "arn", alias->arn);
+	cli_json_str(json, "key_id", alias->key_id);
+	cli_json_map_end(json);
+}
+
+void
+cli_shape_alias_row(struct cli_out *out, const struct kmsc_alias *alias, bool with_title)
+{
+	if (with_title)
+		cli_out_printf(out, "%-36s  %s\n", "KEY", "ALIAS");
+	cell(out, alias->key_id, 37);
+	cli_out_safe(out, slk_span_str(alias->name));
+	cli_out_text(out, "\n");
 }
 
 void
@@ -140,7 +200,7 @@ cli_shape_stream_row(struct cli_out *out, const struct kmsc_stream *stream, bool
 		cli_out_printf(out, "%-24s %-9s %-7s %-11s %-21s %s\n", "STREAM", "STATUS",
 			"SHARDS", "ENCRYPTION", "CREATED", "KEY");
 	snprintf(shards, sizeof(shards), "%u", stream->shard_count);
-	time_text(stream->created_ns, created);
+	cli_time_second(stream->created_ns, created);
 	cell(out, stream->name, 24);
 	cell(out, stream->status, 9);
 	cell(out, shards, 7);
@@ -156,7 +216,7 @@ cli_shape_stream_text(struct cli_out *out, const struct kmsc_stream *stream)
 	char number[24];
 	char created[CLI_TIME_MAX];
 
-	time_text(stream->created_ns, created);
+	cli_time_second(stream->created_ns, created);
 	cli_shape_line(out, "stream", stream->name);
 	cli_shape_line(out, "arn", stream->arn);
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)stream->id);

@@ -21,6 +21,13 @@ cli_time_format(uint64_t unix_ns, char out[CLI_TIME_MAX])
 	snprintf(out, CLI_TIME_MAX, "%s.%09uZ", day, (unsigned)(unix_ns % SLK_NS_PER_S));
 }
 
+void
+cli_time_second(uint64_t unix_ns, char out[CLI_TIME_MAX])
+{
+	cli_time_format(unix_ns, out);
+	strcpy(out + 19, "Z");
+}
+
 int
 cli_u64_parse(const char *text, uint64_t max, uint64_t *out_value)
 {

@@ -17,6 +17,8 @@
 
 /* RFC 3339 in UTC with nine decimals. */
 void cli_time_format(uint64_t unix_ns, char out[CLI_TIME_MAX]);
+/* The same to the second, for people: "2026-11-24T10:00:00Z". */
+void cli_time_second(uint64_t unix_ns, char out[CLI_TIME_MAX]);
 
 /* "2026-11-24T10:00:00[.5]Z", "2026-11-24 10:00[:00]" (UTC), "1763978400[.5]" (Unix seconds), or
  * "-90s", "-5m", "-2h",

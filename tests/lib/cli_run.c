@@ -10,7 +10,7 @@
 #include "slk_test.h"
 #include "cli.h"
 
-#define ARGS_MAX 32
+#define ARGS_MAX 64
 
 static FILE *
 scratch(void)

@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "cli_run.h"
+#include "kmsclient/life.h"
 
 static struct cli_run run;
 
@@ -17,6 +18,22 @@ static const char *const commands[][3] = {
 	{"key", "create"},
 	{"key", "list"},
 	{"key", "describe"},
+	{"key", "update"},
+	{"key", "enable"},
+	{"key", "disable"},
+	{"key", "rotate"},
+	{"key", "rotation"},
+	{"key", "tag"},
+	{"key", "untag"},
+	{"key", "tags"},
+	{"key", "schedule-deletion"},
+	{"key", "cancel-deletion"},
+	{"key", "orphans"},
+	{"alias"},
+	{"alias", "create"},
+	{"alias", "update"},
+	{"alias", "delete"},
+	{"alias", "list"},
 	{"key", "rewrap"},
 	{"key", "attestation-key"},
 	{"key", "encrypt"},
@@ -75,6 +92,7 @@ a_noun_without_a_verb_is_wrong_usage(void **state)
 			(strcmp(commands[i][1], "list") == 0 ||
 				strcmp(commands[i][1], "attestation-key") == 0 ||
 				strcmp(commands[i][1], "decrypt") == 0 ||
+				strcmp(commands[i][1], "orphans") == 0 ||
 				strcmp(commands[i][0], "journal") == 0 ||
 				strcmp(commands[i][0], "hsm") == 0 || i == 2))
 			continue; /* these need no argument */
@@ -104,7 +122,37 @@ wrong_options_are_usage_errors(void **state)
 		{"key", "create", "--alias", "web"},
 		{"key", "create", "surplus"},
 		{"key", "list", "surplus"},
+		{"key", "create", "--tag", "no-value"},
+		{"key", "create", "--tag", "=value"},
 		{"key", "describe", "a", "b"},
+		{"key", "enable", "a", "b"},
+		{"key", "update", "k"},
+		{"key", "schedule-deletion", "k", "--days", "0"},
+		{"key", "schedule-deletion", "k", "--days", "6"},
+		{"key", "schedule-deletion", "k", "--days", "31"},
+		{"key", "schedule-deletion", "k", "--days", "4294967303"},
+		{"key", "schedule-deletion", "k", "--days", "-7"},
+		{"key", "schedule-deletion", "k", "--days", "7d"},
+		{"key", "cancel-deletion", "k", "--days", "7"},
+		{"key", "tag", "k"},
+		{"key", "tag", "k", "no-value"},
+		{"key", "tag", "k", "=value"},
+		{"key", "untag", "k"},
+		{"key", "tags", "k", "more"},
+		{"key", "rotate", "k", "--days", "90"},
+		{"key", "rotation", "k", "--days", "90"},
+		{"key", "rotation", "k", "--enable", "--days", "89"},
+		{"key", "rotation", "k", "--enable", "--days", "2561"},
+		{"key", "rotation", "k", "--enable", "--disable"},
+		{"key", "rotation", "k", "--disable", "--days=90"},
+		{"key", "orphans", "k"},
+		{"alias", "create", "web", "k"},
+		{"alias", "create", "alias/", "k"},
+		{"alias", "create", "alias/web"},
+		{"alias", "update", "alias/web"},
+		{"alias", "delete", "web"},
+		{"alias", "delete", "alias/web", "k"},
+		{"alias", "list", "k", "more"},
 		{"key", "encrypt", "k", "more"},
 		{"key", "encrypt", "k", "--context", "no-value"},
 		{"key", "encrypt", "k", "--context", "=v"},
@@ -143,6 +191,32 @@ wrong_options_are_usage_errors(void **state)
 }
 
 static void
+what_no_key_can_have_is_refused_before_kmsd_is_asked(void **state)
+{
+	(void)state;
+	static char name[600], value[1200], tags[KMSC_TAGS_MAX + 1][8];
+	const char *args[KMSC_TAGS_MAX + 5] = {"key", "tag", "k", NULL};
+
+	memset(name, 'n', 513);
+	strcpy(name + 513, "=v");
+	cli_run_args(&run, "key", "tag", "k", name);
+	assert_int_equal(run.code, CLI_EXIT_USAGE);
+	assert_non_null(strstr(run.err, "at most 128 characters"));
+	strcpy(value, "n=");
+	memset(value + 2, 'v', 1025);
+	cli_run_args(&run, "key", "tag", "k", value);
+	assert_int_equal(run.code, CLI_EXIT_USAGE);
+	assert_non_null(strstr(run.err, "at most 256"));
+	for (unsigned i = 0; i <= KMSC_TAGS_MAX; i++) {
+		snprintf(tags[i], sizeof(tags[i]), "%u=", i);
+		args[3 + i] = tags[i];
+	}
+	cli_run(&run, NULL, args);
+	assert_int_equal(run.code, CLI_EXIT_USAGE);
+	assert_non_null(strstr(run.err, "at most 50 tags"));
+}
+
+static void
 version_is_printed(void **state)
 {
 	(void)state;
@@ -155,9 +229,15 @@ static void
 without_kmsd_a_sentence_names_the_socket(void **state)
 {
 	static const char *const lines[][4] = {{"key", "create"}, {"key", "list"},
-		{"key", "describe", "alias/x"}, {"key", "data-key", "k"}, {"key", "random", "1"},
-		{"key", "public-key", "k"}, {"stream", "create", "web"}, {"stream", "list"},
-		{"stream", "describe", "web"}, {"stream", "delete", "web"},
+		{"key", "describe", "alias/x"}, {"key", "enable", "alias/x"},
+		{"key", "disable", "k"}, {"key", "update", "k", "-dx"}, {"key", "rotate", "k"},
+		{"key", "rotation", "k"}, {"key", "tag", "k", "a=b"}, {"key", "untag", "k", "a"},
+		{"key", "tags", "k"}, {"key", "schedule-deletion", "k"},
+		{"key", "cancel-deletion", "k"}, {"key", "orphans"},
+		{"alias", "create", "alias/x", "k"}, {"alias", "update", "alias/x", "alias/y"},
+		{"alias", "delete", "alias/x"}, {"alias", "list"}, {"key", "data-key", "k"},
+		{"key", "random", "1"}, {"key", "public-key", "k"}, {"stream", "create", "web"},
+		{"stream", "list"}, {"stream", "describe", "web"}, {"stream", "delete", "web"},
 		{"tail", "web", "--no-follow"}};
 	(void)state;
 
@@ -243,6 +323,7 @@ main(void)
 		cmocka_unit_test(a_noun_without_a_verb_is_wrong_usage),
 		cmocka_unit_test(an_unknown_command_is_named),
 		cmocka_unit_test(wrong_options_are_usage_errors),
+		cmocka_unit_test(what_no_key_can_have_is_refused_before_kmsd_is_asked),
 		cmocka_unit_test(version_is_printed),
 		cmocka_unit_test(without_kmsd_a_sentence_names_the_socket),
 		cmocka_unit_test(with_json_a_failure_is_an_object_and_stdout_stays_empty),
