@@ -138,16 +138,17 @@ check "not for everybody" '[ $code = 1 ] && empty "$out" && said kms:GenerateRan
 
 # --- key pairs ---
 
-new_key alias/rsa --spec RSA_2048 --usage SIGN_VERIFY
-if [ $code = 2 ]; then
-	echo "key create knows no --spec: key pairs are left out"
-	finish
-fi
-new_key alias/oaep --spec RSA_2048 --usage ENCRYPT_DECRYPT
-oaep=$(json_of .arn)
-new_key alias/p256 --spec ECC_NIST_P256 --usage SIGN_VERIFY
-new_key alias/p384 --spec ECC_NIST_P384 --usage SIGN_VERIFY
-new_key alias/p521 --spec ECC_NIST_P521 --usage SIGN_VERIFY
+while read -r alias spec usage; do
+	new_key "$alias" --spec "$spec" --usage "$usage"
+	check "the token makes $spec for $usage" '[ $code = 0 ] && json_is .state Enabled && json_is .spec "$spec" && json_is .usage "$usage"'
+	[ "$alias" != alias/oaep ] || oaep=$(json_of .arn)
+done <<-END
+	alias/rsa RSA_2048 SIGN_VERIFY
+	alias/oaep RSA_2048 ENCRYPT_DECRYPT
+	alias/p256 ECC_NIST_P256 SIGN_VERIFY
+	alias/p384 ECC_NIST_P384 SIGN_VERIFY
+	alias/p521 ECC_NIST_P521 SIGN_VERIFY
+END
 
 pss="-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest"
 while read -r key algorithm hash options; do
