@@ -150,12 +150,14 @@ alias_filter(struct kms_call *call, const char *text, const uint8_t **out_id)
 	if (text[0] == '\0')
 		return SLK_OK;
 	int rc = kms_ref_parse(&call->service->parts.realm, text, &ref);
-	if (rc == SLK_OK && ref.kind == KMS_REF_KEY)
-		rc = kms_catalog_key_get(call->service->parts.catalog, ref.id, &call->key);
-	else
-		rc = SLK_NOT_FOUND;
+	if (rc != SLK_OK || ref.kind != KMS_REF_KEY) {
+		kms_call_fail(
+			call, SLK_NOT_FOUND, "NotFoundException", "Invalid keyId '%.200s'", text);
+		return SLK_NOT_FOUND;
+	}
+	rc = kms_catalog_key_get(call->service->parts.catalog, ref.id, &call->key);
 	if (rc == SLK_NOT_FOUND)
-		kms_call_fail(call, rc, "NotFoundException", "Invalid keyId '%.200s'", text);
+		kms_call_fail(call, rc, "NotFoundException", "Key '%s' does not exist", ref.arn);
 	else if (rc != SLK_OK)
 		kms_call_fail_catalog(call, rc);
 	else

@@ -225,6 +225,27 @@ rig_create_alias(struct kms_rig *rig, uid_t uid, const char *alias, const char *
 }
 
 const Kmsp__Reply *
+rig_update_alias(struct kms_rig *rig, uid_t uid, const char *alias, const char *key)
+{
+	Kmsp__CreateAlias call = KMSP__CREATE_ALIAS__INIT;
+
+	call.alias = TEXT(alias);
+	call.key = TEXT(key);
+	REQUEST(request, UPDATE_ALIAS, update_alias) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+const Kmsp__Reply *
+rig_delete_alias(struct kms_rig *rig, uid_t uid, const char *alias)
+{
+	Kmsp__DeleteAlias call = KMSP__DELETE_ALIAS__INIT;
+
+	call.alias = TEXT(alias);
+	REQUEST(request, DELETE_ALIAS, delete_alias) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+const Kmsp__Reply *
 rig_create_stream(
 	struct kms_rig *rig, uid_t uid, const char *name, uint32_t shards, const char *key)
 {
@@ -244,6 +265,16 @@ rig_describe_stream(struct kms_rig *rig, uid_t uid, const char *name)
 
 	call.stream = TEXT(name);
 	REQUEST(request, DESCRIBE_STREAM, describe_stream) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+const Kmsp__Reply *
+rig_delete_stream(struct kms_rig *rig, uid_t uid, const char *name)
+{
+	Kmsp__StreamName call = KMSP__STREAM_NAME__INIT;
+
+	call.stream = TEXT(name);
+	REQUEST(request, DELETE_STREAM, delete_stream) = &call;
 	return rig_call(rig, uid, &request);
 }
 
@@ -276,6 +307,79 @@ rig_status(struct kms_rig *rig, uid_t uid)
 	Kmsp__Nothing call = KMSP__NOTHING__INIT;
 
 	REQUEST(request, STATUS, status) = &call;
+	return rig_call(rig, uid, &request);
+}
+
+/* The part of every request that is about a key and little else. */
+struct key_request {
+	Kmsp__KeyName name;
+	Kmsp__ScheduleKeyDeletion schedule;
+	Kmsp__UpdateKeyDescription describe;
+	Kmsp__EnableKeyRotation rotation;
+	Kmsp__Tag tag, *tags[1];
+	Kmsp__TagResource set;
+	Kmsp__UntagResource unset;
+	Kmsp__ListOfKey list;
+	Kmsp__ListAliases aliases;
+	char *tag_keys[1];
+};
+
+static void
+fill_key_request(struct key_request *r, char *key)
+{
+	kmsp__key_name__init(&r->name);
+	kmsp__schedule_key_deletion__init(&r->schedule);
+	kmsp__update_key_description__init(&r->describe);
+	kmsp__enable_key_rotation__init(&r->rotation);
+	kmsp__tag__init(&r->tag);
+	kmsp__tag_resource__init(&r->set);
+	kmsp__untag_resource__init(&r->unset);
+	kmsp__list_of_key__init(&r->list);
+	kmsp__list_aliases__init(&r->aliases);
+	r->name.key = r->schedule.key = r->describe.key = r->rotation.key = r->set.key =
+		r->unset.key = r->list.key = r->aliases.key = key;
+	r->schedule.pending_window_days = 7;
+	r->describe.description = r->tag.key = r->tag.value = r->tag_keys[0] = TEXT("text");
+	r->tags[0] = &r->tag;
+	r->set.tags = r->tags;
+	r->unset.tag_keys = r->tag_keys;
+	r->set.n_tags = r->unset.n_tag_keys = 1;
+}
+
+#define KEY_FIELD(CASE, field, part) \
+	case KMSP__REQUEST__CALL_##CASE: \
+		request.field = &r.part; \
+		break
+
+const Kmsp__Reply *
+rig_ask_key(struct kms_rig *rig, uid_t uid, Kmsp__Request__CallCase what, const char *key)
+{
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	struct key_request r;
+
+	fill_key_request(&r, TEXT(key));
+	request.id = 1;
+	request.call_case = what;
+	switch (what) {
+		KEY_FIELD(DESCRIBE_KEY, describe_key, name);
+		KEY_FIELD(ENABLE_KEY, enable_key, name);
+		KEY_FIELD(DISABLE_KEY, disable_key, name);
+		KEY_FIELD(CANCEL_KEY_DELETION, cancel_key_deletion, name);
+		KEY_FIELD(DISABLE_KEY_ROTATION, disable_key_rotation, name);
+		KEY_FIELD(GET_KEY_ROTATION_STATUS, get_key_rotation_status, name);
+		KEY_FIELD(ROTATE_KEY_ON_DEMAND, rotate_key_on_demand, name);
+		KEY_FIELD(GET_PUBLIC_KEY, get_public_key, name);
+		KEY_FIELD(SCHEDULE_KEY_DELETION, schedule_key_deletion, schedule);
+		KEY_FIELD(UPDATE_KEY_DESCRIPTION, update_key_description, describe);
+		KEY_FIELD(ENABLE_KEY_ROTATION, enable_key_rotation, rotation);
+		KEY_FIELD(TAG_RESOURCE, tag_resource, set);
+		KEY_FIELD(UNTAG_RESOURCE, untag_resource, unset);
+		KEY_FIELD(LIST_RESOURCE_TAGS, list_resource_tags, list);
+		KEY_FIELD(LIST_KEY_ROTATIONS, list_key_rotations, list);
+		KEY_FIELD(LIST_ALIASES, list_aliases, aliases);
+	default:
+		fail();
+	}
 	return rig_call(rig, uid, &request);
 }
 

@@ -54,9 +54,17 @@ const Kmsp__Reply *rig_create_key(struct kms_rig *rig, uid_t uid, const char *de
 const Kmsp__Reply *rig_describe_key(struct kms_rig *rig, uid_t uid, const char *key);
 const Kmsp__Reply *rig_create_alias(
 	struct kms_rig *rig, uid_t uid, const char *alias, const char *key);
+const Kmsp__Reply *rig_update_alias(
+	struct kms_rig *rig, uid_t uid, const char *alias, const char *key);
+const Kmsp__Reply *rig_delete_alias(struct kms_rig *rig, uid_t uid, const char *alias);
+/* A request that has nothing but a key in it, or nothing else that matters: a deletion in 7 days, a description, one
+ * tag. */
+const Kmsp__Reply *rig_ask_key(
+	struct kms_rig *rig, uid_t uid, Kmsp__Request__CallCase what, const char *key);
 const Kmsp__Reply *rig_create_stream(
 	struct kms_rig *rig, uid_t uid, const char *name, uint32_t shards, const char *key);
 const Kmsp__Reply *rig_describe_stream(struct kms_rig *rig, uid_t uid, const char *name);
+const Kmsp__Reply *rig_delete_stream(struct kms_rig *rig, uid_t uid, const char *name);
 const Kmsp__Reply *rig_stream_key(struct kms_rig *rig, uid_t uid, const char *arn);
 const Kmsp__Reply *rig_authorize(
 	struct kms_rig *rig, uid_t door, uid_t uid, const char *action, const char *resource);

@@ -121,7 +121,31 @@ table_of_requests_and_classes_holds(void **state)
 		{KMSP__REQUEST__CALL_GENERATE_STREAM_KEY, false, false, true},
 		{KMSP__REQUEST__CALL_AUTHORIZE, false, false, true},
 		{KMSP__REQUEST__CALL_STATUS, true, true, true},
+		{KMSP__REQUEST__CALL_UPDATE_ALIAS, false, true, false},
+		{KMSP__REQUEST__CALL_UPDATE_KEY_DESCRIPTION, false, true, false},
+		{KMSP__REQUEST__CALL_ENABLE_KEY, false, true, false},
+		{KMSP__REQUEST__CALL_DISABLE_KEY, false, true, false},
+		{KMSP__REQUEST__CALL_SCHEDULE_KEY_DELETION, false, true, false},
+		{KMSP__REQUEST__CALL_CANCEL_KEY_DELETION, false, true, false},
+		{KMSP__REQUEST__CALL_TAG_RESOURCE, false, true, false},
+		{KMSP__REQUEST__CALL_UNTAG_RESOURCE, false, true, false},
+		{KMSP__REQUEST__CALL_LIST_RESOURCE_TAGS, true, true, false},
+		{KMSP__REQUEST__CALL_ENABLE_KEY_ROTATION, false, true, false},
+		{KMSP__REQUEST__CALL_DISABLE_KEY_ROTATION, false, true, false},
+		{KMSP__REQUEST__CALL_GET_KEY_ROTATION_STATUS, true, true, false},
+		{KMSP__REQUEST__CALL_ROTATE_KEY_ON_DEMAND, false, true, false},
+		{KMSP__REQUEST__CALL_LIST_KEY_ROTATIONS, true, true, false},
+		{KMSP__REQUEST__CALL_RE_ENCRYPT, true, true, false},
+		{KMSP__REQUEST__CALL_GENERATE_RANDOM, true, true, false},
+		{KMSP__REQUEST__CALL_SIGN, true, true, false},
+		{KMSP__REQUEST__CALL_VERIFY, true, true, false},
+		{KMSP__REQUEST__CALL_GET_PUBLIC_KEY, true, true, false},
+		{KMSP__REQUEST__CALL_LIST_ORPHANS, false, true, false},
+		{KMSP__REQUEST__CALL_ATTEST, false, true, true},
 	};
+
+	/* None is forgotten: these are all that the protocol has, but id, version and timeout. */
+	assert_int_equal(sizeof(rows) / sizeof(rows[0]), kmsp__request__descriptor.n_fields - 3);
 
 	rig_start(&wide,
 		"  - {effect: Allow, principals: ['*'], actions: ['*'], resources: ['*']}\n");

@@ -23,57 +23,7 @@ teardown(void **state)
 	return 0;
 }
 
-#define BY_NAME(CASE, field) \
-	case KMSP__REQUEST__CALL_##CASE: \
-		request.field = &name; \
-		break
-
-/* A request that has nothing but a key in it. */
-static const Kmsp__Reply *
-ask(Kmsp__Request__CallCase what, const char *key)
-{
-	Kmsp__Request request = KMSP__REQUEST__INIT;
-	Kmsp__KeyName name = KMSP__KEY_NAME__INIT;
-	Kmsp__ScheduleKeyDeletion schedule = KMSP__SCHEDULE_KEY_DELETION__INIT;
-	Kmsp__UpdateKeyDescription describe = KMSP__UPDATE_KEY_DESCRIPTION__INIT;
-	Kmsp__EnableKeyRotation rotation = KMSP__ENABLE_KEY_ROTATION__INIT;
-	Kmsp__TagResource tag = KMSP__TAG_RESOURCE__INIT;
-	Kmsp__ListOfKey list = KMSP__LIST_OF_KEY__INIT;
-
-	name.key = schedule.key = describe.key = rotation.key = tag.key = list.key =
-		(char *)(uintptr_t)key;
-	schedule.pending_window_days = 7;
-	request.call_case = what;
-	switch (what) {
-		BY_NAME(DESCRIBE_KEY, describe_key);
-		BY_NAME(ENABLE_KEY, enable_key);
-		BY_NAME(DISABLE_KEY, disable_key);
-		BY_NAME(CANCEL_KEY_DELETION, cancel_key_deletion);
-		BY_NAME(DISABLE_KEY_ROTATION, disable_key_rotation);
-		BY_NAME(GET_KEY_ROTATION_STATUS, get_key_rotation_status);
-		BY_NAME(ROTATE_KEY_ON_DEMAND, rotate_key_on_demand);
-	case KMSP__REQUEST__CALL_SCHEDULE_KEY_DELETION:
-		request.schedule_key_deletion = &schedule;
-		break;
-	case KMSP__REQUEST__CALL_UPDATE_KEY_DESCRIPTION:
-		request.update_key_description = &describe;
-		break;
-	case KMSP__REQUEST__CALL_ENABLE_KEY_ROTATION:
-		request.enable_key_rotation = &rotation;
-		break;
-	case KMSP__REQUEST__CALL_TAG_RESOURCE:
-		request.tag_resource = &tag;
-		break;
-	case KMSP__REQUEST__CALL_LIST_KEY_ROTATIONS:
-		request.list_key_rotations = &list;
-		break;
-	default:
-		fail();
-	}
-	return rig_call(&rig, RIG_ROOT, &request);
-}
-
-#define ASK(CASE, key) ask(KMSP__REQUEST__CALL_##CASE, key)
+#define ASK(CASE, key) rig_ask_key(&rig, RIG_ROOT, KMSP__REQUEST__CALL_##CASE, (key))
 
 static void
 tick_turns(unsigned turns)
@@ -81,58 +31,6 @@ tick_turns(unsigned turns)
 	kms_service_tick(rig.service);
 	while (turns-- > 0)
 		rig_turn(&rig);
-}
-
-static void
-bring_into(const char *arn, unsigned state)
-{
-	if (state == KMS_KEY_DISABLED)
-		assert_answered(ASK(DISABLE_KEY, arn), SLK_OK);
-	if (state == KMS_KEY_PENDING_DELETION)
-		assert_answered(ASK(SCHEDULE_KEY_DELETION, arn), SLK_OK);
-}
-
-/* AWS's table of states and operations: "" is ok. */
-static void
-states_allow_what_the_table_says(void **state)
-{
-	(void)state;
-	static const char d[] = "is disabled.", p[] = "is pending deletion.",
-			  n[] = "is not pending deletion.";
-	static const struct {
-		Kmsp__Request__CallCase what;
-		const char *enabled, *disabled, *pending;
-	} rows[] = {
-		{KMSP__REQUEST__CALL_DESCRIBE_KEY, "", "", ""},
-		{KMSP__REQUEST__CALL_GET_KEY_ROTATION_STATUS, "", "", ""},
-		{KMSP__REQUEST__CALL_LIST_KEY_ROTATIONS, "", "", ""},
-		{KMSP__REQUEST__CALL_ENABLE_KEY, "", "", p},
-		{KMSP__REQUEST__CALL_DISABLE_KEY, "", "", p},
-		{KMSP__REQUEST__CALL_ENABLE_KEY_ROTATION, "", d, p},
-		{KMSP__REQUEST__CALL_DISABLE_KEY_ROTATION, "", d, p},
-		{KMSP__REQUEST__CALL_ROTATE_KEY_ON_DEMAND, "", d, p},
-		{KMSP__REQUEST__CALL_SCHEDULE_KEY_DELETION, "", "", p},
-		{KMSP__REQUEST__CALL_CANCEL_KEY_DELETION, n, n, ""},
-		{KMSP__REQUEST__CALL_TAG_RESOURCE, "", "", p},
-		{KMSP__REQUEST__CALL_UPDATE_KEY_DESCRIPTION, "", "", p},
-	};
-	char arn[KMS_ARN_MAX];
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const char *expected[] = {rows[i].enabled, rows[i].disabled, rows[i].pending};
-		for (unsigned s = KMS_KEY_ENABLED; s <= KMS_KEY_PENDING_DELETION; s++) {
-			rig_new_key(&rig, arn);
-			bring_into(arn, s);
-			const Kmsp__Reply *reply = ask(rows[i].what, arn);
-			const char *text = expected[s - KMS_KEY_ENABLED];
-			assert_int_equal(reply->status == SLK_OK, text[0] == '\0');
-			if (text[0] == '\0')
-				continue;
-			assert_contains(reply->message, text);
-			assert_string_equal(reply->exception,
-				text == d ? "DisabledException" : "KMSInvalidStateException");
-		}
-	}
 }
 
 /* Threats, row 7. */
@@ -243,7 +141,6 @@ main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(states_allow_what_the_table_says),
 		CASE(deletion_waits_for_both_clocks_and_leaves_a_tombstone),
 		CASE(destruction_goes_on_after_a_restart),
 		CASE(old_material_still_decrypts_after_rotations),
