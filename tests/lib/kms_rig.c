@@ -3,6 +3,7 @@
 #include "kms_rig.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,13 +124,32 @@ rig_stop(struct kms_rig *rig)
 	tempdir_remove(rig->dir);
 }
 
+static void
+change_catalog(const char *path, const char *sql)
+{
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_changes(db), 1);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 void
-rig_restart(struct kms_rig *rig)
+rig_restart_changed(struct kms_rig *rig, const char *sql)
 {
 	fake_hsm_hold(rig->link, false);
 	rig_turn(rig); /* nothing may be left at the HSM: the fake outlives the service */
 	close_all(rig);
+	if (sql != NULL)
+		change_catalog(rig->catalog_path, sql);
 	open_all(rig);
+}
+
+void
+rig_restart(struct kms_rig *rig)
+{
+	rig_restart_changed(rig, NULL);
 }
 
 static void

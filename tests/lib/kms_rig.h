@@ -39,6 +39,8 @@ void rig_start(struct kms_rig *rig, const char *policy);
 void rig_stop(struct kms_rig *rig);
 /* As after a crash of the front: what is on disk stays, the rest begins anew. */
 void rig_restart(struct kms_rig *rig);
+/* The same, with one row of the catalog changed in between, by the hand of the test. */
+void rig_restart_changed(struct kms_rig *rig, const char *sql);
 
 /* Begin a request without turning. */
 void rig_begin(struct kms_rig *rig, uid_t uid, const Kmsp__Request *request);
