@@ -453,17 +453,23 @@ arn_fits(const char *pattern, size_t pattern_len, const char *text, size_t len)
 	return true;
 }
 
+/* What is compared: the query, and what a variable without a value does: fit nothing, or everything. */
+struct trial {
+	const struct pol_query *query;
+	bool unfilled;
+};
+
 /* Apart, so that only patterns with variables pay for the room. */
 static __attribute__((noinline)) bool
-filled_fits(enum type type, const struct pol_pattern *pattern, const struct pol_query *query,
+filled_fits(enum type type, const struct pol_pattern *pattern, const struct trial *t,
 	const char *text, size_t len)
 {
 	char filled[POL_PATTERN_MAX];
 	const char *bytes;
 	size_t bytes_len;
 
-	if (!pol_pattern_fill(pattern, pol_query_single, query, filled, &bytes, &bytes_len))
-		return false;
+	if (!pol_pattern_fill(pattern, pol_query_single, t->query, filled, &bytes, &bytes_len))
+		return t->unfilled;
 	if (type == ARN)
 		return arn_fits(bytes, bytes_len, text, len);
 	if (type == STRING_NOCASE)
@@ -472,11 +478,11 @@ filled_fits(enum type type, const struct pol_pattern *pattern, const struct pol_
 }
 
 static bool
-text_fits(enum type type, const struct pol_pattern *pattern, const struct pol_query *query,
+text_fits(enum type type, const struct pol_pattern *pattern, const struct trial *t,
 	const char *text, size_t len)
 {
 	if (pattern->kind == POL_PATTERN_VARIABLE)
-		return filled_fits(type, pattern, query, text, len);
+		return filled_fits(type, pattern, t, text, len);
 	if (type == ARN)
 		return arn_fits(pattern->bytes, pattern->len, text, len);
 	if (type == STRING_NOCASE)
@@ -485,7 +491,7 @@ text_fits(enum type type, const struct pol_pattern *pattern, const struct pol_qu
 }
 
 static bool
-value_fits(const struct pol_condition *c, const struct want *want, const struct pol_query *query,
+value_fits(const struct pol_condition *c, const struct want *want, const struct trial *t,
 	const char *text)
 {
 	struct address address;
@@ -502,23 +508,25 @@ value_fits(const struct pol_condition *c, const struct want *want, const struct 
 	case IP:
 		return parse_address(text, false, &address) && address_in(&want->network, &address);
 	default:
-		return text_fits(c->op->type, &want->pattern, query, text, strlen(text));
+		return text_fits(c->op->type, &want->pattern, t, text, strlen(text));
 	}
 }
 
 static bool
-fits_any(const struct pol_condition *c, const struct pol_query *query, const char *text)
+fits_any(const struct pol_condition *c, const struct trial *t, const char *text)
 {
 	for (size_t i = 0; i < c->wants_count; i++)
-		if (value_fits(c, &c->wants[i], query, text))
+		if (value_fits(c, &c->wants[i], t, text))
 			return true;
 	return false;
 }
 
+/* A key without values is as good as absent here: what guards a ForAllValues: against an empty set is a Null. */
 static bool
 null_holds(const struct pol_condition *c, const struct pol_query *query)
 {
-	bool absent = !pol_query_has(query, &c->key);
+	size_t at = 0, index = 0;
+	bool absent = pol_query_next(query, &c->key, &at, &index) == NULL;
 
 	for (size_t i = 0; i < c->wants_count; i++)
 		if (c->wants[i].boolean == absent)
@@ -526,11 +534,12 @@ null_holds(const struct pol_condition *c, const struct pol_query *query)
 	return false;
 }
 
-/* See the table in the header. */
+/* See the tables in the header. */
 static bool
-holds(const struct pol_condition *c, const struct pol_query *query)
+holds(const struct pol_condition *c, const struct pol_query *query, bool deny)
 {
 	bool negated = c->op->negated;
+	struct trial t = {query, negated && !deny};
 	size_t at = 0, index = 0;
 	const char *value;
 
@@ -540,7 +549,7 @@ holds(const struct pol_condition *c, const struct pol_query *query)
 		return c->if_exists || c->quantifier == FOR_ALL ||
 			(negated && c->quantifier == PLAIN);
 	while ((value = pol_query_next(query, &c->key, &at, &index)) != NULL) {
-		bool fits = fits_any(c, query, value);
+		bool fits = fits_any(c, &t, value);
 		if (c->quantifier == FOR_ANY && fits != negated)
 			return true;
 		if (c->quantifier == FOR_ALL && fits == negated)
@@ -552,11 +561,11 @@ holds(const struct pol_condition *c, const struct pol_query *query)
 }
 
 bool
-pol_conditions_hold(const struct pol_condition *list, const struct pol_query *query,
+pol_conditions_hold(const struct pol_condition *list, const struct pol_query *query, bool deny,
 	const struct pol_condition **out_failed)
 {
 	for (const struct pol_condition *c = list; c != NULL; c = c->next) {
-		if (holds(c, query))
+		if (holds(c, query, deny))
 			continue;
 		if (out_failed != NULL)
 			*out_failed = c;

@@ -13,8 +13,11 @@
  *     ForAnyValue:          some value fits some        some value fits none; absent or empty: false for both
  *     ForAllValues:         every value fits some       every value fits none; absent or empty: true for both
  *
- * A value that is not of the operator's type (a date that is none) fits nothing; the values of the policy are checked when it
- * is parsed. Thread: read-only once compiled.
+ * A key with an empty set of values is there, but Null takes it for absent: {"Null": {key: "false"}} guards a ForAllValues:
+ * against the empty set, as AWS advises. A value that is not of the operator's type (a date that is none) fits nothing; the
+ * values of the policy are checked when it is parsed. A policy variable without a value (key absent, or not single) fits
+ * nothing either; in an Allow, under a negated operator, the condition then does not hold, whatever else is listed: such a
+ * statement never allows. Thread: read-only once compiled.
  */
 #ifndef SLK_POLICY_CONDITION_H
 #define SLK_POLICY_CONDITION_H
@@ -30,8 +33,9 @@ struct pol_condition;
 MUST_USE int pol_conditions_compile(struct pol_arena *arena, const struct pol_json *operator_node,
 	bool variables, struct pol_condition ***tail, struct pol_json_error *out_error);
 
-/* Do all conditions of the list hold? An empty list does. out_failed: NULL, or set to the first that does not. */
-bool pol_conditions_hold(const struct pol_condition *list, const struct pol_query *query,
+/* Do all conditions of the list hold? An empty list does. deny: the statement's effect. out_failed: NULL, or set to the first
+ * that does not. */
+bool pol_conditions_hold(const struct pol_condition *list, const struct pol_query *query, bool deny,
 	const struct pol_condition **out_failed);
 
 /* For explanations: "StringEquals" as written, and the key. */

@@ -87,7 +87,8 @@ pol_decide(const struct pol_case *c, const struct pol_query *query)
 	if (resource.match == POL_MATCH_DENY)
 		return decided(false, POL_DENIED_RESOURCE, resource);
 	struct pol_decision d = source(c, query, identity, resource);
-	if (!d.allowed || resource.match == POL_MATCH_ALLOW_SESSION)
+	bool unlimited = resource.match == POL_MATCH_ALLOW_SESSION && same_account(c, query);
+	if (!d.allowed || unlimited)
 		return d;
 	if (c->boundary != NULL && boundary.match == POL_MATCH_NONE)
 		return decided(false, POL_NO_BOUNDARY, boundary);

@@ -7,7 +7,8 @@
  *     nothing in particular                    an identity policy allows
  *     a principal of another account           both sides: the resource's policy (or a grant) and an identity policy
  *     limits                                   a boundary and the policies of a session must allow, too, wherever the right
- *                                              comes from; but not where the resource's policy names the very session
+ *                                              comes from; but not where the policy of a resource of the same account names
+ *                                              the very session
  *     otherwise                                denied
  *
  * An identity policy alone gives no right on a key whose policy does not name the account. Thread: any; nothing is kept.

@@ -508,32 +508,32 @@ actions_match(const struct patterns *p, const struct pol_query *q)
 	return p->negated;
 }
 
-/* Apart, so that only patterns with variables pay for the room. */
+/* Apart, so that only patterns with variables pay for the room. A pattern that cannot be filled matches nothing, and with
+ * unfilled set everything. */
 static __attribute__((noinline)) bool
-filled_matches(const struct pol_pattern *pattern, const struct pol_query *q)
+filled_matches(const struct pol_pattern *pattern, const struct pol_query *q, bool unfilled)
 {
 	char filled[POL_PATTERN_MAX];
 	const char *bytes;
 	size_t len;
 
-	return pol_pattern_fill(pattern, pol_query_single, q, filled, &bytes, &len) &&
-		pol_glob(bytes, len, q->resource, q->resource_len);
+	if (!pol_pattern_fill(pattern, pol_query_single, q, filled, &bytes, &len))
+		return unfilled;
+	return pol_glob(bytes, len, q->resource, q->resource_len);
 }
 
 static bool
-resource_matches(const struct pol_pattern *pattern, const struct pol_query *q)
+resources_match(const struct patterns *p, const struct pol_query *q, bool deny)
 {
-	if (pattern->kind == POL_PATTERN_VARIABLE)
-		return filled_matches(pattern, q);
-	return pol_pattern_match(pattern, q->resource, q->resource_len);
-}
+	bool unfilled = p->negated && !deny;
 
-static bool
-resources_match(const struct patterns *p, const struct pol_query *q)
-{
-	for (size_t i = 0; i < p->count; i++)
-		if (resource_matches(&p->list[i], q))
+	for (size_t i = 0; i < p->count; i++) {
+		const struct pol_pattern *one = &p->list[i];
+		if (one->kind == POL_PATTERN_VARIABLE
+				? filled_matches(one, q, unfilled)
+				: pol_pattern_match(one, q->resource, q->resource_len))
 			return !p->negated;
+	}
 	return p->negated;
 }
 
@@ -595,10 +595,10 @@ statement_match(
 {
 	if (!actions_match(&s->actions, q))
 		return POL_MATCH_NONE;
-	if (doc->kind != POL_TRUST && !resources_match(&s->resources, q))
+	if (doc->kind != POL_TRUST && !resources_match(&s->resources, q, s->deny))
 		return POL_MATCH_NONE;
 	enum pol_match match = principals_match(doc, s, q);
-	if (match == POL_MATCH_NONE || !pol_conditions_hold(s->conditions, q, NULL))
+	if (match == POL_MATCH_NONE || !pol_conditions_hold(s->conditions, q, s->deny, NULL))
 		return POL_MATCH_NONE;
 	return s->deny ? POL_MATCH_DENY : match;
 }
@@ -628,11 +628,11 @@ pol_document_explain(const struct pol_document *document, size_t index,
 	*out_view = (struct pol_view){.sid = s->sid, .line = s->line, .deny = s->deny};
 	if (!actions_match(&s->actions, query))
 		out_view->stage = POL_STAGE_ACTION;
-	else if (document->kind != POL_TRUST && !resources_match(&s->resources, query))
+	else if (document->kind != POL_TRUST && !resources_match(&s->resources, query, s->deny))
 		out_view->stage = POL_STAGE_RESOURCE;
 	else if (principals_match(document, s, query) == POL_MATCH_NONE)
 		out_view->stage = POL_STAGE_PRINCIPAL;
-	else if (!pol_conditions_hold(s->conditions, query, &failed))
+	else if (!pol_conditions_hold(s->conditions, query, s->deny, &failed))
 		out_view->stage = POL_STAGE_CONDITION;
 	else
 		out_view->stage = POL_STAGE_MATCHED;

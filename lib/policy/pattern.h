@@ -65,7 +65,7 @@ typedef const char *(*pol_variable_fn)(const void *ctx, const char *key, size_t 
 
 /* Fill the variables in. The result is out (POL_PATTERN_MAX bytes, not terminated) or, without variables, the pattern's own
  * bytes. False if a variable has neither value nor default or one with control characters, or the result is too long: nothing
- * matches then. */
+ * matches then; what that means for a negated pattern is its caller's to say. */
 MUST_USE bool pol_pattern_fill(const struct pol_pattern *pattern, pol_variable_fn value,
 	const void *ctx, char *out, const char **out_bytes, size_t *out_len);
 

@@ -210,7 +210,11 @@ sets_are_compared_by_their_quantifier(void **state)
 		{"\"ForAnyValue:StringEquals\":{\"k\":\"a\"}", &none, false},
 		{"\"StringEquals\":{\"k\":\"a\"}", &none, false},
 		{"\"StringNotEquals\":{\"k\":\"a\"}", &none, true},
-		{"\"Null\":{\"k\":\"true\"}", &none, false},
+		{"\"Null\":{\"k\":\"true\"}", &none, true},
+		{"\"ForAllValues:StringEquals\":{\"k\":\"a\"},\"Null\":{\"k\":\"false\"}", &none,
+			false},
+		{"\"ForAllValues:StringLike\":{\"k\":\"?\"},\"Null\":{\"k\":\"false\"}", &two,
+			true},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -266,6 +270,24 @@ a_variable_in_a_condition_takes_what_the_request_says(void **state)
 	assert_false(holds_for("\"StringEquals\":{\"k\":\"${aws:absent}\"}", same, 2));
 }
 
+/* AWS calls such a statement invalid; ours never allows. That it denies all the same is document_test's. */
+static void
+a_variable_without_a_value_never_allows(void **state)
+{
+	(void)state;
+	static const char *const a[] = {"a"};
+	static const char *const ab[] = {"a", "b"};
+	static const struct pol_value values[] = {{"k", a, 1}, {"two", ab, 2}};
+
+	assert_false(holds_for("\"StringNotEquals\":{\"k\":\"${aws:absent}\"}", values, 2));
+	assert_false(holds_for("\"StringNotLike\":{\"k\":[\"x\",\"${two}\"]}", values, 2));
+	assert_false(holds_for(
+		"\"ForAnyValue:StringNotEquals\":{\"two\":\"${aws:absent}\"}", values, 2));
+	assert_false(
+		holds_for("\"ArnNotLike\":{\"k\":\"arn:aws:iam::1:${aws:absent}\"}", values, 2));
+	assert_true(holds_for("\"StringNotEquals\":{\"k\":\"${aws:absent, 'b'}\"}", values, 2));
+}
+
 int
 main(void)
 {
@@ -279,6 +301,7 @@ main(void)
 		cmocka_unit_test(condition_keys_ignore_case_and_all_conditions_must_hold),
 		cmocka_unit_test(a_key_given_twice_has_the_values_of_both),
 		cmocka_unit_test(a_variable_in_a_condition_takes_what_the_request_says),
+		cmocka_unit_test(a_variable_without_a_value_never_allows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

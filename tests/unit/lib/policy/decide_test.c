@@ -218,6 +218,41 @@ limits_limit_every_right_but_one_given_to_the_session(void **state)
 		check(&rows[i]);
 }
 
+/* What the key's account says of a session does not lift the limits that its own account put on it. */
+static void
+a_session_named_by_a_key_of_another_account_keeps_its_limits(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{.name = "session policy",
+			.account = OTHER,
+			.identity = ALLOW,
+			.session = NOTHING,
+			.resource = KEYDOC("Allow", SESSION),
+			.as_session = true,
+			.reason = POL_NO_SESSION},
+		{.name = "boundary",
+			.account = OTHER,
+			.identity = ALLOW,
+			.boundary = NOTHING,
+			.resource = KEYDOC("Allow", SESSION),
+			.as_session = true,
+			.reason = POL_NO_BOUNDARY},
+		{.name = "limits that allow",
+			.account = OTHER,
+			.identity = ALLOW,
+			.session = ALLOW,
+			.boundary = ALLOW,
+			.resource = KEYDOC("Allow", SESSION),
+			.as_session = true,
+			.allowed = true,
+			.reason = POL_ALLOWED_DELEGATED},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check(&rows[i]);
+}
+
 static void
 a_boundary_alone_allows_nothing(void **state)
 {
@@ -257,6 +292,7 @@ main(void)
 		cmocka_unit_test(an_explicit_deny_anywhere_wins_over_everything),
 		cmocka_unit_test(another_account_needs_both_sides),
 		cmocka_unit_test(limits_limit_every_right_but_one_given_to_the_session),
+		cmocka_unit_test(a_session_named_by_a_key_of_another_account_keeps_its_limits),
 		cmocka_unit_test(a_boundary_alone_allows_nothing),
 		cmocka_unit_test(a_refusal_says_why),
 	};

@@ -269,6 +269,32 @@ variables_are_filled_from_the_request_in_the_new_version_only(void **state)
 }
 
 static void
+a_variable_without_a_value_never_allows_and_denies_wherever_it_may(void **state)
+{
+	(void)state;
+	static const char not_resource[] =
+		DOC("{\"Effect\":\"%s\",\"Action\":\"*\",\"NotResource\":\"arn:*:key/${k}\"}");
+	static const char not_equals[] = DOC(
+		"{\"Effect\":\"%s\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":"
+		"{\"StringNotEquals\":{\"aws:ResourceTag/team\":\"${aws:PrincipalTag/team}\"}}}");
+	static const char *const team[] = {"blue"};
+	const struct pol_value values[] = {{"aws:ResourceTag/team", team, 1}};
+	struct pol_query q = query();
+	char json[512];
+
+	q.values = values;
+	q.values_count = 1;
+	(void)snprintf(json, sizeof(json), not_resource, "Allow");
+	assert_int_equal(ask(json, POL_IDENTITY, q), POL_MATCH_NONE);
+	(void)snprintf(json, sizeof(json), not_resource, "Deny");
+	assert_int_equal(ask(json, POL_IDENTITY, q), POL_MATCH_DENY);
+	(void)snprintf(json, sizeof(json), not_equals, "Allow");
+	assert_int_equal(ask(json, POL_IDENTITY, q), POL_MATCH_NONE);
+	(void)snprintf(json, sizeof(json), not_equals, "Deny");
+	assert_int_equal(ask(json, POL_IDENTITY, q), POL_MATCH_DENY);
+}
+
+static void
 an_explanation_names_what_failed(void **state)
 {
 	(void)state;
@@ -312,6 +338,8 @@ main(void)
 		cmocka_unit_test(principals_are_matched_as_what_they_are),
 		cmocka_unit_test(a_deny_of_an_account_denies_its_users),
 		cmocka_unit_test(variables_are_filled_from_the_request_in_the_new_version_only),
+		cmocka_unit_test(
+			a_variable_without_a_value_never_allows_and_denies_wherever_it_may),
 		cmocka_unit_test(an_explanation_names_what_failed),
 	};
 
