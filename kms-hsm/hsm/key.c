@@ -1,50 +1,15 @@
-#include "hsm/key.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "hsm/key_entry.h"
 #include "hsm/object.h"
 #include "hsm/pair.h"
 #include "hsm/rv.h"
 
-#define BUCKETS 1024u
 #define KEYS_MAX 65536u
-#define IVS_KEPT 8u
 #define REFUSAL_KEPT_NS SLK_NS_PER_S
-
-struct hsm_key {
-	struct hsm_key *next;
-	struct hsm_key_name name;
-	pthread_mutex_t lock;
-	uint64_t login; /* the world in which it passed its checks; 0: none */
-	bool known; /* passed them once */
-	bool destroyed; /* by us: its absence needs no proof */
-	uint64_t
-		doubt_epoch; /* when it first failed them since it passed them; 0: there is no doubt */
-	CK_OBJECT_HANDLE handles[HSM_SESSIONS_MAX + 1];
-	uint64_t handle_logins[HSM_SESSIONS_MAX + 1];
-	uint8_t kcv[HSM_KCV_BYTES];
-	uint8_t kcv_cmac[5];
-	struct hsm_substance substance;
-	uint8_t ivs[IVS_KEPT][HSM_IV_BYTES];
-	unsigned ivs_count; /* ever noted; the ring holds the last IVS_KEPT */
-	_Atomic bool quarantined;
-	bool refused; /* counted as refused */
-	int refusal; /* kept for a moment, so that a bad key is not searched for at every call */
-	uint64_t refusal_until_ns;
-	char refusal_text[HSM_ERROR_MAX];
-};
-
-struct hsm_keys {
-	pthread_mutex_t lock;
-	struct hsm_key *buckets[BUCKETS];
-	uint32_t count;
-	_Atomic uint32_t served, refused;
-	_Atomic(struct hsm_key *) last_served; /* for the keeper's beat */
-	pthread_mutex_t creating; /* held from the search to the end of the creation */
-};
 
 int
 hsm_keys_new(struct hsm_keys **out_keys)
@@ -64,7 +29,7 @@ hsm_keys_free(struct hsm_keys *keys)
 {
 	if (keys == NULL)
 		return;
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (size_t i = 0; i < HSM_KEY_BUCKETS; i++) {
 		for (struct hsm_key *k = keys->buckets[i]; k != NULL;) {
 			struct hsm_key *next = k->next;
 			pthread_mutex_destroy(&k->lock);
@@ -88,7 +53,7 @@ hsm_keys_count(struct hsm_keys *keys, uint32_t *out_served, uint32_t *out_refuse
 static unsigned
 bucket_of(const uint8_t id[HSM_KEY_ID_BYTES])
 {
-	return slk_crc32c(0, id, HSM_KEY_ID_BYTES) % BUCKETS;
+	return slk_crc32c(0, id, HSM_KEY_ID_BYTES) % HSM_KEY_BUCKETS;
 }
 
 static bool
@@ -98,8 +63,8 @@ is_named(const struct hsm_key *k, const struct hsm_key_name *name)
 		k->name.usage == name->usage;
 }
 
-static struct hsm_key *
-entry_of(struct hsm_keys *keys, const struct hsm_key_name *name)
+struct hsm_key *
+hsm_key_entry(struct hsm_keys *keys, const struct hsm_key_name *name)
 {
 	struct hsm_key **bucket = &keys->buckets[bucket_of(name->id)];
 
@@ -133,12 +98,12 @@ static int
 note_iv(struct hsm_keys *keys, struct hsm_key *key, const uint8_t iv[HSM_IV_BYTES])
 {
 	static const uint8_t zero[HSM_IV_BYTES];
-	unsigned kept = key->ivs_count < IVS_KEPT ? key->ivs_count : IVS_KEPT;
+	unsigned kept = key->ivs_count < HSM_KEY_IVS ? key->ivs_count : HSM_KEY_IVS;
 
 	bool bad = memcmp(iv, zero, sizeof(zero)) == 0;
 	for (unsigned i = 0; i < kept && !bad; i++)
 		bad = memcmp(key->ivs[i], iv, HSM_IV_BYTES) == 0;
-	memcpy(key->ivs[key->ivs_count++ % IVS_KEPT], iv, HSM_IV_BYTES);
+	memcpy(key->ivs[key->ivs_count++ % HSM_KEY_IVS], iv, HSM_IV_BYTES);
 	if (bad && !key->quarantined)
 		slk_error_log("key quarantined: the token gave a zero or a repeated IV; it wraps "
 			      "nothing any more",
@@ -170,11 +135,8 @@ refuse(struct hsm_session *session, struct hsm_key *key, int status, const char 
 			slk_kv("why", text));
 }
 
-/* Is it the key's own fault? Only a token that was started anew since the doubt arose is believed
- * that it is missing or unusable; some modules go on answering when their token is gone. So a bad
- * key costs one such start. */
-static bool
-believable(const struct hsm_session *session, struct hsm_key *key)
+bool
+hsm_key_believable(const struct hsm_session *session, struct hsm_key *key)
 {
 	uint64_t epoch = session->token->epoch;
 
@@ -196,14 +158,13 @@ absent(struct hsm_session *session, struct hsm_key *key, struct hsm_lookup *out)
 		rv = kind->find_rest(session, &key->name, &rest);
 	if (rv != CKR_OK)
 		return rv;
-	if ((key->known || rest) && !believable(session, key))
+	if ((key->known || rest) && !hsm_key_believable(session, key))
 		return HSM_RV_VANISHED;
 	if (rest)
 		refuse(session, key, SLK_CORRUPT,
 			"key refused: the private half of the pair is missing", out);
 	else
 		refuse(session, key, SLK_NOT_FOUND, "the token has no key with this id", out);
-	out->half = rest;
 	return CKR_OK;
 }
 
@@ -216,7 +177,7 @@ unusable(struct hsm_session *session, struct hsm_key *key, CK_RV rv, struct hsm_
 
 	if (class != HSM_RV_UNCLEAR && class != HSM_RV_DATA && class != HSM_RV_CONFIG)
 		return rv;
-	if (!believable(session, key))
+	if (!hsm_key_believable(session, key))
 		return HSM_RV_VANISHED;
 	snprintf(text, sizeof(text), "key refused: it cannot be used, the token says %s (0x%lx)",
 		hsm_rv_name(rv), rv);
@@ -235,7 +196,7 @@ verify(struct hsm_session *session, struct hsm_key *key, CK_OBJECT_HANDLE handle
 	struct hsm_lookup *out)
 {
 	struct hsm_substance substance = {.pair = NULL};
-	struct hsm_check check = {.half = false};
+	struct hsm_check check = {.doubtful = false};
 
 	CK_RV rv = hsm_kind_of(key->name.spec)
 			   ->verify(session, &key->name, handle, &substance, &check);
@@ -243,10 +204,9 @@ verify(struct hsm_session *session, struct hsm_key *key, CK_OBJECT_HANDLE handle
 	if (rv != CKR_OK)
 		return rv;
 	if (check.err.status != SLK_OK) {
-		if (check.doubtful && !believable(session, key))
+		if (check.doubtful && !hsm_key_believable(session, key))
 			return HSM_RV_VANISHED;
 		refuse(session, key, check.err.status, check.err.text, out);
-		out->half = check.half;
 		return CKR_OK;
 	}
 	memcpy(key->kcv, check.kcv, sizeof(key->kcv));
@@ -319,15 +279,13 @@ compare_check_value(struct hsm_session *session, struct hsm_key *key, const uint
 	count_refusal(session->token->keys, key);
 }
 
-/* Not the whole of it: a lookup happens at every call. */
-static void
-clear(struct hsm_lookup *out)
+void
+hsm_lookup_clear(struct hsm_lookup *out)
 {
 	out->key = NULL;
 	out->handle = CK_INVALID_HANDLE;
 	out->status = SLK_OK;
 	out->error[0] = '\0';
-	out->half = false;
 	out->encryptions_count = 0;
 }
 
@@ -337,8 +295,8 @@ hsm_key_find(struct hsm_session *session, uint64_t login, const struct hsm_key_n
 {
 	struct hsm_keys *keys = session->token->keys;
 
-	clear(out);
-	struct hsm_key *key = entry_of(keys, name);
+	hsm_lookup_clear(out);
+	struct hsm_key *key = hsm_key_entry(keys, name);
 	if (key == NULL) {
 		out->status = SLK_LIMIT;
 		snprintf(out->error, sizeof(out->error),
@@ -367,242 +325,6 @@ hsm_key_find(struct hsm_session *session, uint64_t login, const struct hsm_key_n
 	pthread_mutex_unlock(&key->lock);
 	if (out->key != NULL)
 		atomic_store_explicit(&keys->last_served, key, memory_order_relaxed);
-	return rv;
-}
-
-/* --- making and removing; keys->creating is held --- */
-
-static void
-reject(struct hsm_lookup *out, int status, const char *text)
-{
-	out->status = status;
-	out->key = NULL;
-	snprintf(out->error, sizeof(out->error), "%s", text);
-}
-
-/* The private half first: what is left can still be told by its check value, if this is cut off. */
-static CK_RV
-remove_objects(struct hsm_session *session, const struct hsm_object *objects, CK_ULONG count)
-{
-	CK_RV rv = CKR_OK;
-
-	for (int public = 0; public <= 1; public ++) {
-		for (CK_ULONG i = 0; i < count && rv == CKR_OK; i++) {
-			if ((objects[i].class == CKO_PUBLIC_KEY) == (public == 1))
-				rv = HSM_SESSION_CALL(session, C_DestroyObject, objects[i].handle);
-		}
-	}
-	return rv;
-}
-
-static void
-set_destroyed(struct hsm_key *key, bool destroyed)
-{
-	pthread_mutex_lock(&key->lock);
-	key->destroyed = destroyed;
-	pthread_mutex_unlock(&key->lock);
-}
-
-static bool
-was_known(struct hsm_key *key)
-{
-	pthread_mutex_lock(&key->lock);
-	bool known = key->known;
-	pthread_mutex_unlock(&key->lock);
-	return known;
-}
-
-/* A pair is made in two steps, and a crash between them leaves a public half, of which nobody was told and which opens
- * nothing. A private half alone is nobody's to remove here. */
-static CK_RV
-remove_half(struct hsm_session *session, const struct hsm_key_name *name, bool *out_removed)
-{
-	struct hsm_object objects[HSM_OBJECTS_MAX];
-	CK_ULONG count = 0;
-
-	*out_removed = false;
-	CK_RV rv = hsm_objects_of_id(session, name->id, objects, &count);
-	if (rv != CKR_OK || count != 1 || objects[0].class != CKO_PUBLIC_KEY)
-		return rv;
-	slk_warn("removing half of a key pair whose making was cut off",
-		slk_kv_hex("key_id", name->id, HSM_KEY_ID_BYTES));
-	*out_removed = true;
-	return remove_objects(session, objects, count);
-}
-
-/* Before something is made: the id is nobody else's. */
-static CK_RV
-check_free(struct hsm_session *session, const struct hsm_key_name *name, struct hsm_lookup *out)
-{
-	struct hsm_object objects[HSM_OBJECTS_MAX];
-	CK_ULONG count = 0;
-
-	CK_RV rv = hsm_objects_of_id(session, name->id, objects, &count);
-	if (rv == CKR_OK && count > 0)
-		reject(out, SLK_CORRUPT, "key refused: the token has another object with this id");
-	return rv;
-}
-
-static CK_RV
-find_or_generate(struct hsm_session *session, uint64_t login, const struct hsm_key_name *name,
-	struct hsm_lookup *out, bool *out_existed)
-{
-	struct hsm_keys *keys = session->token->keys;
-
-	/* Never blindly: an earlier call whose answer was lost may have made it. */
-	*out_existed = true;
-	CK_RV rv = hsm_key_find(session, login, name, NULL, out);
-	if (rv != CKR_OK)
-		return rv;
-	bool free = out->status == SLK_NOT_FOUND;
-	if (out->half && !was_known(entry_of(keys, name)))
-		rv = remove_half(session, name, &free);
-	if (rv != CKR_OK || !free)
-		return rv;
-	out->status = SLK_OK;
-	rv = check_free(session, name, out);
-	if (rv != CKR_OK || out->status != SLK_OK)
-		return rv;
-	set_destroyed(entry_of(keys, name), false);
-	rv = hsm_kind_of(name->spec)->generate(session, name);
-	if (rv != CKR_OK)
-		return rv;
-	*out_existed = false;
-	return hsm_key_find(session, login, name, NULL, out);
-}
-
-CK_RV
-hsm_key_create(struct hsm_session *session, uint64_t login, const struct hsm_key_name *name,
-	struct hsm_lookup *out, bool *out_existed)
-{
-	struct hsm_keys *keys = session->token->keys;
-
-	clear(out);
-	/* One at a time: two calls for one id would each find nothing, and make two keys. */
-	pthread_mutex_lock(&keys->creating);
-	CK_RV rv = CKR_FUNCTION_FAILED;
-	if (hsm_pin_lock_keys(session->token->pin) == SLK_OK) {
-		rv = find_or_generate(session, login, name, out, out_existed);
-		hsm_pin_unlock_keys(session->token->pin);
-	}
-	pthread_mutex_unlock(&keys->creating);
-	return rv;
-}
-
-/* Nothing of a destroyed key stays but the knowledge that it was. */
-static void
-forget(struct hsm_keys *keys, struct hsm_key *key)
-{
-	struct hsm_key *expected = key;
-
-	if (key->known)
-		atomic_fetch_sub(&keys->served, 1);
-	hsm_pair_unref(key->substance.pair);
-	memset(&key->substance, 0, sizeof(key->substance));
-	key->known = false;
-	key->destroyed = true;
-	key->login = key->doubt_epoch = 0;
-	memset(key->handle_logins, 0, sizeof(key->handle_logins));
-	key->refusal = SLK_OK;
-	key->ivs_count = 0;
-	key->quarantined = false;
-	(void)atomic_compare_exchange_strong(&keys->last_served, &expected, NULL);
-}
-
-/* Is every object of the id of the key that is meant? Halves of a pair whose public half is gone cannot be told. */
-static CK_RV
-compare_objects(struct hsm_session *session, const struct hsm_key_name *name, const uint8_t *kcv,
-	const struct hsm_object *objects, CK_ULONG count, bool anew, struct hsm_lookup *out)
-{
-	bool symmetric = kms_spec_is_symmetric(name->spec), told = false;
-
-	for (CK_ULONG i = 0; i < count; i++) {
-		bool secret = objects[i].class == CKO_SECRET_KEY;
-		uint8_t found[HSM_KCV_BYTES];
-		if (secret != symmetric) {
-			reject(out, SLK_CORRUPT,
-				"another kind of key has this id; nothing was destroyed");
-			return CKR_OK;
-		}
-		if (objects[i].class == CKO_PRIVATE_KEY && count > 1)
-			continue;
-		CK_RV rv = hsm_kind_of(name->spec)
-				   ->check_value(session, name, objects[i].handle, found);
-		enum hsm_rv_class class = hsm_rv_class(rv);
-		if (rv == CKR_MECHANISM_INVALID || rv == CKR_FUNCTION_NOT_SUPPORTED ||
-			(rv != CKR_OK && class != HSM_RV_CONFIG &&
-				!(class == HSM_RV_UNCLEAR && anew)))
-			return rv;
-		if (rv != CKR_OK || memcmp(found, kcv, HSM_KCV_BYTES) != 0) {
-			reject(out, SLK_CORRUPT,
-				"the key has another check value, or none; nothing was destroyed");
-			return CKR_OK;
-		}
-		told = true;
-	}
-	if (!told)
-		reject(out, SLK_CORRUPT,
-			"the key has no check value to compare; nothing was destroyed");
-	return CKR_OK;
-}
-
-/* The entry's lock is held. */
-static CK_RV
-destroy(struct hsm_session *session, struct hsm_key *key, const uint8_t *kcv, bool anew,
-	struct hsm_lookup *out, bool *out_existed)
-{
-	struct hsm_object objects[HSM_OBJECTS_MAX];
-	CK_ULONG count = 0;
-
-	CK_RV rv = hsm_objects_of_id(session, key->name.id, objects, &count);
-	if (rv == CKR_OK && count == 0)
-		rv = hsm_objects_logged_in(session);
-	if (rv != CKR_OK)
-		return rv;
-	if (count == 0) {
-		if (!anew && !key->destroyed && !*out_existed)
-			return HSM_RV_VANISHED;
-		forget(session->token->keys, key);
-		return CKR_OK;
-	}
-	if (kcv != NULL)
-		rv = compare_objects(session, &key->name, kcv, objects, count, anew, out);
-	if (rv != CKR_OK || out->status != SLK_OK)
-		return rv;
-	*out_existed = true;
-	rv = remove_objects(session, objects, count);
-	if (rv == CKR_OK)
-		rv = hsm_objects_of_id(session, key->name.id, objects, &count);
-	if (rv != CKR_OK)
-		return rv;
-	if (count > 0)
-		reject(out, SLK_HSM, "the token says that it destroyed the key, and still has it");
-	else
-		forget(session->token->keys, key);
-	return CKR_OK;
-}
-
-CK_RV
-hsm_key_destroy(struct hsm_session *session, const struct hsm_key_name *name, const uint8_t *kcv,
-	bool anew, struct hsm_lookup *out, bool *out_existed)
-{
-	struct hsm_keys *keys = session->token->keys;
-
-	clear(out);
-	struct hsm_key *key = entry_of(keys, name);
-	if (key == NULL) {
-		reject(out, SLK_LIMIT, "the HSM worker keeps no more keys");
-		return CKR_OK;
-	}
-	pthread_mutex_lock(&keys->creating);
-	CK_RV rv = CKR_FUNCTION_FAILED;
-	if (hsm_pin_lock_keys(session->token->pin) == SLK_OK) {
-		pthread_mutex_lock(&key->lock);
-		rv = destroy(session, key, kcv, anew, out, out_existed);
-		pthread_mutex_unlock(&key->lock);
-		hsm_pin_unlock_keys(session->token->pin);
-	}
-	pthread_mutex_unlock(&keys->creating);
 	return rv;
 }
 

@@ -34,7 +34,6 @@ struct hsm_lookup {
 	struct hsm_key *key; /* valid with SLK_OK */
 	CK_OBJECT_HANDLE handle;
 	int status;
-	bool half; /* with SLK_CORRUPT: only one half of a pair is there */
 	char error[HSM_ERROR_MAX];
 	uint8_t kcv[HSM_KCV_BYTES];
 	uint8_t kcv_cmac[5];
@@ -46,14 +45,16 @@ struct hsm_lookup {
 CK_RV hsm_key_find(struct hsm_session *session, uint64_t login, const struct hsm_key_name *name,
 	const uint8_t *kcv, struct hsm_lookup *out);
 
-/* Make a key under the id unless there is one; then as hsm_key_find(). *out_existed tells. The public half of a
- * pair whose making was cut off (never seen whole, and the token was started anew since) is removed first. Anything else
- * under the id, a private half alone too, is reported: SLK_CORRUPT. */
+/* Make a key under the id unless there is one; then as hsm_key_find(). *out_existed tells. The caller vouches that nobody was
+ * told of the key yet, and asks once at a time. So what a making that was cut off has left is removed first: objects of this
+ * kind under the id that bear our label with it, that are no whole and sound key to a token that was started anew, and were
+ * none to this process before; once a minute at most. Anything else under the id is left alone: SLK_CORRUPT.
+ * SLK_TIMEOUT, and nothing was done, if the deadline passed while another key was being made. */
 CK_RV hsm_key_create(struct hsm_session *session, uint64_t login, const struct hsm_key_name *name,
-	struct hsm_lookup *out, bool *out_existed);
+	uint64_t mono_deadline_ns, struct hsm_lookup *out, bool *out_existed);
 
-/* Remove every key object of the id. kcv: the check value it must have, NULL: any (a key that never worked, too). CKR_OK
- * with out->status: SLK_OK, SLK_CORRUPT (another check value, or none where one was asked for: left alone), SLK_HSM (the
+/* Remove every key object of the id. kcv: the check value it must have, NULL: any (a key that never worked, too), but
+ * our label. CKR_OK with out->status: SLK_OK, SLK_CORRUPT (another check value or label, or none: left alone), SLK_HSM (the
  * token says that it did and did not). *out_existed: something was removed by this call or, unchanged, by an earlier try.
  * Absence is believed if `anew` (the token was started anew during this call) or if this process destroyed the key. */
 CK_RV hsm_key_destroy(struct hsm_session *session, const struct hsm_key_name *name,

@@ -34,7 +34,6 @@ struct hsm_check {
 	struct slk_error err; /* SLK_OK: it passed */
 	bool doubtful; /* refused for something that is missing or does not fit: to be believed only of a token
 			  that was started anew */
-	bool half; /* of a pair only one half is there */
 	uint8_t kcv[HSM_KCV_BYTES];
 	uint8_t kcv_cmac[5];
 	uint32_t encryptions_count;

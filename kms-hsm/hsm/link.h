@@ -73,7 +73,8 @@
  * aad is 1..HSM_AAD_MAX bytes and never empty. HSM_CREATE_KEY makes a non-extractable key (or pair)
  * under the id that the caller chose (random, never used before); asked again for the same id it
  * makes nothing, checks what is there and says `existed`, so a call whose answer was lost is simply
- * repeated. HSM_DESTROY_KEY removes every object of the id, and is repeated likewise; a key whose
+ * repeated; what a making that was cut off has left is cleared away (key.h). Never ask for a key that is in use, nor twice
+ * at once. HSM_DESTROY_KEY removes every object of the id, and is repeated likewise; a key whose
  * check value is another is left alone (SLK_CORRUPT). HSM_LIST_KEYS gives the ids above key_id, in
  * order, of all objects that bear our label, each once: 16 bytes of id and one of kind (0: secret
  * key, 1: anything of a key pair). In HSM_REWRAP the plaintext does not leave the worker;

@@ -86,6 +86,25 @@ hsm_objects_of_id(struct hsm_session *session, const uint8_t id[HSM_KEY_ID_BYTES
 }
 
 CK_RV
+hsm_object_is_labelled(struct hsm_session *session, CK_OBJECT_HANDLE handle,
+	const uint8_t id[HSM_KEY_ID_BYTES], bool *out_is)
+{
+	char label[HSM_LABEL_BYTES], wanted[HSM_LABEL_BYTES + 1];
+	CK_ATTRIBUTE read = {CKA_LABEL, label, sizeof(label)};
+
+	CK_RV rv = HSM_SESSION_CALL(session, C_GetAttributeValue, handle, &read, 1);
+	if (rv == CKR_BUFFER_TOO_SMALL || rv == CKR_ATTRIBUTE_TYPE_INVALID) {
+		*out_is = false;
+		return CKR_OK;
+	}
+	if (rv != CKR_OK)
+		return rv;
+	hsm_object_label(id, wanted);
+	*out_is = read.ulValueLen == sizeof(label) && memcmp(label, wanted, sizeof(label)) == 0;
+	return CKR_OK;
+}
+
+CK_RV
 hsm_objects_logged_in(struct hsm_session *session)
 {
 	CK_SESSION_INFO info = {0};

@@ -33,6 +33,10 @@ struct hsm_object {
 CK_RV hsm_objects_of_id(struct hsm_session *session, const uint8_t id[HSM_KEY_ID_BYTES],
 	struct hsm_object out_objects[HSM_OBJECTS_MAX], CK_ULONG *out_count);
 
+/* Does the object bear our label with this id? */
+CK_RV hsm_object_is_labelled(struct hsm_session *session, CK_OBJECT_HANDLE handle,
+	const uint8_t id[HSM_KEY_ID_BYTES], bool *out_is);
+
 /* CKR_OK if the session is logged in, CKR_USER_NOT_LOGGED_IN or the token's error. */
 CK_RV hsm_objects_logged_in(struct hsm_session *session);
 

@@ -437,7 +437,7 @@ find_public(struct hsm_session *session, const struct hsm_key_name *name,
 	CK_RV rv = search_public(session, name, handles, &count);
 	if (rv != CKR_OK)
 		return rv;
-	out->half = out->doubtful = count == 0;
+	out->doubtful = count == 0;
 	if (count == 0)
 		(void)slk_fail(&out->err, SLK_CORRUPT,
 			"key refused: the public half of the pair is missing");

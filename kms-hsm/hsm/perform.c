@@ -75,9 +75,9 @@ find_key(struct hsm_work *w, const uint8_t *kcv, CK_OBJECT_HANDLE *out_handle)
 	bool creating = w->request->op == HSM_CREATE_KEY;
 
 	w->key = NULL;
-	CK_RV rv = creating
-		? hsm_key_create(w->session, w->login, &w->name, &found, &w->reply->existed)
-		: hsm_key_find(w->session, w->login, &w->name, kcv, &found);
+	CK_RV rv = creating ? hsm_key_create(w->session, w->login, &w->name,
+				      w->request->mono_deadline_ns, &found, &w->reply->existed)
+			    : hsm_key_find(w->session, w->login, &w->name, kcv, &found);
 	w->checks_count = found.encryptions_count;
 	w->reply->encryptions_count += w->checks_count;
 	w->key = found.key;
