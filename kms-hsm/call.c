@@ -232,6 +232,11 @@ on_hsm(void *arg, const struct hsm_reply *reply)
 {
 	struct kms_call *call = arg;
 
+	if (call->makes) { /* what has failed is for the chores again */
+		LIST_REMOVE(call, making);
+		call->makes = false;
+		call->service->chores_wanted = true;
+	}
 	if (reply->encryptions_count > call->wraps_taken)
 		kms_catalog_wrap_add(call->service->parts.catalog, call->charged_id,
 			reply->encryptions_count - call->wraps_taken);
@@ -248,6 +253,9 @@ kms_call_hsm(struct kms_call *call, const struct hsm_request *request, kms_call_
 	memcpy(call->charged_id, request->op == HSM_REWRAP ? request->to_key_id : request->key_id,
 		sizeof(call->charged_id));
 	int rc = hsm_link_submit(call->service->parts.link, request, on_hsm, call);
+	call->makes = rc == SLK_OK && request->op == HSM_CREATE_KEY;
+	if (call->makes)
+		LIST_INSERT_HEAD(&call->service->makers, call, making);
 	if (rc == SLK_FULL)
 		kms_call_fail(call, SLK_THROTTLED, "ThrottlingException",
 			"too many requests wait for the HSM; try again");

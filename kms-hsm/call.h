@@ -32,6 +32,8 @@ struct kms_row {
 
 struct kms_call {
 	STAILQ_ENTRY(kms_call) entry;
+	LIST_ENTRY(kms_call) making; /* in the service's list, if it makes */
+	bool makes; /* asks the HSM for a new backing key, backing_id */
 	struct kms_service *service;
 	const struct kms_row *row;
 	kms_answer_fn answer;
@@ -80,6 +82,7 @@ struct kms_call {
 	struct slk_secret *frame;
 };
 STAILQ_HEAD(kms_calls, kms_call);
+LIST_HEAD(kms_makers, kms_call);
 
 /* What is known of one HSM worker. */
 struct kms_hsm_worker {
@@ -95,6 +98,8 @@ struct kms_service {
 	struct kms_calls finished; /* wait for the next flush of the audit log */
 	struct kms_calls flushing; /* wait for the one that goes on */
 	struct kms_calls waiters; /* for a key of the appliance */
+	struct kms_makers
+		makers; /* wait for the HSM to make a key; the chores leave these to them */
 	struct hsm_health health; /* of all workers together: the first that is ready speaks */
 	struct kms_hsm_worker workers[HSM_WORKERS_MAX];
 	uint32_t workers_count, workers_ready_count;

@@ -134,6 +134,21 @@ waited_for(struct kms_service *s, struct kms_backing *out_backing)
 	return SLK_NOT_FOUND;
 }
 
+/* A request waits for it. Asked twice at once, the HSM could answer one of both, and the key be in use, before it looks at
+ * the other: that one would find it bad in a bad moment, and clear it away. */
+static bool
+is_being_made(const struct kms_service *s, const uint8_t backing_id[KMS_ID_BYTES])
+{
+	const struct kms_call *call;
+
+	LIST_FOREACH(call, &s->makers, making)
+	{
+		if (memcmp(call->backing_id, backing_id, KMS_ID_BYTES) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The next of the pass: first what is to be made, then what is to be destroyed. */
 static int
 next_of_pass(struct kms_service *s, struct kms_backing *out_backing)
@@ -143,6 +158,8 @@ next_of_pass(struct kms_service *s, struct kms_backing *out_backing)
 
 	if (!s->chores_destroy) {
 		rc = kms_catalog_backing_creating(catalog, s->chores_after, out_backing);
+		while (rc == SLK_OK && is_being_made(s, out_backing->id))
+			rc = kms_catalog_backing_creating(catalog, out_backing->id, out_backing);
 		if (rc != SLK_NOT_FOUND)
 			return rc;
 		s->chores_destroy = true;

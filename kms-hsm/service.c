@@ -88,6 +88,7 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	STAILQ_INIT(&s->finished);
 	STAILQ_INIT(&s->flushing);
 	STAILQ_INIT(&s->waiters);
+	LIST_INIT(&s->makers);
 	s->mono_start_ns = s->mono_counted_ns = slk_mono_ns(parts->clock);
 	s->health.state = HSM_NO_WORKER;
 	s->workers_count = parts->workers_count != 0 ? parts->workers_count : 1;

@@ -460,6 +460,55 @@ request_that_waits_too_long_is_answered(void **state)
 }
 
 static void
+begin_creation(void)
+{
+	static Kmsp__CreateKey call = KMSP__CREATE_KEY__INIT;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+
+	request.call_case = KMSP__REQUEST__CALL_CREATE_KEY;
+	request.create_key = &call;
+	rig_begin(&rig, RIG_ROOT, &request);
+}
+
+static void
+key_that_a_request_makes_is_not_asked_for_by_the_chores(void **state)
+{
+	(void)state;
+	fake_hsm_hold(rig.link, true);
+	begin_creation();
+	for (int i = 0; i < 3; i++) {
+		kms_service_tick(rig.service);
+		rig_turn(&rig);
+	}
+	assert_int_equal(rig.answers, 0);
+	fake_hsm_hold(rig.link, false);
+	rig_turn(&rig);
+	rig_turn(&rig);
+	assert_answered(rig_last(&rig), SLK_OK);
+	assert_int_equal(fake_hsm_calls_count(rig.link, HSM_CREATE_KEY), 1);
+}
+
+static void
+key_that_a_request_could_not_make_is_left_to_the_chores(void **state)
+{
+	(void)state;
+	fake_hsm_hold(rig.link, true);
+	begin_creation();
+	kms_service_tick(rig.service);
+	rig_turn(&rig);
+	fake_hsm_fail(rig.link, SLK_UNAVAILABLE, 1);
+	fake_hsm_hold(rig.link, false);
+	rig_turn(&rig);
+	assert_answered(rig_last(&rig), SLK_UNAVAILABLE);
+	kms_service_tick(rig.service);
+	rig_turn(&rig);
+	rig_turn(&rig);
+	assert_int_equal(fake_hsm_calls_count(rig.link, HSM_CREATE_KEY), 2);
+	assert_string_equal(state_of_listed(0), "Enabled");
+	assert_int_equal(fake_hsm_keys_count(rig.link), 1);
+}
+
+static void
 status_counts_what_happened(void **state)
 {
 	(void)state;
@@ -502,6 +551,8 @@ main(void)
 		CASE(many_unfinished_keys_are_all_finished),
 		CASE(refused_key_does_not_stop_the_others),
 		CASE(request_that_waits_too_long_is_answered),
+		CASE(key_that_a_request_makes_is_not_asked_for_by_the_chores),
+		CASE(key_that_a_request_could_not_make_is_left_to_the_chores),
 		CASE(status_counts_what_happened),
 	};
 
