@@ -110,6 +110,79 @@ slk_sock_posix(void)
 }
 
 static int
+status_of(const struct mmsghdr *m)
+{
+	/* Without room for them the kernel gives no descriptors, and says so. */
+	if ((m->msg_hdr.msg_flags & MSG_CTRUNC) != 0)
+		return SLK_MALFORMED;
+	if ((m->msg_hdr.msg_flags & MSG_TRUNC) != 0)
+		return SLK_TOO_LARGE;
+	return m->msg_len == 0 ? SLK_CLOSED : SLK_OK;
+}
+
+int
+slk_sock_recv_many(int fd, struct slk_sock_in *in, unsigned count, unsigned *out_count)
+{
+	struct mmsghdr messages[SLK_SOCK_MANY_MAX];
+	struct iovec iov[SLK_SOCK_MANY_MAX];
+	int n;
+
+	if (count > SLK_SOCK_MANY_MAX)
+		count = SLK_SOCK_MANY_MAX;
+	for (unsigned i = 0; i < count; i++) {
+		iov[i] = (struct iovec){in[i].bytes, in[i].cap};
+		messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
+	}
+	do {
+		n = recvmmsg(fd, messages, count, MSG_WAITFORONE, NULL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return slk_status_from_errno(errno);
+	for (int i = 0; i < n; i++) {
+		in[i].status = status_of(&messages[i]);
+		in[i].len = messages[i].msg_len;
+	}
+	*out_count = (unsigned)n;
+	return SLK_OK;
+}
+
+static int
+send_some(int fd, const struct slk_span *messages, unsigned count, int flags, unsigned *inout_sent)
+{
+	struct mmsghdr out[SLK_SOCK_MANY_MAX];
+	struct iovec iov[SLK_SOCK_MANY_MAX];
+	int n;
+
+	for (unsigned i = 0; i < count; i++) {
+		iov[i] = (struct iovec){(void *)(uintptr_t)messages[i].ptr, messages[i].len};
+		out[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
+	}
+	do {
+		n = sendmmsg(fd, out, count, flags);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ENOBUFS ? SLK_AGAIN : slk_status_from_errno(errno);
+	*inout_sent += (unsigned)n;
+	return SLK_OK;
+}
+
+int
+slk_sock_send_many(
+	int fd, const struct slk_span *messages, unsigned count, bool wait, unsigned *out_sent)
+{
+	int rc = SLK_OK;
+
+	*out_sent = 0;
+	while (rc == SLK_OK && *out_sent < count) {
+		unsigned left = count - *out_sent;
+		rc = send_some(fd, messages + *out_sent,
+			left < SLK_SOCK_MANY_MAX ? left : SLK_SOCK_MANY_MAX,
+			MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT), out_sent);
+	}
+	return rc;
+}
+
+static int
 address(const char *path, struct sockaddr_un *out, struct slk_error *err)
 {
 	memset(out, 0, sizeof(*out));

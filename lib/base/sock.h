@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/status.h"
 
@@ -36,6 +37,28 @@ struct slk_sock_ops {
 
 /* The real one. Static storage. */
 const struct slk_sock_ops *slk_sock_posix(void);
+
+/* Several messages by one system call, for programs that have many at hand. */
+#define SLK_SOCK_MANY_MAX 32u
+
+/* One of several that arrive. */
+struct slk_sock_in {
+	void *bytes; /* room for cap bytes */
+	size_t cap;
+	size_t len; /* set with SLK_OK */
+	int status; /* SLK_OK, SLK_TOO_LARGE, SLK_MALFORMED or SLK_CLOSED, as of recv above */
+};
+
+/* Receive what is there, up to count (at most SLK_SOCK_MANY_MAX). Waits for the first one if the socket blocks, for no
+ * other. SLK_OK: *out_count of them have a status each. SLK_AGAIN if there is none; errors of the socket. */
+MUST_USE int slk_sock_recv_many(
+	int fd, struct slk_sock_in *in, unsigned count, unsigned *out_count);
+
+/* Send messages in order, each whole; *out_sent is set in any case. SLK_OK: all of them; else why the next one was not
+ * sent, as of send above (SLK_AGAIN also of a blocking socket whose SO_SNDTIMEO ran out). wait: false as if the socket
+ * did not block. */
+MUST_USE int slk_sock_send_many(
+	int fd, const struct slk_span *messages, unsigned count, bool wait, unsigned *out_sent);
 
 /* Listen at path: close-on-exec, non-blocking, mode bits as given. A stale socket file is removed
  * only after a connect proved that nobody answers; if somebody does: SLK_EXISTS. path must fit

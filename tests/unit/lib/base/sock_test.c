@@ -115,17 +115,10 @@ a_file_in_the_way_is_not_removed(void **state)
 	assert_int_equal(slk_sock_listen(longer, 0600, &lfd, &err), SLK_TOO_LARGE);
 }
 
+/* A message "x" with two descriptors. */
 static void
-descriptors_that_come_along_are_closed_and_refused(void **state)
+send_descriptors(int fd, const int two[2])
 {
-	(void)state;
-	const struct slk_sock_ops *ops = slk_sock_posix();
-	int pair[2];
-	char buf[16];
-	size_t n = 0;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	int before = open_descriptors();
 	union {
 		char room[CMSG_SPACE(sizeof(int) * 2)];
 		struct cmsghdr align;
@@ -140,11 +133,88 @@ descriptors_that_come_along_are_closed_and_refused(void **state)
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int) * 2);
-	memcpy(CMSG_DATA(c), pair, sizeof(pair));
-	assert_int_equal(sendmsg(pair[0], &msg, 0), 1);
+	memcpy(CMSG_DATA(c), two, 2 * sizeof(int));
+	assert_int_equal(sendmsg(fd, &msg, 0), 1);
+}
+
+static void
+descriptors_that_come_along_are_closed_and_refused(void **state)
+{
+	(void)state;
+	const struct slk_sock_ops *ops = slk_sock_posix();
+	int pair[2];
+	char buf[16];
+	size_t n = 0;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	int before = open_descriptors();
+	send_descriptors(pair[0], pair);
 	assert_int_equal(ops->recv(ops->ctx, pair[1], buf, sizeof(buf), &n), SLK_MALFORMED);
 	assert_int_equal(open_descriptors(), before);
 	close(pair[0]);
+	close(pair[1]);
+}
+
+static void
+many_messages_come_and_go_at_once_each_with_its_own_fault(void **state)
+{
+	(void)state;
+	const struct slk_span out[] = {
+		slk_span_str("one"), slk_span_str("too long"), slk_span_str("three")};
+	char room[6][6];
+	struct slk_sock_in in[6];
+	unsigned n = 0;
+	int pair[2];
+
+	for (size_t i = 0; i < 6; i++)
+		in[i] = (struct slk_sock_in){.bytes = room[i], .cap = sizeof(room[i])};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	int before = open_descriptors();
+	assert_int_equal(slk_sock_recv_many(pair[1], in, 6, &n), SLK_AGAIN);
+	assert_ok(slk_sock_send_many(pair[0], out, 3, true, &n));
+	assert_int_equal(n, 3);
+	send_descriptors(pair[0], (const int[]){STDERR_FILENO, STDERR_FILENO});
+	close(pair[0]);
+	assert_ok(slk_sock_recv_many(pair[1], in, 6, &n));
+	assert_int_equal(n, 6);
+	assert_int_equal(in[0].status, SLK_OK);
+	assert_int_equal(in[0].len, 3);
+	assert_memory_equal(room[0], "one", 3);
+	assert_int_equal(in[1].status, SLK_TOO_LARGE);
+	assert_int_equal(in[2].status, SLK_OK);
+	assert_memory_equal(room[2], "three", 5);
+	assert_int_equal(in[3].status, SLK_MALFORMED);
+	assert_int_equal(in[4].status, SLK_CLOSED);
+	assert_int_equal(open_descriptors(), before - 1);
+	assert_int_equal(slk_sock_send_many(pair[1], out, 3, false, &n), SLK_CLOSED);
+	assert_int_equal(n, 0);
+	close(pair[1]);
+}
+
+static void
+a_full_socket_takes_the_first_of_many_and_says_how_many(void **state)
+{
+	(void)state;
+	static char text[1000];
+	struct slk_span out[SLK_SOCK_MANY_MAX + 8];
+	struct slk_sock_in in = {.bytes = text, .cap = sizeof(text)};
+	unsigned total = 0, sent = 0, n = 0;
+	int pair[2], rc = SLK_OK;
+
+	for (size_t i = 0; i < SLK_SOCK_MANY_MAX + 8; i++)
+		out[i] = slk_span(text, sizeof(text));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	while (rc == SLK_OK && total < 100000) {
+		rc = slk_sock_send_many(pair[0], out, SLK_SOCK_MANY_MAX + 8, false, &sent);
+		total += sent;
+	}
+	assert_int_equal(rc, SLK_AGAIN);
+	assert_true(total > SLK_SOCK_MANY_MAX);
+	for (unsigned i = 0; i < total; i++)
+		assert_ok(slk_sock_recv_many(pair[1], &in, 1, &n));
+	close(pair[0]);
+	assert_ok(slk_sock_recv_many(pair[1], &in, 1, &n));
+	assert_int_equal(in.status, SLK_CLOSED);
 	close(pair[1]);
 }
 
@@ -175,6 +245,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			a_file_in_the_way_is_not_removed, make_dir, remove_dir),
 		cmocka_unit_test(descriptors_that_come_along_are_closed_and_refused),
+		cmocka_unit_test(many_messages_come_and_go_at_once_each_with_its_own_fault),
+		cmocka_unit_test(a_full_socket_takes_the_first_of_many_and_says_how_many),
 		cmocka_unit_test(waiting_ends_at_the_deadline),
 	};
 
