@@ -35,8 +35,8 @@ static const char *const front_allowed[] = {"read", "readv", "pread64", "preadv"
 	"getrusage", "getrlimit", "sysinfo", "uname", "getcpu", "rt_sigaction", "rt_sigprocmask",
 	"rt_sigreturn", "sigaltstack", "restart_syscall", "poll", "ppoll", "epoll_wait",
 	"epoll_pwait", "epoll_ctl", "timerfd_settime", "accept", "accept4", "sendto", "sendmsg",
-	"recvfrom", "recvmsg", "getsockopt", "getsockname", "getpeername", "shutdown", "exit",
-	"exit_group", "membarrier"};
+	"recvfrom", "recvmsg", "recvmmsg", "sendmmsg", "getsockopt", "getsockname", "getpeername",
+	"shutdown", "exit", "exit_group", "membarrier"};
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 static const char *const front_processes[] = {"execve", "execveat", "fork", "vfork", "clone"};

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "hsm/draw.h"
 #include "hsm/rv.h"
 
 static_assert(HSM_IV_BYTES + HSM_TAG_BYTES <= HSM_GCM_SLACK, "room for an IV beside the tag");
@@ -75,7 +76,7 @@ hsm_gcm_encrypt(struct hsm_session *session, CK_OBJECT_HANDLE key, struct slk_sp
 	if (rv == CKR_OK && data.len + HSM_TAG_BYTES > profile->data_max_bytes)
 		rv = CKR_DATA_LEN_RANGE;
 	if (rv == CKR_OK && profile->iv == HSM_IV_OURS)
-		rv = HSM_SESSION_CALL(session, C_GenerateRandom, iv, sizeof(iv));
+		rv = hsm_draw(session, iv, sizeof(iv));
 	if (rv != CKR_OK)
 		return rv;
 	rv = HSM_SESSION_CALL(session, C_EncryptInit, &params.mechanism, key);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "hsm/draw.h"
 #include "hsm/perform.h"
 #include "hsm/rv.h"
 
@@ -18,9 +19,11 @@ struct work {
 };
 
 void
-hsm_ops_wipe(struct hsm_session *session)
+hsm_ops_wipe(struct hsm_session *session, const struct hsm_request *request)
 {
-	slk_wipe(slk_secret_bytes(session->arena), HSM_SESSION_ARENA);
+	hsm_perform_wipe(session, request);
+	if (session->ahead_count == 0)
+		hsm_draw_drop(session);
 }
 
 /* --- reactions; true: try again, false: answered --- */
@@ -261,6 +264,8 @@ hsm_ops_execute(
 			rv = hsm_perform(&w.w);
 			hsm_token_leave(token);
 		}
+		if (rv != CKR_OK)
+			hsm_draw_drop(session); /* of a token that may not be the same afterwards */
 		again = rv != CKR_OK && react(&w, rv);
 	}
 	if (out_reply->status != SLK_OK)

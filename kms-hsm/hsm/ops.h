@@ -24,6 +24,6 @@
  * hsm_ops_wipe() once the reply is encoded. */
 void hsm_ops_execute(struct hsm_session *session, const struct hsm_request *request,
 	struct hsm_reply *out_reply);
-void hsm_ops_wipe(struct hsm_session *session);
+void hsm_ops_wipe(struct hsm_session *session, const struct hsm_request *request);
 
 #endif

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "hsm/draw.h"
 #include "hsm/gcm.h"
 #include "hsm/object.h"
 #include "hsm/pair.h"
@@ -47,6 +48,28 @@ static uint8_t *
 cipher_room(struct hsm_work *w)
 {
 	return slk_secret_bytes(w->session->arena) + CIPHER_AT;
+}
+
+/* Of the quick operations only what they can have written: most of the arena was never touched. */
+void
+hsm_perform_wipe(struct hsm_session *session, const struct hsm_request *q)
+{
+	uint8_t *arena = slk_secret_bytes(session->arena);
+	size_t data = q->data.len > q->length ? q->data.len : q->length;
+
+	switch (q->op) {
+	case HSM_RANDOM:
+	case HSM_GENERATE_DATA_KEY:
+	case HSM_WRAP:
+	case HSM_UNWRAP:
+	case HSM_REWRAP:
+		slk_wipe(arena + PLAIN_AT, data + HSM_GCM_SLACK);
+		slk_wipe(arena + CIPHER_AT, data + HSM_GCM_SLACK);
+		break;
+	default:
+		slk_wipe(arena, HSM_SESSION_ARENA);
+		break;
+	}
 }
 
 /* --- keys --- */
@@ -136,7 +159,7 @@ list(struct hsm_work *w)
 static CK_RV
 random_bytes(struct hsm_work *w, uint8_t *out, size_t len)
 {
-	CK_RV rv = HSM_SESSION_CALL(w->session, C_GenerateRandom, out, len);
+	CK_RV rv = hsm_draw(w->session, out, len);
 	if (rv != CKR_OK || len < 8)
 		return rv;
 	uint8_t seen = 0;
@@ -218,7 +241,9 @@ static CK_RV
 generate_data_key(struct hsm_work *w, CK_OBJECT_HANDLE handle)
 {
 	struct slk_span plain = slk_span(plain_room(w), w->request->length);
+	bool draws_iv = w->session->token->options->profile->iv == HSM_IV_OURS;
 
+	hsm_draw_ahead(w->session, plain.len + (draws_iv ? HSM_IV_BYTES : 0));
 	CK_RV rv = random_bytes(w, plain_room(w), plain.len);
 	if (rv != CKR_OK || w->reply->status != SLK_OK)
 		return rv;

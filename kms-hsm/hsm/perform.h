@@ -26,6 +26,9 @@ struct hsm_key_name hsm_perform_name(const struct hsm_request *request);
 /* CKR_OK with the reply's status set, or the token's error. Spans of the reply point into the session's arena. */
 CK_RV hsm_perform(struct hsm_work *w);
 
+/* Wipe what performing the request may have left in the session's arena. */
+void hsm_perform_wipe(struct hsm_session *session, const struct hsm_request *request);
+
 /* text may be longer than fits. */
 void hsm_answer(struct hsm_work *w, int status, const char *error);
 

@@ -19,6 +19,7 @@ static const struct hsm_profile profiles[] = {
 		.init = HSM_INIT_PLAIN,
 		.sandbox = HSM_SANDBOX_ALLOW,
 		.one_process = true,
+		.one_at_a_time = true,
 		.workers_count = 1,
 		.workers_max = 1,
 		.sessions_count = 2,

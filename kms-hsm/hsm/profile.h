@@ -68,6 +68,7 @@ struct hsm_profile {
 	bool copyable_unknown; /* CKA_COPYABLE in a template breaks it */
 	bool local_unset; /* CKA_LOCAL is false even of keys that it made; the other attributes tell */
 	bool one_process; /* a second process on this token is not safe: workers_max is 1 */
+	bool one_at_a_time; /* its quick calls are no faster by several threads, which only wait for each other */
 	uint32_t workers_count, workers_max; /* worker processes: default and limit */
 	uint32_t sessions_count, sessions_max; /* of one worker; each is a thread */
 	uint32_t data_max_bytes; /* limit of one GCM call, plaintext or ciphertext */

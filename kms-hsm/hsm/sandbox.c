@@ -29,7 +29,8 @@ static const char *const allowed[] = {"read", "readv", "pread64", "preadv", "wri
 	"uname", "getcpu", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait",
 	"sigaltstack", "tgkill", "restart_syscall", "poll", "ppoll", "select", "pselect6",
 	"epoll_wait", "epoll_pwait", "epoll_ctl", "sendto", "sendmsg", "recvfrom", "recvmsg",
-	"shutdown", "eventfd2", "signalfd4", "exit", "exit_group", "set_tid_address", "membarrier"};
+	"recvmmsg", "sendmmsg", "shutdown", "eventfd2", "signalfd4", "exit", "exit_group",
+	"set_tid_address", "membarrier"};
 
 /* Beside hsm_filter_hostile: no new programs or processes, no other users. */
 static const char *const denied[] = {"execve", "execveat", "fork", "vfork", "setuid", "setgid",

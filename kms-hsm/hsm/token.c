@@ -105,14 +105,16 @@ hsm_session_init(struct hsm_session *session, struct hsm_token *token, unsigned 
 	memset(session, 0, sizeof(*session));
 	session->token = token;
 	session->index = index;
-	return slk_secret_new(HSM_SESSION_ARENA, &session->arena);
+	int rc = slk_secret_new(HSM_SESSION_ARENA, &session->arena);
+	return rc == SLK_OK ? slk_secret_new(HSM_SESSION_DRAWN, &session->drawn) : rc;
 }
 
 void
 hsm_session_fini(struct hsm_session *session)
 {
 	slk_secret_free(session->arena);
-	session->arena = NULL;
+	slk_secret_free(session->drawn);
+	session->arena = session->drawn = NULL;
 }
 
 /* The one place that assigns the state. text: why, for every state but READY. */

@@ -85,8 +85,13 @@ struct hsm_session {
 	uint64_t epoch; /* of the handle; 0: none */
 	struct hsm_probe probe;
 	struct slk_secret *arena; /* HSM_SESSION_ARENA bytes for plaintexts */
+	struct slk_secret *drawn; /* HSM_SESSION_DRAWN random bytes of the token (draw.h) */
+	size_t drawn_at, drawn_len; /* used up to there, of so many */
+	size_t draw_bytes; /* to draw at once, 0: as much as is asked for */
+	unsigned ahead_count; /* requests that wait behind the one in hand */
 };
 #define HSM_SESSION_ARENA 16384u
+#define HSM_SESSION_DRAWN 4096u
 
 /* Loads the module, opens and locks the state file. The options are borrowed. Call before any
  * thread is made. */

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/queue.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -17,29 +16,17 @@
 
 #include "base/log.h"
 #include "base/secret.h"
-#include "base/sock.h"
+#include "hsm/draw.h"
+#include "hsm/job.h"
 #include "hsm/ops.h"
 #include "hsm/sandbox.h"
 #include "hsm/token.h"
-#include "hsm/wire.h"
 
-/* 64 jobs in flight, two locked buffers each: under the usual 8 MiB memlock limit. */
-#define JOBS_MAX 64u
 #define WATCH_MS 50
-#define REPLY_PLAIN_MAX (HSM_REPLY_HEAD_BYTES + HSM_ERROR_MAX + HSM_HEALTH_BYTES)
 #define FINISH_NS (2 * SLK_NS_PER_S)
-
-/* FREE -> RUNNING -> FREE, or FREE -> QUEUED -> RUNNING -> FREE while every session thread is busy. A
- * job whose deadline passes is answered there and then; if it runs, its result is thrown away
- * later. */
-struct job {
-	TAILQ_ENTRY(job) entry;
-	struct hsm_wire_request request; /* spans into rx */
-	struct slk_secret *rx, *tx;
-	size_t rx_len, tx_len;
-	bool answered;
-};
-TAILQ_HEAD(job_list, job);
+/* Of a module that takes one call at a time: replies to calls that took no longer than this wait for each other, a few. */
+#define QUICK_NS (50 * SLK_NS_PER_US)
+#define REPLIES_TOGETHER 8u
 
 struct worker;
 
@@ -47,6 +34,7 @@ struct runner {
 	struct worker *worker;
 	void (*body)(struct runner *);
 	struct hsm_session session;
+	uint64_t began_ns; /* its job */
 	pthread_t thread;
 	bool started;
 };
@@ -60,7 +48,6 @@ struct worker {
 	struct runner keeper;
 
 	pthread_mutex_t lock;
-	struct job_list free, queued, running;
 	bool stopping;
 	int receive_rc; /* what ended a session thread's receiving; SLK_OK: nothing yet */
 	unsigned waiting_count; /* session threads that wait at the socket */
@@ -68,51 +55,17 @@ struct worker {
 	uint64_t finished_seen; /* by the watch loop's last turn */
 	unsigned alive_count; /* threads that have not ended */
 	pthread_cond_t ended;
-	struct job jobs[JOBS_MAX];
+	/* Of a module that takes one call at a time: the one session thread that takes jobs, NULL if there is none at the
+	 * moment. The others wait until it hands over. */
+	const struct runner *leader;
+	pthread_cond_t led;
+	struct hsm_jobs jobs;
 };
 
-/* --- the socket, which all threads share --- */
-
-static int
-receive_message(struct worker *w, struct job *job)
+static bool
+one_at_a_time(const struct worker *w)
 {
-	const struct slk_sock_ops *sock = slk_sock_posix();
-	size_t len = 0;
-
-	int rc = sock->recv(sock->ctx, w->fd, slk_secret_bytes(job->rx), HSM_MESSAGE_MAX, &len);
-	if (rc != SLK_OK)
-		return rc;
-	job->rx_len = len;
-	return hsm_wire_decode_request(slk_span(slk_secret_peek(job->rx), len), &job->request);
-}
-
-/* A front that does not read learns of this call at its own deadline. flags: MSG_DONTWAIT, or 0 to
- * wait for a second at most (SO_SNDTIMEO). */
-static void
-send_message(struct worker *w, const uint8_t *bytes, size_t len, int flags)
-{
-	ssize_t n;
-
-	do {
-		n = send(w->fd, bytes, len, MSG_NOSIGNAL | flags);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN && errno != EPIPE && errno != ECONNRESET)
-		slk_error_log(
-			"a reply cannot be sent", slk_kv("error", (const char *)strerror(errno)));
-}
-
-/* Replies without secrets, of whichever thread. */
-static void
-send_reply(struct worker *w, const struct hsm_wire_reply *m)
-{
-	uint8_t bytes[REPLY_PLAIN_MAX];
-	size_t len = 0;
-
-	int rc = hsm_wire_encode_reply(m, bytes, sizeof(bytes), &len);
-	if (rc == SLK_OK)
-		send_message(w, bytes, len, MSG_DONTWAIT);
-	else
-		slk_error_log("a reply does not encode", slk_kv("status", slk_status_name(rc)));
+	return w->options->profile->one_at_a_time;
 }
 
 static void
@@ -121,36 +74,7 @@ answer_status(struct worker *w, uint64_t call_id)
 	struct hsm_wire_reply m = {.call_id = call_id, .reply = {.op = HSM_STATUS}};
 
 	hsm_token_health(w->token, &m.reply.health);
-	send_reply(w, &m);
-}
-
-/* --- jobs; the lock is held --- */
-
-static void
-release(struct worker *w, struct job *job)
-{
-	slk_wipe(slk_secret_bytes(job->rx), job->rx_len);
-	slk_wipe(slk_secret_bytes(job->tx), job->tx_len);
-	job->rx_len = job->tx_len = 0;
-	job->answered = false;
-	TAILQ_INSERT_HEAD(&w->free, job, entry);
-}
-
-/* A free job with its buffers. NULL if all are taken, or no memory can be locked. */
-static struct job *
-take_free(struct worker *w)
-{
-	struct job *job = TAILQ_FIRST(&w->free);
-
-	if (job == NULL)
-		return NULL;
-	if ((job->rx == NULL && slk_secret_new(HSM_MESSAGE_MAX, &job->rx) != SLK_OK) ||
-		(job->tx == NULL && slk_secret_new(HSM_MESSAGE_MAX, &job->tx) != SLK_OK)) {
-		slk_error_log("no locked memory for a request; is RLIMIT_MEMLOCK too small?");
-		return NULL;
-	}
-	TAILQ_REMOVE(&w->free, job, entry);
-	return job;
+	hsm_jobs_send_plain(&w->jobs, &m);
 }
 
 /* --- session threads --- */
@@ -165,65 +89,142 @@ wake_loop(struct worker *w)
 	(void)n;
 }
 
+/* From here to send_done() the lock is held. */
 static void
 end_receiving(struct worker *w, int rc)
 {
 	if (w->receive_rc == SLK_OK)
 		w->receive_rc = rc;
+	pthread_cond_broadcast(&w->led);
 	wake_loop(w);
 }
 
-/* One message from the socket, waited for without the lock; one of the threads that wait gets it.
- * NULL: it was answered already (a question about health), or receiving has ended. */
-static struct job *
-receive_job(struct worker *w)
+static bool
+is_status(const struct hsm_job *job)
 {
-	struct job *job = take_free(w);
+	return job->request.request.op == HSM_STATUS;
+}
 
-	if (job == NULL) {
+/* A millisecond and more, on whatever token. */
+static bool
+takes_long(const struct hsm_job *job)
+{
+	switch (job->request.request.op) {
+	case HSM_RANDOM:
+	case HSM_WRAP:
+	case HSM_UNWRAP:
+	case HSM_GENERATE_DATA_KEY:
+	case HSM_REWRAP:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Messages from the socket onto the queue, waited for without the lock; one of the threads that wait gets them. Questions
+ * about health are answered at once. */
+static void
+receive_jobs(struct worker *w)
+{
+	struct hsm_job *in[HSM_JOBS_AT_ONCE];
+	unsigned room = 0, limit = one_at_a_time(w) ? HSM_JOBS_AT_ONCE : 1, count = 0;
+
+	while (room < limit && (in[room] = hsm_jobs_take(&w->jobs)) != NULL)
+		room++;
+	if (room == 0) {
 		end_receiving(w, SLK_NO_MEMORY);
-		return NULL;
+		return;
 	}
 	w->waiting_count++;
 	pthread_mutex_unlock(&w->lock);
-	int rc = receive_message(w, job);
-	bool status = rc == SLK_OK && job->request.request.op == HSM_STATUS;
-	if (status)
-		answer_status(w, job->request.call_id);
+	int rc = hsm_jobs_receive(&w->jobs, in, room, &count);
+	for (unsigned i = 0; i < count; i++) {
+		if (is_status(in[i]))
+			answer_status(w, in[i]->request.call_id);
+	}
 	pthread_mutex_lock(&w->lock);
 	w->waiting_count--;
-	if (rc == SLK_OK && !status)
-		return job;
-	release(w, job);
+	for (unsigned i = 0; i < count; i++) {
+		if (!is_status(in[i]))
+			hsm_jobs_queue(&w->jobs, in[i]);
+	}
+	for (unsigned i = room; i-- > 0;) {
+		if (i >= count || is_status(in[i]))
+			hsm_jobs_release(&w->jobs, in[i]);
+	}
 	if (rc != SLK_OK)
 		end_receiving(w, rc);
-	return NULL;
 }
 
-static struct job *
-next_job(struct worker *w)
+/* What is done leaves. */
+static void
+send_done(struct worker *w, bool wait)
 {
-	struct job *job = NULL;
+	struct hsm_job *done[HSM_JOBS_AT_ONCE];
+	unsigned count;
+
+	while ((count = hsm_jobs_take_done(&w->jobs, done)) > 0) {
+		pthread_mutex_unlock(&w->lock);
+		hsm_jobs_send(&w->jobs, done, count, wait);
+		pthread_mutex_lock(&w->lock);
+		for (unsigned i = count; i-- > 0;)
+			hsm_jobs_release(&w->jobs, done[i]);
+	}
+}
+
+/* Let the next thread take jobs. */
+static void
+hand_over(struct worker *w)
+{
+	w->leader = NULL;
+	pthread_cond_signal(&w->led);
+}
+
+/* Is it this thread's turn to take jobs? */
+static bool
+may_lead(struct worker *w, const struct runner *r)
+{
+	if (!one_at_a_time(w))
+		return true;
+	if (w->leader != NULL && w->leader != r)
+		return false;
+	w->leader = r;
+	return true;
+}
+
+static struct hsm_job *
+next_job(struct runner *r)
+{
+	struct worker *w = r->worker;
+	struct hsm_job *job = NULL;
 
 	pthread_mutex_lock(&w->lock);
 	while (job == NULL && !w->stopping && w->receive_rc == SLK_OK) {
-		job = TAILQ_FIRST(&w->queued);
+		bool leads = may_lead(w, r);
+		job = leads ? hsm_jobs_run_next(&w->jobs) : NULL;
 		if (job != NULL)
-			TAILQ_REMOVE(&w->queued, job, entry);
+			break;
+		hsm_draw_drop(&r->session); /* nobody waits for it */
+		if (leads)
+			receive_jobs(w);
 		else
-			job = receive_job(w);
+			pthread_cond_wait(&w->led, &w->lock);
 	}
-	if (job != NULL)
-		TAILQ_INSERT_TAIL(&w->running, job, entry);
+	if (job != NULL && w->leader == r && takes_long(job)) {
+		hand_over(w);
+		send_done(w, true);
+	}
+	r->session.ahead_count = one_at_a_time(w) ? w->jobs.queued_count : 0;
 	pthread_mutex_unlock(&w->lock);
 	return job;
 }
 
 static void
-run_job(struct runner *r, struct job *job)
+run_job(struct runner *r, struct hsm_job *job)
 {
 	struct hsm_wire_reply m = {.call_id = job->request.call_id};
 
+	r->began_ns = slk_mono_ns(r->worker->clock);
 	hsm_ops_execute(&r->session, &job->request.request, &m.reply);
 	int rc =
 		hsm_wire_encode_reply(&m, slk_secret_bytes(job->tx), HSM_MESSAGE_MAX, &job->tx_len);
@@ -233,35 +234,43 @@ run_job(struct runner *r, struct job *job)
 		job->tx_len = 0;
 	}
 	slk_wipe(&m, sizeof(m));
-	hsm_ops_wipe(&r->session);
+	hsm_ops_wipe(&r->session, &job->request.request);
+}
+
+/* May replies wait for the next one? It costs them some microseconds, and saves the front a wake-up each. */
+static bool
+may_wait(const struct runner *r)
+{
+	const struct worker *w = r->worker;
+
+	return w->leader == r && w->jobs.queued_count > 0 &&
+		w->jobs.done_count < REPLIES_TOGETHER &&
+		slk_mono_ns(w->clock) - r->began_ns < QUICK_NS;
 }
 
 static void
-finish_job(struct worker *w, struct job *job)
+finish_job(struct runner *r, struct hsm_job *job)
 {
+	struct worker *w = r->worker;
+
 	pthread_mutex_lock(&w->lock);
-	TAILQ_REMOVE(&w->running, job, entry);
-	bool answered = job->answered;
+	hsm_jobs_end(&w->jobs, job);
 	w->finished_count++;
-	pthread_mutex_unlock(&w->lock);
-	if (!answered && job->tx_len > 0)
-		send_message(w, slk_secret_peek(job->tx), job->tx_len, 0);
-	pthread_mutex_lock(&w->lock);
-	release(w, job);
+	if (!may_wait(r))
+		send_done(w, true);
 	pthread_mutex_unlock(&w->lock);
 }
 
 static void
 serve(struct runner *r)
 {
-	struct worker *w = r->worker;
-	struct job *job;
+	struct hsm_job *job;
 
 	/* Until the token has been looked for once, calls wait rather than fail. */
-	hsm_token_wait_started(w->token);
-	while ((job = next_job(w)) != NULL) {
+	hsm_token_wait_started(r->worker->token);
+	while ((job = next_job(r)) != NULL) {
 		run_job(r, job);
-		finish_job(w, job);
+		finish_job(r, job);
 	}
 }
 
@@ -301,27 +310,29 @@ readable(int fd)
 static int
 take_over(struct worker *w)
 {
-	struct job *job;
+	struct hsm_job *job;
 
-	while (w->waiting_count == 0 && readable(w->fd) && (job = take_free(w)) != NULL) {
-		int rc = receive_message(w, job);
-		if (rc == SLK_OK && job->request.request.op != HSM_STATUS) {
-			TAILQ_INSERT_TAIL(&w->queued, job, entry);
+	while (w->waiting_count == 0 && readable(w->fd) &&
+		(job = hsm_jobs_take(&w->jobs)) != NULL) {
+		unsigned count = 0;
+		int rc = hsm_jobs_receive(&w->jobs, &job, 1, &count);
+		if (rc == SLK_OK && !is_status(job)) {
+			hsm_jobs_queue(&w->jobs, job);
 			continue;
 		}
 		if (rc == SLK_OK)
 			answer_status(w, job->request.call_id);
-		release(w, job);
+		hsm_jobs_release(&w->jobs, job);
 		if (rc != SLK_OK)
 			return rc;
 	}
 	return SLK_OK;
 }
 
-static struct job *
-find_late(struct job_list *list, uint64_t now_ns)
+static struct hsm_job *
+find_late(struct hsm_job_list *list, uint64_t now_ns)
 {
-	struct job *job;
+	struct hsm_job *job;
 
 	TAILQ_FOREACH(job, list, entry)
 	{
@@ -340,10 +351,10 @@ expire(struct worker *w)
 
 	for (;;) {
 		pthread_mutex_lock(&w->lock);
-		struct job *job = find_late(&w->queued, now);
+		struct hsm_job *job = find_late(&w->jobs.queued, now);
 		bool queued = job != NULL;
 		if (job == NULL)
-			job = find_late(&w->running, now);
+			job = find_late(&w->jobs.running, now);
 		struct hsm_wire_reply m = {0};
 		if (job != NULL) {
 			m.call_id = job->request.call_id;
@@ -351,8 +362,8 @@ expire(struct worker *w)
 			job->answered = true;
 		}
 		if (queued) {
-			TAILQ_REMOVE(&w->queued, job, entry);
-			release(w, job);
+			hsm_jobs_unqueue(&w->jobs, job);
+			hsm_jobs_release(&w->jobs, job);
 		}
 		pthread_mutex_unlock(&w->lock);
 		if (job == NULL)
@@ -362,7 +373,7 @@ expire(struct worker *w)
 		strcpy(m.reply.error,
 			ready ? "the HSM did not answer in time"
 			      : "the HSM worker has no token yet");
-		send_reply(w, &m);
+		hsm_jobs_send_plain(&w->jobs, &m);
 	}
 }
 
@@ -425,10 +436,21 @@ stalled(struct worker *w)
 	return !idle;
 }
 
+/* A leader that does not come back leads no longer, and what was done before does not wait for it. */
+static void
+help(struct worker *w)
+{
+	if (!one_at_a_time(w))
+		return;
+	hand_over(w);
+	send_done(w, false);
+}
+
 static int
 turn(struct worker *w, bool *out_signalled)
 {
-	struct pollfd fds[] = {{.fd = w->fd, .events = stalled(w) ? POLLIN : 0},
+	bool stuck = stalled(w);
+	struct pollfd fds[] = {{.fd = w->fd, .events = stuck ? POLLIN : 0},
 		{.fd = w->wake_fd, .events = POLLIN}, {.fd = w->signal_fd, .events = POLLIN}};
 
 	if (poll(fds, 3, WATCH_MS) < 0 && errno != EINTR)
@@ -440,6 +462,8 @@ turn(struct worker *w, bool *out_signalled)
 	int rc = w->receive_rc;
 	if (rc == SLK_OK)
 		rc = take_over(w);
+	if (stuck && w->waiting_count == 0 && w->finished_count == w->finished_seen)
+		help(w);
 	pthread_mutex_unlock(&w->lock);
 	if (rc == SLK_OK && (fds[0].revents & (POLLHUP | POLLERR)) != 0)
 		rc = SLK_CLOSED;
@@ -518,6 +542,7 @@ stop_threads(struct worker *w)
 {
 	pthread_mutex_lock(&w->lock);
 	w->stopping = true;
+	pthread_cond_broadcast(&w->led);
 	pthread_mutex_unlock(&w->lock);
 	(void)shutdown(w->fd, SHUT_RD); /* ends the wait of those who wait at the socket */
 	hsm_token_stop(w->token);
@@ -541,10 +566,7 @@ fini(struct worker *w)
 	for (uint32_t i = 0; i < HSM_SESSIONS_MAX; i++)
 		hsm_session_fini(&w->runners[i].session);
 	hsm_session_fini(&w->keeper.session);
-	for (size_t i = 0; i < JOBS_MAX; i++) {
-		slk_secret_free(w->jobs[i].rx);
-		slk_secret_free(w->jobs[i].tx);
-	}
+	hsm_jobs_fini(&w->jobs);
 	const int fds[] = {w->fd, w->wake_fd, w->signal_fd};
 	for (size_t i = 0; i < 3; i++) {
 		if (fds[i] >= 0)
@@ -598,11 +620,8 @@ hsm_worker_run(const struct hsm_options *options, int fd)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->ended, &attr);
 	pthread_condattr_destroy(&attr);
-	TAILQ_INIT(&w->free);
-	TAILQ_INIT(&w->queued);
-	TAILQ_INIT(&w->running);
-	for (size_t i = 0; i < JOBS_MAX; i++)
-		TAILQ_INSERT_TAIL(&w->free, &w->jobs[i], entry);
+	pthread_cond_init(&w->led, NULL);
+	hsm_jobs_init(&w->jobs, fd);
 
 	int code = HSM_EXIT_START;
 	int rc = init(w, &err);

@@ -5,7 +5,15 @@
  *
  * A session thread takes a request from the socket, makes the module's calls and sends the answer
  * by itself: no hand-over between threads, which would cost more than a fast token's call. The
- * socket holds what they have not come to. The watch loop never calls the module. It looks up
+ * socket holds what they have not come to.
+ *
+ * Where the profile says that the module does one call at a time (SoftHSM: two threads give 1.0 times the rate of one for
+ * twice its processor time, because they wait for each other), one session thread leads: it takes all requests that are there,
+ * some at once, carries them out in turn and sends up to eight answers together, if they took microseconds. It hands the
+ * lead over before an operation that takes long (making keys, key pairs), and loses it when it does not come back for a turn of
+ * the watch loop, which then sends what was done before.
+ *
+ * The watch loop never calls the module. It looks up
  * every 50 ms, takes requests (a bounded number of jobs) while no session thread waits for any,
  * answers HSM_STATUS among them and jobs whose deadline passed, whether they wait or run, and
  * watches how long each thread has been inside the module. A thread that is there for

@@ -186,6 +186,19 @@ p11shim_fail_at(struct p11shim *s, enum p11shim_function f, uint64_t n, uint64_t
 	atomic_store(&s->faults[f].first, calls + n);
 }
 
+/* Let the n-th call of f from now on wait first. */
+static inline void
+p11shim_delay_nth(struct p11shim *s, enum p11shim_function f, uint64_t n, uint64_t delay_ms)
+{
+	uint64_t calls = atomic_load(&s->faults[f].calls);
+
+	atomic_store(&s->faults[f].first, 0);
+	atomic_store(&s->faults[f].rv, 0);
+	atomic_store(&s->faults[f].delay_us, delay_ms * 1000);
+	atomic_store(&s->faults[f].last, calls + n);
+	atomic_store(&s->faults[f].first, calls + n);
+}
+
 /* Let the next `times` calls of f hang until it is healed. */
 static inline void
 p11shim_hang(struct p11shim *s, enum p11shim_function f, uint64_t times)

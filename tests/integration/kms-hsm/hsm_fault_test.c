@@ -399,6 +399,26 @@ a_call_that_hangs_costs_the_worker_and_no_answer(void **state)
 	expect_unwraps();
 }
 
+/* The third of eight stays in the module: it keeps neither what was done before it nor what comes behind it. */
+static void
+a_call_that_stays_away_holds_up_no_other(void **state)
+{
+	(void)state;
+	struct burst b = {0};
+
+	p11shim_delay_nth(rig.shim, P11SHIM_C_Encrypt, 3, 2000);
+	uint64_t start_ns = slk_mono_ns(slk_clock_system());
+	for (int i = 0; i < 8; i++)
+		submit_generate(&b);
+	finish(&b, 7);
+	assert_true(slk_mono_ns(slk_clock_system()) - start_ns < 1500 * SLK_NS_PER_MS);
+	assert_int_equal(b.answered, 7);
+	assert_int_equal(b.good, 7);
+	finish(&b, 8);
+	assert_int_equal(b.good, 8);
+	assert_int_equal(hsm_rig_health(&rig).state, HSM_READY);
+}
+
 static void
 a_call_in_flight_when_the_worker_is_killed_is_answered_by_the_next(void **state)
 {
@@ -834,6 +854,7 @@ main(void)
 		T(a_login_lost_on_all_sessions_at_once_costs_one_login),
 		T(all_sessions_lost_at_once_are_survived),
 		T(a_call_that_hangs_costs_the_worker_and_no_answer),
+		T(a_call_that_stays_away_holds_up_no_other),
 		T1(a_call_in_flight_when_the_worker_is_killed_is_answered_by_the_next),
 		T(two_creations_of_one_id_at_once_make_one_key),
 		T(two_objects_with_one_id_are_refused_and_others_served),

@@ -1,0 +1,168 @@
+#include "hsm/job.h"
+
+#include "base/log.h"
+#include "base/sock.h"
+
+#define REPLY_PLAIN_MAX (HSM_REPLY_HEAD_BYTES + HSM_ERROR_MAX + HSM_HEALTH_BYTES)
+
+void
+hsm_jobs_init(struct hsm_jobs *jobs, int fd)
+{
+	jobs->fd = fd;
+	TAILQ_INIT(&jobs->free);
+	TAILQ_INIT(&jobs->queued);
+	TAILQ_INIT(&jobs->running);
+	TAILQ_INIT(&jobs->done);
+	for (size_t i = 0; i < HSM_JOBS_MAX; i++)
+		TAILQ_INSERT_TAIL(&jobs->free, &jobs->jobs[i], entry);
+}
+
+void
+hsm_jobs_fini(struct hsm_jobs *jobs)
+{
+	for (size_t i = 0; i < HSM_JOBS_MAX; i++) {
+		slk_secret_free(jobs->jobs[i].rx);
+		slk_secret_free(jobs->jobs[i].tx);
+	}
+}
+
+/* --- lists --- */
+
+struct hsm_job *
+hsm_jobs_take(struct hsm_jobs *jobs)
+{
+	struct hsm_job *job = TAILQ_FIRST(&jobs->free);
+
+	if (job == NULL)
+		return NULL;
+	if ((job->rx == NULL && slk_secret_new(HSM_MESSAGE_MAX, &job->rx) != SLK_OK) ||
+		(job->tx == NULL && slk_secret_new(HSM_MESSAGE_MAX, &job->tx) != SLK_OK)) {
+		slk_error_log("no locked memory for a request; is RLIMIT_MEMLOCK too small?");
+		return NULL;
+	}
+	TAILQ_REMOVE(&jobs->free, job, entry);
+	return job;
+}
+
+void
+hsm_jobs_release(struct hsm_jobs *jobs, struct hsm_job *job)
+{
+	slk_wipe(slk_secret_bytes(job->rx), job->rx_len);
+	slk_wipe(slk_secret_bytes(job->tx), job->tx_len);
+	job->rx_len = job->tx_len = 0;
+	job->answered = false;
+	TAILQ_INSERT_HEAD(&jobs->free, job, entry);
+}
+
+void
+hsm_jobs_queue(struct hsm_jobs *jobs, struct hsm_job *job)
+{
+	TAILQ_INSERT_TAIL(&jobs->queued, job, entry);
+	jobs->queued_count++;
+}
+
+void
+hsm_jobs_unqueue(struct hsm_jobs *jobs, struct hsm_job *job)
+{
+	TAILQ_REMOVE(&jobs->queued, job, entry);
+	jobs->queued_count--;
+}
+
+struct hsm_job *
+hsm_jobs_run_next(struct hsm_jobs *jobs)
+{
+	struct hsm_job *job = TAILQ_FIRST(&jobs->queued);
+
+	if (job == NULL)
+		return NULL;
+	hsm_jobs_unqueue(jobs, job);
+	TAILQ_INSERT_TAIL(&jobs->running, job, entry);
+	return job;
+}
+
+void
+hsm_jobs_end(struct hsm_jobs *jobs, struct hsm_job *job)
+{
+	TAILQ_REMOVE(&jobs->running, job, entry);
+	if (job->answered || job->tx_len == 0) {
+		hsm_jobs_release(jobs, job);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&jobs->done, job, entry);
+	jobs->done_count++;
+}
+
+unsigned
+hsm_jobs_take_done(struct hsm_jobs *jobs, struct hsm_job *out[HSM_JOBS_AT_ONCE])
+{
+	unsigned count = 0;
+
+	while (count < HSM_JOBS_AT_ONCE && !TAILQ_EMPTY(&jobs->done)) {
+		out[count] = TAILQ_FIRST(&jobs->done);
+		TAILQ_REMOVE(&jobs->done, out[count], entry);
+		count++;
+	}
+	jobs->done_count -= count;
+	return count;
+}
+
+/* --- the socket --- */
+
+int
+hsm_jobs_receive(
+	struct hsm_jobs *jobs, struct hsm_job *const *in, unsigned count, unsigned *out_count)
+{
+	struct slk_sock_in messages[HSM_JOBS_AT_ONCE];
+	unsigned got = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		messages[i] = (struct slk_sock_in){
+			.bytes = slk_secret_bytes(in[i]->rx), .cap = HSM_MESSAGE_MAX};
+	*out_count = 0;
+	int rc = slk_sock_recv_many(jobs->fd, messages, count, &got);
+	for (unsigned i = 0; rc == SLK_OK && i < got; i++) {
+		struct hsm_job *job = in[i];
+		rc = messages[i].status;
+		job->rx_len = messages[i].len;
+		if (rc == SLK_OK)
+			rc = hsm_wire_decode_request(
+				slk_span(slk_secret_peek(job->rx), job->rx_len), &job->request);
+		*out_count += rc == SLK_OK;
+	}
+	return rc;
+}
+
+static void
+send_spans(struct hsm_jobs *jobs, const struct slk_span *messages, unsigned count, bool wait)
+{
+	unsigned sent = 0;
+
+	int rc = slk_sock_send_many(jobs->fd, messages, count, wait, &sent);
+	if (rc != SLK_OK && rc != SLK_AGAIN && rc != SLK_CLOSED)
+		slk_error_log("a reply cannot be sent", slk_kv("status", slk_status_name(rc)));
+}
+
+void
+hsm_jobs_send(struct hsm_jobs *jobs, struct hsm_job *const *done, unsigned count, bool wait)
+{
+	struct slk_span messages[HSM_JOBS_AT_ONCE];
+
+	for (unsigned i = 0; i < count; i++)
+		messages[i] = slk_span(slk_secret_peek(done[i]->tx), done[i]->tx_len);
+	send_spans(jobs, messages, count, wait);
+}
+
+void
+hsm_jobs_send_plain(struct hsm_jobs *jobs, const struct hsm_wire_reply *m)
+{
+	uint8_t bytes[REPLY_PLAIN_MAX];
+	size_t len = 0;
+
+	int rc = hsm_wire_encode_reply(m, bytes, sizeof(bytes), &len);
+	if (rc != SLK_OK) {
+		slk_error_log("a reply does not encode", slk_kv("status", slk_status_name(rc)));
+		return;
+	}
+	const struct slk_span message = slk_span(bytes, len);
+	send_spans(jobs, &message, 1, false);
+}
