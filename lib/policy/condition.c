@@ -56,7 +56,7 @@ struct address {
 	bool v6;
 };
 
-struct want { /* one value of the policy */
+union want { /* one value of the policy, by the operator's type */
 	struct pol_pattern pattern; /* strings and ARNs */
 	double number; /* numbers, and dates as seconds since 1970 */
 	bool boolean; /* also of Null */
@@ -66,11 +66,13 @@ struct want { /* one value of the policy */
 struct pol_condition {
 	struct pol_condition *next;
 	const struct pol_operator *op;
-	enum quantifier quantifier;
+	enum type type; /* as op has them, near at hand */
+	bool negated;
 	bool if_exists;
+	enum quantifier quantifier;
 	const char *written; /* the operator as the document has it */
 	struct pol_key key;
-	struct want *wants;
+	union want *wants;
 	size_t wants_count;
 };
 
@@ -286,7 +288,9 @@ parse_operator(const struct pol_json *node, struct pol_condition *out, struct po
 	if (out->op == NULL)
 		return refuse(
 			err, node->offset, "there is no condition operator '%.80s'", out->written);
-	if (out->op->type == NULL_TEST && (out->if_exists || out->quantifier != PLAIN))
+	out->type = out->op->type;
+	out->negated = out->op->negated;
+	if (out->type == NULL_TEST && (out->if_exists || out->quantifier != PLAIN))
 		return refuse(err, node->offset,
 			"'%.80s': Null takes no IfExists and no For...:", out->written);
 	return SLK_OK;
@@ -294,9 +298,9 @@ parse_operator(const struct pol_json *node, struct pol_condition *out, struct po
 
 static int
 compile_pattern(struct pol_arena *arena, const struct pol_condition *condition,
-	const struct pol_json *node, bool variables, struct want *out, struct pol_json_error *err)
+	const struct pol_json *node, bool variables, union want *out, struct pol_json_error *err)
 {
-	enum type type = condition->op->type;
+	enum type type = condition->type;
 	unsigned flags = variables ? POL_PATTERN_VARIABLES : 0;
 	const char *reason;
 
@@ -316,7 +320,7 @@ compile_pattern(struct pol_arena *arena, const struct pol_condition *condition,
 
 static int
 compile_want(struct pol_arena *arena, const struct pol_condition *condition,
-	const struct pol_json *node, bool variables, struct want *out, struct pol_json_error *err)
+	const struct pol_json *node, bool variables, union want *out, struct pol_json_error *err)
 {
 	const char *text = (const char *)node->text.ptr;
 
@@ -324,7 +328,7 @@ compile_want(struct pol_arena *arena, const struct pol_condition *condition,
 		node->type != POL_JSON_BOOL)
 		return refuse(err, node->offset, "%s",
 			"the value of a condition is a string, a number or a boolean");
-	switch (condition->op->type) {
+	switch (condition->type) {
 	case STRING:
 	case STRING_NOCASE:
 	case LIKE:
@@ -491,14 +495,14 @@ text_fits(enum type type, const struct pol_pattern *pattern, const struct trial 
 }
 
 static bool
-value_fits(const struct pol_condition *c, const struct want *want, const struct trial *t,
+value_fits(const struct pol_condition *c, const union want *want, const struct trial *t,
 	const char *text)
 {
 	struct address address;
 	double number;
 	bool boolean;
 
-	switch (c->op->type) {
+	switch (c->type) {
 	case NUMERIC:
 		return parse_number(text, &number) && relate(c->op->relation, number, want->number);
 	case DATE:
@@ -508,7 +512,7 @@ value_fits(const struct pol_condition *c, const struct want *want, const struct 
 	case IP:
 		return parse_address(text, false, &address) && address_in(&want->network, &address);
 	default:
-		return text_fits(c->op->type, &want->pattern, t, text, strlen(text));
+		return text_fits(c->type, &want->pattern, t, text, strlen(text));
 	}
 }
 
@@ -525,39 +529,58 @@ fits_any(const struct pol_condition *c, const struct trial *t, const char *text)
 static bool
 null_holds(const struct pol_condition *c, const struct pol_query *query)
 {
-	size_t at = 0, index = 0;
-	bool absent = pol_query_next(query, &c->key, &at, &index) == NULL;
+	size_t at = 0;
 
+	while ((at = pol_query_find(query, &c->key, at)) < query->values_count &&
+		query->values[at].count == 0)
+		at++;
+	bool absent = at == query->values_count;
 	for (size_t i = 0; i < c->wants_count; i++)
 		if (c->wants[i].boolean == absent)
 			return true;
 	return false;
 }
 
+/* One value of the request settles the condition, or leaves it to the others. */
+static bool
+settles(const struct pol_condition *c, bool fits, bool *out_holds)
+{
+	bool negated = c->negated;
+
+	switch (c->quantifier) {
+	case FOR_ANY:
+		*out_holds = true;
+		return fits != negated;
+	case FOR_ALL:
+		*out_holds = false;
+		return fits == negated;
+	case PLAIN:
+		break;
+	}
+	*out_holds = !negated;
+	return fits;
+}
+
 /* See the tables in the header. */
 static bool
 holds(const struct pol_condition *c, const struct pol_query *query, bool deny)
 {
-	bool negated = c->op->negated;
-	struct trial t = {query, negated && !deny};
-	size_t at = 0, index = 0;
-	const char *value;
+	const struct trial t = {query, c->negated && !deny};
+	size_t at = pol_query_find(query, &c->key, 0);
+	bool settled;
 
-	if (c->op->type == NULL_TEST)
+	if (c->type == NULL_TEST)
 		return null_holds(c, query);
-	if (!pol_query_has(query, &c->key))
+	if (at == query->values_count)
 		return c->if_exists || c->quantifier == FOR_ALL ||
-			(negated && c->quantifier == PLAIN);
-	while ((value = pol_query_next(query, &c->key, &at, &index)) != NULL) {
-		bool fits = fits_any(c, &t, value);
-		if (c->quantifier == FOR_ANY && fits != negated)
-			return true;
-		if (c->quantifier == FOR_ALL && fits == negated)
-			return false;
-		if (c->quantifier == PLAIN && fits)
-			return !negated;
+			(c->negated && c->quantifier == PLAIN);
+	for (; at < query->values_count; at = pol_query_find(query, &c->key, at + 1)) {
+		const struct pol_value *v = &query->values[at];
+		for (size_t i = 0; i < v->count; i++)
+			if (settles(c, fits_any(c, &t, v->values[i]), &settled))
+				return settled;
 	}
-	return c->quantifier == FOR_ALL || (c->quantifier == PLAIN && negated);
+	return c->quantifier == FOR_ALL || (c->quantifier == PLAIN && c->negated);
 }
 
 bool

@@ -39,6 +39,7 @@ struct pol_document {
 	struct pol_arena arena;
 	enum pol_kind kind;
 	struct statement *statements;
+	struct pol_gate *gates; /* of the statements */
 	size_t count;
 };
 
@@ -409,6 +410,27 @@ parse_version(struct parse *p, const struct pol_json *root)
 	return SLK_OK;
 }
 
+/* What any of the patterns may match; a negated list, and one without a whole service, anything. */
+static struct pol_gate
+gate_of(const struct patterns *actions)
+{
+	struct pol_gate gate = {0, actions->negated ? UINT64_MAX : 0};
+
+	for (size_t i = 0; i < actions->count; i++) {
+		const struct pol_pattern *p = &actions->list[i];
+		const char marks[] = {POL_MARK_STAR, POL_MARK_ONE, '\0'};
+		size_t literal = strcspn(p->bytes, marks);
+		struct pol_gate one = pol_gate_of(p->bytes, literal);
+		if (p->kind == POL_PATTERN_EXACT)
+			gate.actions |= one.actions;
+		else if (memchr(p->bytes, ':', literal) != NULL)
+			gate.services |= one.services;
+		else
+			gate.services = UINT64_MAX;
+	}
+	return gate;
+}
+
 static int
 parse_root(struct parse *p, const struct pol_json *root)
 {
@@ -432,10 +454,15 @@ parse_root(struct parse *p, const struct pol_json *root)
 	if (s->type == POL_JSON_ARRAY)
 		s = s->first;
 	p->doc->statements = pol_arena_take(&p->doc->arena, count * sizeof(*p->doc->statements));
-	if (p->doc->statements == NULL)
+	p->doc->gates = pol_arena_take(&p->doc->arena, count * sizeof(*p->doc->gates));
+	if (p->doc->statements == NULL || p->doc->gates == NULL)
 		return no_room(p, root);
-	for (; rc == SLK_OK && p->doc->count < count; s = s->next)
-		rc = parse_statement(p, s, &p->doc->statements[p->doc->count++]);
+	for (; rc == SLK_OK && p->doc->count < count; s = s->next) {
+		size_t i = p->doc->count++;
+		rc = parse_statement(p, s, &p->doc->statements[i]);
+		if (rc == SLK_OK)
+			p->doc->gates[i] = gate_of(&p->doc->statements[i].actions);
+	}
 	return rc;
 }
 
@@ -609,6 +636,8 @@ pol_document_evaluate(const struct pol_document *document, const struct pol_quer
 	struct pol_verdict best = {POL_MATCH_NONE, 0};
 
 	for (size_t i = 0; i < document->count; i++) {
+		if (!pol_gate_open(&document->gates[i], &query->gate))
+			continue;
 		enum pol_match match = statement_match(document, &document->statements[i], query);
 		if (match > best.match)
 			best = (struct pol_verdict){match, i};

@@ -147,14 +147,14 @@ compile(struct compile *c, struct pol_pattern *out)
 		if (rc != SLK_OK)
 			return rc;
 	}
-	*out = (struct pol_pattern){.kind = kind_of(c), .bytes = c->out, .len = c->len};
+	*out = (struct pol_pattern){.kind = kind_of(c), .bytes = c->out, .len = (uint32_t)c->len};
 	if (c->variables_count == 0)
 		return SLK_OK;
 	out->variables = pol_arena_take(c->arena, c->variables_count * sizeof(*out->variables));
 	if (out->variables == NULL)
 		return SLK_LIMIT;
 	memcpy(out->variables, c->variables, c->variables_count * sizeof(*out->variables));
-	out->variables_count = c->variables_count;
+	out->variables_count = (uint32_t)c->variables_count;
 	return SLK_OK;
 }
 
@@ -201,25 +201,6 @@ pol_glob(const char *bytes, size_t bytes_len, const char *text, size_t len)
 	while (p < bytes_len && bytes[p] == POL_MARK_STAR)
 		p++;
 	return p == bytes_len;
-}
-
-bool
-pol_pattern_match(const struct pol_pattern *pattern, const char *text, size_t len)
-{
-	switch (pattern->kind) {
-	case POL_PATTERN_ANY:
-		return true;
-	case POL_PATTERN_EXACT:
-		return len == pattern->len && memcmp(text, pattern->bytes, len) == 0;
-	case POL_PATTERN_PREFIX:
-		return len >= pattern->len - 1 &&
-			memcmp(text, pattern->bytes, pattern->len - 1) == 0;
-	case POL_PATTERN_GLOB:
-		return pol_glob(pattern->bytes, pattern->len, text, len);
-	case POL_PATTERN_VARIABLE:
-		break;
-	}
-	return false; /* not without its variables */
 }
 
 /* Marks in what a request says would become wildcards; no name, tag or address holds control characters. */

@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "policy/arena.h"
+#include "policy/same.h"
 
 #define POL_PATTERN_MAX 2048u /* bytes as written, and with its variables filled in */
 #define POL_VARIABLES_MAX 8u /* in one pattern */
@@ -35,10 +36,10 @@ struct pol_variable {
 /* bytes: literal text with the marks below; control characters are in no pattern otherwise. */
 struct pol_pattern {
 	enum pol_pattern_kind kind;
+	uint32_t len;
 	const char *bytes; /* terminated */
-	size_t len;
 	struct pol_variable *variables;
-	size_t variables_count;
+	uint32_t variables_count;
 };
 
 enum { POL_MARK_STAR = 1, POL_MARK_ONE = 2, POL_MARK_VARIABLE = 3 };
@@ -54,11 +55,27 @@ enum pol_pattern_flags {
 MUST_USE int pol_pattern_compile(struct pol_arena *arena, struct slk_span text, unsigned flags,
 	struct pol_pattern *out_pattern, const char **out_reason);
 
-/* Does a pattern without variables match? */
-bool pol_pattern_match(const struct pol_pattern *pattern, const char *text, size_t len);
-
-/* The same for marks and text as such, for patterns whose variables were filled in. */
+/* Do marks and text as such match, for patterns whose variables were filled in? */
 bool pol_glob(const char *bytes, size_t bytes_len, const char *text, size_t len);
+
+/* Does a pattern without variables match? One with variables does not. */
+static inline bool
+pol_pattern_match(const struct pol_pattern *pattern, const char *text, size_t len)
+{
+	switch (pattern->kind) {
+	case POL_PATTERN_ANY:
+		return true;
+	case POL_PATTERN_EXACT:
+		return len == pattern->len && pol_same(text, pattern->bytes, len);
+	case POL_PATTERN_PREFIX:
+		return len >= pattern->len - 1 && pol_same(text, pattern->bytes, pattern->len - 1);
+	case POL_PATTERN_GLOB:
+		return pol_glob(pattern->bytes, pattern->len, text, len);
+	case POL_PATTERN_VARIABLE:
+		break;
+	}
+	return false;
+}
 
 /* The value of a variable: NULL if the request has none, or more than one. *out_len is its length. */
 typedef const char *(*pol_variable_fn)(const void *ctx, const char *key, size_t *out_len);

@@ -9,8 +9,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <strings.h>
 
 #include "base/status.h"
+#include "policy/gate.h"
+#include "policy/same.h"
 
 #define POL_ACTION_MAX 128u /* with terminator */
 #define POL_VALUES_MAX 128u
@@ -27,7 +30,7 @@ struct pol_value {
 /* A condition key's name with its hash, which is the same for names that differ in case only. */
 struct pol_key {
 	const char *name;
-	uint32_t hash;
+	uint32_t hash, len;
 };
 struct pol_key pol_key(const char *name);
 
@@ -46,17 +49,25 @@ struct pol_query {
 	/* Set by pol_query_prepare(). */
 	char folded_action[POL_ACTION_MAX];
 	size_t action_len, resource_len, principal_len, session_len;
-	uint32_t hashes[POL_VALUES_MAX]; /* of the keys of values */
+	struct pol_gate gate; /* of the action */
+	uint32_t hashes[POL_VALUES_MAX], lens[POL_VALUES_MAX]; /* of the keys of values */
 };
 
 /* SLK_INVALID: a member is missing, or action or the number of values is over its limit. */
 MUST_USE int pol_query_prepare(struct pol_query *query);
 
-/* All values of a key, one after the other: start with *at and *index 0. NULL at the end. */
-const char *pol_query_next(
-	const struct pol_query *query, const struct pol_key *key, size_t *at, size_t *index);
-/* Is the key there, with or without values? */
-bool pol_query_has(const struct pol_query *query, const struct pol_key *key);
+/* The first of query->values at or after from that has this key; values_count if there is none. Hashes differ nearly always. */
+static inline size_t
+pol_query_find(const struct pol_query *query, const struct pol_key *key, size_t from)
+{
+	for (size_t i = from; i < query->values_count; i++)
+		if (query->hashes[i] == key->hash && query->lens[i] == key->len &&
+			(pol_same(query->values[i].key, key->name, key->len) ||
+				strcasecmp(query->values[i].key, key->name) == 0))
+			return i;
+	return query->values_count;
+}
+
 /* The only value of a key: NULL if there is none, or more. For policy variables: ctx is the query. */
 const char *pol_query_single(const void *ctx, const char *key, size_t *out_len);
 
