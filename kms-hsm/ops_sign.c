@@ -124,7 +124,7 @@ answer_public_key(struct kms_call *call, struct slk_span der)
 {
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
 	Kmsp__PublicKey out = KMSP__PUBLIC_KEY__INIT;
-	uint32_t set = kms_spec_algorithms(call->key.spec, call->key.usage);
+	uint32_t set = kms_key_algorithms(call->service, &call->key);
 	char *algorithms[KMS_ALG_COUNT], arn[KMS_ARN_MAX];
 
 	kms_arn_key(&call->service->parts.realm, call->key.id, arn);

@@ -577,8 +577,15 @@ what_the_token_lacks_is_unsupported(void **state)
 	const char *rsa = arns[KMS_SPEC_RSA_2048][KMS_USAGE_ENCRYPT_DECRYPT];
 
 	fake_hsm_set_able(rig.link, ~0u, ~KMS_BIT(KMS_ALG_RSAES_OAEP_SHA_256));
-	const Kmsp__Reply *reply =
-		rig_encrypt_with(&rig, RIG_ALICE, rsa, "RSAES_OAEP_SHA_256", slk_span_str("x"));
+	kms_service_tick(rig.service);
+	rig_turn(&rig);
+	/* Nobody is told to encrypt outside with what cannot be decrypted here. */
+	const Kmsp__Reply *reply = rig_public_key(&rig, RIG_ALICE, rsa);
+	assert_int_equal(reply->public_key->n_algorithms, 1);
+	assert_string_equal(reply->public_key->algorithms[0], "RSAES_OAEP_SHA_1");
+	reply = rig_describe_key(&rig, RIG_ROOT, rsa);
+	assert_int_equal(reply->key->n_algorithms, 1);
+	reply = rig_encrypt_with(&rig, RIG_ALICE, rsa, "RSAES_OAEP_SHA_256", slk_span_str("x"));
 	assert_answered(reply, SLK_UNSUPPORTED);
 	assert_string_equal(reply->exception, "UnsupportedOperationException");
 	assert_answered(
