@@ -200,7 +200,7 @@ kms_call_fail_hsm(struct kms_call *call, const struct hsm_reply *reply)
 		slk_error_log("key refused", slk_kv_hex("backing", call->backing_id, KMS_ID_BYTES),
 			slk_kv("error", (const char *)reply->error));
 		kms_call_fail(call, SLK_HSM, "KMSInternalException",
-			"the object of this key on the token is not the one that was made for it: "
+			"the HSM worker does not trust what the token holds or does for this key: "
 			"%s",
 			reply->error);
 		return;
