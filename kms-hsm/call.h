@@ -111,6 +111,8 @@ struct kms_service {
 	bool chore_for_waiters; /* it was asked for out of turn */
 	bool chores_destroy; /* the pass has come to backing keys that are to be destroyed */
 	int chores_error; /* of the last tick */
+	uint32_t dooms_waiting, rotations_waiting; /* for their audit lines to be on the disk */
+	bool stopping; /* the link to the HSM is gone */
 	struct kms_backing chore; /* the one that the HSM was asked about */
 	uint8_t chores_after[KMS_ID_BYTES]; /* how far the pass came */
 	bool audit_ok;

@@ -213,9 +213,10 @@ MUST_USE int kms_catalog_key_cancel(struct kms_catalog *catalog, const uint8_t i
  * farther away than its period, whatever the wall clock was when it was set. */
 MUST_USE int kms_catalog_time_passed(
 	struct kms_catalog *catalog, uint64_t wall_ns, uint64_t waited_ns);
-/* A PendingDeletion key whose time has come by both clocks. SLK_NOT_FOUND. */
-MUST_USE int kms_catalog_key_due(
-	struct kms_catalog *catalog, uint64_t wall_ns, struct kms_key *out_key);
+/* A PendingDeletion key whose time has come by both clocks, with an id above after (NULL: the first).
+ * SLK_NOT_FOUND. */
+MUST_USE int kms_catalog_key_due(struct kms_catalog *catalog, uint64_t wall_ns,
+	const uint8_t *after, struct kms_key *out_key);
 /* SLK_NOT_FOUND unless PendingDeletion. Its aliases, tags and description go. */
 MUST_USE int kms_catalog_key_doom(struct kms_catalog *catalog, const uint8_t id[KMS_ID_BYTES]);
 /* A backing key of a Destroying key that is not Destroyed, with an id above after (NULL: the

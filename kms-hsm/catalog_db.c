@@ -53,7 +53,7 @@ static const char *const texts[SQL_COUNT] = {
 				" WHERE state >= 3 AND state = 3 AND deletion_left_ns > 0",
 	[SQL_DELETION_DUE] =
 		KEY_COLUMNS "WHERE k.state >= 3 AND k.state = 3 AND k.deletion_ns <= ?1"
-			    " AND k.deletion_left_ns = 0 LIMIT 1",
+			    " AND k.deletion_left_ns = 0 AND k.id > ?2 ORDER BY k.id LIMIT 1",
 	[SQL_DOOM_KEY] = "UPDATE keys SET state = 4, description = '', rotation_days = 0,"
 			 " rotation_next_ns = 0 WHERE id = ?1 AND state = 3",
 	[SQL_ABANDON_KEY] = "UPDATE keys SET state = 4, description = '', rotation_days = 0,"

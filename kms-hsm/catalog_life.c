@@ -279,11 +279,13 @@ kms_catalog_time_passed(struct kms_catalog *catalog, uint64_t wall_ns, uint64_t 
 }
 
 int
-kms_catalog_key_due(struct kms_catalog *catalog, uint64_t wall_ns, struct kms_key *out_key)
+kms_catalog_key_due(struct kms_catalog *catalog, uint64_t wall_ns, const uint8_t *after,
+	struct kms_key *out_key)
 {
 	sqlite3_stmt *s = kms_db_statement(catalog, SQL_DELETION_DUE);
 
 	kms_db_bind_u64(s, 1, wall_ns);
+	kms_db_bind_after(s, 2, after);
 	return kms_db_one(catalog, s, kms_db_key_row, out_key);
 }
 

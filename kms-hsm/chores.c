@@ -1,6 +1,7 @@
 /* See chores.h. The first keys of the appliance are made here, too; for these, requests do wait. */
 #include "chores.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -190,7 +191,8 @@ kms_chores_run(struct kms_service *service)
 {
 	struct hsm_request ask;
 
-	if (service->chore_in_flight || next_backing(service, &service->chore) != SLK_OK)
+	if (service->stopping || service->chore_in_flight ||
+		next_backing(service, &service->chore) != SLK_OK)
 		return;
 	const struct kms_backing *b = &service->chore;
 	bool destroy = !service->chore_for_waiters && service->chores_destroy;
@@ -273,26 +275,83 @@ on_chore(void *arg, const struct hsm_reply *reply)
 
 /* --- what the clocks bring --- */
 
-/* A line for what kmsd does by itself. */
-static int
-audit(struct kms_service *s, const char *action, const struct kms_key *key)
-{
-	char arn[KMS_ARN_MAX], request_id[FMT_UUID_TEXT];
-	uint8_t uuid[FMT_UUID_BYTES];
+/* kmsd's own acts go the way of a call: the line first, and once it is on the disk the act, in place of an answer. */
 
-	int rc = fmt_uuid_new(uuid);
-	if (rc != SLK_OK)
-		return rc;
-	fmt_uuid_print(uuid, request_id);
-	kms_arn_key(&s->parts.realm, key->id, arn);
-	const struct kms_audit_entry entry = {.request_id = request_id,
+static const struct kms_row own_row = {0, "kms:Own", NULL, false};
+
+static void
+report(struct kms_service *s, int rc)
+{
+	if (rc != SLK_OK && rc != s->chores_error)
+		slk_error_log("rotation and deletion of keys wait",
+			slk_kv("status", slk_status_name(rc)),
+			slk_kv("error", kms_catalog_error(s->parts.catalog)));
+	s->chores_error = rc; /* said once */
+}
+
+static int
+audit(const struct kms_call *call)
+{
+	char arn[KMS_ARN_MAX];
+
+	kms_arn_key(&call->service->parts.realm, call->key.id, arn);
+	const struct kms_audit_entry entry = {.request_id = call->request_id,
 		.principal = KMS_OWN_PRINCIPAL,
 		.uid = geteuid(),
 		.pid = getpid(),
-		.action = action,
+		.action = call->action,
 		.resource = arn,
-		.backing_id = key->backing_id};
-	return kms_audit_add(s->parts.audit, &entry);
+		.backing_id = call->key.backing_id};
+	return kms_audit_add(call->service->parts.audit, &entry);
+}
+
+static void doom(struct kms_call *call);
+
+/* How many of its kind wait for the disk. */
+static uint32_t *
+waiting(const struct kms_call *call)
+{
+	return call->resume == doom ? &call->service->dooms_waiting
+				    : &call->service->rotations_waiting;
+}
+
+static void
+on_line(void *arg, struct slk_secret *frame)
+{
+	struct kms_call *call = arg;
+
+	slk_secret_free(frame);
+	(*waiting(call))--;
+	if (call->status == SLK_OK)
+		call->resume(call);
+}
+
+static int
+act(struct kms_service *s, const char *action, const struct kms_key *key, kms_call_fn then)
+{
+	uint8_t uuid[FMT_UUID_BYTES];
+	struct kms_call *call = calloc(1, sizeof(*call));
+
+	int rc = call != NULL ? fmt_uuid_new(uuid) : SLK_NO_MEMORY;
+	if (rc != SLK_OK)
+		goto out;
+	fmt_uuid_print(uuid, call->request_id);
+	call->service = s;
+	call->row = &own_row;
+	call->action = action;
+	call->key = *key;
+	call->resume = then;
+	call->answer = on_line;
+	call->arg = call;
+	rc = audit(call);
+	if (rc != SLK_OK)
+		goto out;
+	(*waiting(call))++;
+	STAILQ_INSERT_TAIL(&s->finished, call, entry);
+	call = NULL; /* the flush's */
+out:
+	free(call);
+	return rc;
 }
 
 int
@@ -307,48 +366,79 @@ kms_chores_count_time(struct kms_service *service)
 	return rc;
 }
 
+bool
+kms_chores_is_over(const struct kms_service *service, const struct kms_key *key)
+{
+	return key->state == KMS_KEY_PENDING_DELETION && key->deletion_left_ns == 0 &&
+		key->deletion_ns <= slk_wall_ns(service->parts.clock);
+}
+
+static void
+doom(struct kms_call *call)
+{
+	struct kms_service *s = call->service;
+	int rc = kms_catalog_key_doom(s->parts.catalog, call->key.id);
+
+	report(s, rc);
+	s->chores_wanted = s->chores_wanted || rc == SLK_OK;
+	kms_chores_run(s);
+}
+
 int
 kms_chores_doom(struct kms_service *service)
 {
-	struct kms_catalog *catalog = service->parts.catalog;
+	uint64_t wall_ns = slk_wall_ns(service->parts.clock);
+	uint8_t after[KMS_ID_BYTES] = {0};
 	struct kms_key key;
 	int rc = SLK_OK;
 
+	if (service->dooms_waiting > 0) /* what waits for the disk would get a second line */
+		return SLK_OK;
 	for (unsigned i = 0; i < PER_TICK; i++) {
-		rc = kms_catalog_key_due(catalog, slk_wall_ns(service->parts.clock), &key);
+		rc = kms_catalog_key_due(service->parts.catalog, wall_ns, after, &key);
 		if (rc == SLK_OK)
-			rc = audit(service, "kms:DeleteKey", &key);
-		if (rc == SLK_OK)
-			rc = kms_catalog_key_doom(catalog, key.id);
+			rc = act(service, "kms:DeleteKey", &key, doom);
 		if (rc != SLK_OK)
 			break;
-		service->chores_wanted = true;
+		memcpy(after, key.id, sizeof(after));
 	}
 	return rc == SLK_NOT_FOUND ? SLK_OK : rc;
 }
 
-/* Successors for the keys whose period has ended or that are worn. */
+/* A successor, unless the key was disabled or another rotation of it began meanwhile. */
+static void
+rotate(struct kms_call *call)
+{
+	struct kms_service *s = call->service;
+	uint8_t id[KMS_ID_BYTES];
+
+	int rc = slk_random(id, sizeof(id));
+	if (rc == SLK_OK)
+		rc = kms_catalog_backing_begin(s->parts.catalog, call->key.id, id,
+			KMS_BACKING_AUTOMATIC, slk_wall_ns(s->parts.clock));
+	s->chores_wanted = s->chores_wanted || rc == SLK_OK;
+	report(s, rc == SLK_NOT_FOUND || rc == SLK_EXISTS ? SLK_OK : rc);
+	kms_chores_run(s);
+}
+
+/* The keys whose period has ended or that are worn. */
 static int
 rotate_due(struct kms_service *s)
 {
 	uint64_t wall_ns = slk_wall_ns(s->parts.clock);
-	uint8_t after[KMS_ID_BYTES] = {0}, id[KMS_ID_BYTES];
+	uint8_t after[KMS_ID_BYTES] = {0};
 	struct kms_key key;
 	int rc = SLK_OK;
 
+	if (s->rotations_waiting > 0)
+		return SLK_OK;
 	for (unsigned i = 0; i < PER_TICK; i++) {
 		rc = kms_catalog_rotation_due(s->parts.catalog, wall_ns, after, &key);
 		if (rc == SLK_OK)
-			rc = slk_random(id, sizeof(id));
-		if (rc == SLK_OK)
-			rc = audit(s, "kms:RotateKey", &key);
-		if (rc == SLK_OK)
-			rc = kms_catalog_backing_begin(
-				s->parts.catalog, key.id, id, KMS_BACKING_AUTOMATIC, wall_ns);
+			rc = act(s, "kms:RotateKey", &key, rotate);
 		if (rc != SLK_OK)
 			break;
 		memcpy(after, key.id, sizeof(after));
-		s->chores_wanted = true;
 	}
 	return rc == SLK_NOT_FOUND ? SLK_OK : rc;
 }
@@ -364,9 +454,5 @@ kms_chores_tick(struct kms_service *service)
 		rc = kms_chores_doom(service);
 	if (rc == SLK_OK && service->health.state == HSM_READY)
 		rc = rotate_due(service);
-	if (rc != SLK_OK && rc != service->chores_error)
-		slk_error_log("rotation and deletion of keys wait",
-			slk_kv("status", slk_status_name(rc)),
-			slk_kv("error", kms_catalog_error(service->parts.catalog)));
-	service->chores_error = rc; /* said once */
+	report(service, rc);
 }

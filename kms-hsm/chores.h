@@ -1,7 +1,7 @@
 /* Work of the front that no request waits for. Internal to service.c and ops_*.c.
  *
  *     every tick     keys whose deletion is due become Destroying; keys whose rotation is due get a
- *                    successor in Creating
+ *                    successor in Creating; each once the line that says so is on disk
  *     as it comes    backing keys in Creating are made, those of Destroying keys are destroyed, one
  *                    call to the HSM at a time
  *
@@ -21,7 +21,9 @@ void kms_chores_run(struct kms_service *service);
 /* Count the uptime up to now for all pending deletions. What a crash loses (a minute at most) only
  * makes them later. */
 MUST_USE int kms_chores_count_time(struct kms_service *service);
-/* Make the keys Destroying whose deletion is due. */
+/* Has the key's time come, by both clocks? Then it is beyond recall, though it may not be Destroying yet. */
+bool kms_chores_is_over(const struct kms_service *service, const struct kms_key *key);
+/* Make the keys Destroying that are over; done when the audit lines of this turn are on disk. */
 MUST_USE int kms_chores_doom(struct kms_service *service);
 
 /* A request about one backing key. */

@@ -107,10 +107,7 @@ kms_op_cancel_key_deletion(struct kms_call *call, const Kmsp__Request *request)
 {
 	struct kms_service *s = call->service;
 
-	/* A key whose time has come to the second is beyond recall. */
 	int rc = kms_chores_count_time(s);
-	if (rc == SLK_OK)
-		rc = kms_chores_doom(s);
 	if (rc != SLK_OK) {
 		kms_call_fail_catalog(call, rc);
 		return;
@@ -118,5 +115,14 @@ kms_op_cancel_key_deletion(struct kms_call *call, const Kmsp__Request *request)
 	if (find(call, request->cancel_key_deletion->key, KMS_BIT(KMS_KEY_PENDING_DELETION)) !=
 		SLK_OK)
 		return;
+	if (kms_chores_is_over(s, &call->key)) { /* to the second */
+		rc = kms_chores_doom(s); /* before the answer leaves */
+		if (rc != SLK_OK)
+			kms_call_fail_catalog(call, rc);
+		else
+			kms_call_fail(call, SLK_NOT_FOUND, "NotFoundException",
+				"Key '%s' does not exist", call->resource);
+		return;
+	}
 	answer_changed(call, kms_catalog_key_cancel(s->parts.catalog, call->key.id));
 }

@@ -103,12 +103,16 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 }
 
 static void settle(struct kms_service *s, bool wait);
+static void give_answers(struct kms_service *s, int rc, const struct slk_error *err);
 
 void
 kms_service_free(struct kms_service *service)
 {
+	struct slk_error err = {0};
+
 	if (service == NULL)
 		return;
+	service->stopping = true;
 	while (!STAILQ_EMPTY(&service->waiters)) {
 		struct kms_call *call = STAILQ_FIRST(&service->waiters);
 		STAILQ_REMOVE_HEAD(&service->waiters, entry);
@@ -116,8 +120,8 @@ kms_service_free(struct kms_service *service)
 			"sealock-kmsd is stopping");
 	}
 	settle(service, true);
-	kms_service_flush(service);
-	settle(service, true);
+	STAILQ_CONCAT(&service->flushing, &service->finished);
+	give_answers(service, kms_audit_flush(service->parts.audit, &err), &err);
 	kms_digests_free(service->digests);
 	free(service);
 }

@@ -141,6 +141,8 @@ rig_restart_changed(struct kms_rig *rig, const char *sql)
 	fake_hsm_hold(rig->link, false);
 	rig_turn(rig); /* nothing may be left at the HSM: the fake outlives the service */
 	close_all(rig);
+	if (rig->closed != NULL)
+		rig->closed(rig);
 	if (sql != NULL)
 		change_catalog(rig->catalog_path, sql);
 	open_all(rig);

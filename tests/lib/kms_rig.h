@@ -31,6 +31,7 @@ struct kms_rig {
 	struct kmsp_arena *arena;
 	unsigned answers;
 	uint8_t made_id[KMS_ID_BYTES]; /* of rig_new_key_of() */
+	void (*closed)(struct kms_rig *rig); /* in a restart, before all is opened again; or NULL */
 };
 
 /* policy: YAML of the statements, as in kmsd.yaml, or "" for none. root may do everything with kms

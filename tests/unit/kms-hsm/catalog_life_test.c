@@ -269,18 +269,18 @@ deletion_waits_for_both_clocks(void **state)
 	assert_int_equal(state_of(&key), KMS_KEY_PENDING_DELETION);
 	/* The wall clock alone, ten years ahead. */
 	assert_int_equal(
-		kms_catalog_key_due(catalog, end + 3650 * KMS_DAY_NS, &due), SLK_NOT_FOUND);
+		kms_catalog_key_due(catalog, end + 3650 * KMS_DAY_NS, NULL, &due), SLK_NOT_FOUND);
 	assert_ok(kms_catalog_time_passed(catalog, START, 7 * KMS_DAY_NS - 1));
-	assert_int_equal(kms_catalog_key_due(catalog, end, &due), SLK_NOT_FOUND);
+	assert_int_equal(kms_catalog_key_due(catalog, end, NULL, &due), SLK_NOT_FOUND);
 	catalog_reopen();
 	assert_ok(kms_catalog_time_passed(catalog, START, 1));
 	/* The uptime alone. */
-	assert_int_equal(kms_catalog_key_due(catalog, end - 1, &due), SLK_NOT_FOUND);
-	assert_ok(kms_catalog_key_due(catalog, end, &due));
+	assert_int_equal(kms_catalog_key_due(catalog, end - 1, NULL, &due), SLK_NOT_FOUND);
+	assert_ok(kms_catalog_key_due(catalog, end, NULL, &due));
 	assert_memory_equal(due.id, key.id, sizeof(due.id));
 	assert_ok(kms_catalog_key_cancel(catalog, key.id));
 	assert_int_equal(state_of(&key), KMS_KEY_DISABLED);
-	assert_int_equal(kms_catalog_key_due(catalog, end, &due), SLK_NOT_FOUND);
+	assert_int_equal(kms_catalog_key_due(catalog, end, NULL, &due), SLK_NOT_FOUND);
 	assert_int_equal(kms_catalog_key_cancel(catalog, key.id), SLK_NOT_FOUND);
 }
 

@@ -66,7 +66,7 @@ get_description(void)
 static int
 get_due(void)
 {
-	int rc = kms_catalog_key_due(catalog, UINT32_MAX, &out.key);
+	int rc = kms_catalog_key_due(catalog, UINT32_MAX, NULL, &out.key);
 
 	return rc == SLK_NOT_FOUND ? SLK_OK : rc; /* by one clock only */
 }

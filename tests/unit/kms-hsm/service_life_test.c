@@ -63,6 +63,99 @@ deletion_waits_for_both_clocks_and_leaves_a_tombstone(void **state)
 }
 
 static void
+let_deletion_come_due(void)
+{
+	rig.wall_ns += 7 * KMS_DAY_NS;
+	rig.mono_ns += 7 * KMS_DAY_NS;
+}
+
+static void
+key_is_not_destroyed_before_its_line_is_on_disk(void **state)
+{
+	(void)state;
+	static const unsigned ops[] = {FAULTFS_WRITE, FAULTFS_SYNC};
+	char arn[KMS_ARN_MAX];
+
+	rig_new_key(&rig, arn);
+	assert_answered(ASK(SCHEDULE_KEY_DELETION, arn), SLK_OK);
+	let_deletion_come_due();
+	for (size_t i = 0; i < 2; i++) {
+		faultfs_init(&rig.ff, slk_fs_posix(), ops[i], 1, true, SLK_IO);
+		for (int k = 0; k < 3; k++)
+			tick_turns(3);
+		assert_true(faultfs_hit(&rig.ff));
+		assert_int_equal(fake_hsm_keys_count(rig.link), 1);
+		assert_int_equal(fake_hsm_calls_count(rig.link, HSM_DESTROY_KEY), 0);
+		faultfs_init(&rig.ff, slk_fs_posix(), 0, 0, false, SLK_IO);
+		assert_string_equal(rig_describe_key(&rig, RIG_ROOT, arn)->exception,
+			i == 0 ? "" : "KMSInternalException"); /* a failed flush is final */
+	}
+	rig_restart(&rig);
+	for (int k = 0; k < 2; k++)
+		tick_turns(3);
+	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
+	assert_contains(rig_audit(&rig), "\"action\":\"kms:DeleteKey\"");
+}
+
+/* Nobody asks anything meanwhile, and the service is stopped: the line is there. */
+static void
+what_it_does_by_itself_needs_no_request_to_be_audited(void **state)
+{
+	(void)state;
+	char arn[KMS_ARN_MAX];
+
+	rig_new_key(&rig, arn);
+	assert_answered(ASK(SCHEDULE_KEY_DELETION, arn), SLK_OK);
+	let_deletion_come_due();
+	tick_turns(2);
+	assert_contains(rig_audit_last(&rig), "\"action\":\"kms:DeleteKey\"");
+	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
+}
+
+static void
+many_keys_end_at_once_with_a_line_each(void **state)
+{
+	(void)state;
+	char arn[KMS_ARN_MAX];
+	unsigned lines = 0;
+
+	for (int i = 0; i < 20; i++) {
+		rig_new_key(&rig, arn);
+		assert_answered(ASK(SCHEDULE_KEY_DELETION, arn), SLK_OK);
+	}
+	let_deletion_come_due();
+	kms_service_tick(rig.service);
+	kms_service_tick(rig.service); /* before the first lines are on disk */
+	tick_turns(40);
+	tick_turns(40);
+	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
+	for (const char *at = rig_audit(&rig); (at = strstr(at, "kms:DeleteKey")) != NULL; at++)
+		lines++;
+	assert_int_equal(lines, 20);
+}
+
+/* The link goes first, and answers them; under AddressSanitizer nobody looks at it any more. */
+static void
+calls_in_flight_at_a_stop_are_answered(void **state)
+{
+	(void)state;
+	static struct kms_rig own;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__CreateKey call = KMSP__CREATE_KEY__INIT;
+
+	rig_start(&own, "");
+	request.call_case = KMSP__REQUEST__CALL_CREATE_KEY;
+	request.create_key = &call;
+	fake_hsm_hold(own.link, true);
+	rig_begin(&own, RIG_ROOT, &request);
+	rig_begin(&own, RIG_ROOT, &request);
+	rig_turn(&own);
+	assert_int_equal(own.answers, 0);
+	rig_stop(&own);
+	assert_int_equal(own.answers, 2);
+}
+
+static void
 destruction_goes_on_after_a_restart(void **state)
 {
 	(void)state;
@@ -142,6 +235,10 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(deletion_waits_for_both_clocks_and_leaves_a_tombstone),
+		CASE(key_is_not_destroyed_before_its_line_is_on_disk),
+		CASE(what_it_does_by_itself_needs_no_request_to_be_audited),
+		CASE(many_keys_end_at_once_with_a_line_each),
+		CASE(calls_in_flight_at_a_stop_are_answered),
 		CASE(destruction_goes_on_after_a_restart),
 		CASE(old_material_still_decrypts_after_rotations),
 		CASE(orphan_is_listed_and_left_alone),
