@@ -1,4 +1,4 @@
-/* sealock key encrypt | decrypt | re-encrypt | data-key | random | sign | verify | public-key: entries of key.c's table. */
+/* sealock key encrypt | decrypt | re-encrypt | data-key | random | sign | verify | public-key | reference: entries of key.c's table. */
 #ifndef SLK_CLI_CRYPT_H
 #define SLK_CLI_CRYPT_H
 
@@ -13,6 +13,7 @@ int cli_key_random(struct cli *cli, int argc, char **argv);
 int cli_key_sign(struct cli *cli, int argc, char **argv);
 int cli_key_verify(struct cli *cli, int argc, char **argv);
 int cli_key_public(struct cli *cli, int argc, char **argv);
+int cli_key_reference(struct cli *cli, int argc, char **argv);
 
 /* --- what they share (crypt_args.c) --- */
 

@@ -1,4 +1,5 @@
-/* sealock key sign | verify | public-key */
+/* sealock key sign | verify | public-key | reference */
+#include <stdio.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -147,21 +148,22 @@ cli_key_verify(struct cli *cli, int argc, char **argv)
 
 /* RFC 7468: base64 in lines of 64 between two labels. Returns the length. */
 static size_t
-pem(struct slk_span der, char *out, size_t cap)
+pem(const char *label, struct slk_span body, char *out, size_t cap)
 {
-	static const char begin[] = "-----BEGIN PUBLIC KEY-----\n";
-	static const char end[] = "-----END PUBLIC KEY-----\n";
 	char digits[KMSC_PUBLIC_KEY_MAX / 3 * 4 + 8];
+	char line[64];
 	struct slk_writer w = slk_writer(out, cap);
-	size_t len = cli_base64_len(der.len);
+	size_t len = cli_base64_len(body.len);
 
-	cli_base64(der, digits);
-	slk_write_bytes(&w, begin, sizeof(begin) - 1);
+	cli_base64(body, digits);
+	slk_write_bytes(
+		&w, line, (size_t)snprintf(line, sizeof(line), "-----BEGIN %s-----\n", label));
 	for (size_t at = 0; at < len; at += PEM_LINE) {
 		slk_write_bytes(&w, digits + at, len - at < PEM_LINE ? len - at : PEM_LINE);
 		slk_write_u8(&w, '\n');
 	}
-	slk_write_bytes(&w, end, sizeof(end) - 1);
+	slk_write_bytes(
+		&w, line, (size_t)snprintf(line, sizeof(line), "-----END %s-----\n", label));
 	return w.len;
 }
 
@@ -187,7 +189,7 @@ public_key(const struct cli_crypt_args *args, yajl_gen json, struct slk_error *e
 	if (json != NULL && cli_bytes_is_stdout(args->out))
 		return cli_bytes_json(json, "public_key", der, err);
 	const struct slk_span bytes =
-		args->der ? der : slk_span(text, pem(der, text, sizeof(text)));
+		args->der ? der : slk_span(text, pem("PUBLIC KEY", der, text, sizeof(text)));
 	return cli_bytes_write(
 		args->cli, args->out, bytes, (struct cli_bytes_form){.text = !args->der}, err);
 }
@@ -213,5 +215,72 @@ cli_key_public(struct cli *cli, int argc, char **argv)
 	cli_parse(&argp, argc, argv, &args);
 	yajl_gen json = cli_crypt_json(cli);
 	int rc = public_key(&args, json, &err);
+	return cli_crypt_end(&args, json, rc, &err);
+}
+
+/* --- reference --- */
+
+/* "EC sealock:alias/web\n": by alias if it was named so, and then follows it. */
+static int
+reference_text(const char *name, const struct kmsc_public_key *key, char *out, size_t cap,
+	struct slk_error *err)
+{
+	const char *slash = strrchr(key->key_arn, '/');
+	bool by_alias = strncmp(name, "alias/", 6) == 0;
+	int len = snprintf(out, cap, "%s sealock:%s%s\n",
+		strncmp(key->spec, "RSA_", 4) == 0 ? "RSA" : "EC", by_alias ? "" : "key",
+		by_alias || slash == NULL ? name : slash);
+
+	return len > 0 && (size_t)len < cap
+		? SLK_OK
+		: slk_fail(err, SLK_TOO_LARGE, "the name of the key is too long for a reference");
+}
+
+static int
+reference(const struct cli_crypt_args *args, yajl_gen json, struct slk_error *err)
+{
+	struct kmsc *kms = cli_kms(args->cli, err);
+	struct kmsc_public_key key;
+	char body[KMSC_NAME_MAX + 32], text[2 * KMSC_PUBLIC_KEY_MAX];
+
+	int rc = kms == NULL ? err->status : kmsc_get_public_key(kms, args->key, &key, err);
+	if (rc == SLK_OK)
+		rc = reference_text(args->key, &key, body, sizeof(body), err);
+	if (rc != SLK_OK)
+		return rc;
+	const struct slk_span written = slk_span(text,
+		pem("SEALOCK KEY REFERENCE", slk_span(body, strlen(body)), text, sizeof(text)));
+	cli_json_str(json, "key_arn", key.key_arn);
+	cli_json_str(json, "spec", key.spec);
+	if (json != NULL && cli_bytes_is_stdout(args->out)) {
+		text[written.len] = '\0';
+		cli_json_str(json, "reference", text);
+		return SLK_OK;
+	}
+	return cli_bytes_write(
+		args->cli, args->out, written, (struct cli_bytes_form){.text = true}, err);
+}
+
+int
+cli_key_reference(struct cli *cli, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{"out", CLI_CRYPT_OUT, "FILE", 0, "Where it goes (default: stdout)", 1},
+		{0},
+	};
+	static const struct argp argp = {options, cli_crypt_parse, "KEY",
+		"Write a PEM file that names an RSA or ECC key in the HSM, for programs that read "
+		"private keys from PEM files and run OpenSSL with Sealock's provider (nginx, "
+		"haproxy, "
+		"PostgreSQL). It holds no secret: kmsd decides by uid who may use the key.\v"
+		"Example:\n"
+		"  sealock key reference alias/web --out /etc/nginx/web.key.pem",
+		cli_common_children, NULL, NULL};
+	struct cli_crypt_args args = {.cli = cli};
+	struct slk_error err = {0};
+
+	cli_parse(&argp, argc, argv, &args);
+	yajl_gen json = cli_crypt_json(cli);
+	int rc = reference(&args, json, &err);
 	return cli_crypt_end(&args, json, rc, &err);
 }

@@ -44,6 +44,7 @@ static const char *const commands[][3] = {
 	{"key", "sign"},
 	{"key", "verify"},
 	{"key", "public-key"},
+	{"key", "reference"},
 	{"stream"},
 	{"stream", "create"},
 	{"stream", "list"},
@@ -236,9 +237,9 @@ without_kmsd_a_sentence_names_the_socket(void **state)
 		{"key", "cancel-deletion", "k"}, {"key", "orphans"},
 		{"alias", "create", "alias/x", "k"}, {"alias", "update", "alias/x", "alias/y"},
 		{"alias", "delete", "alias/x"}, {"alias", "list"}, {"key", "data-key", "k"},
-		{"key", "random", "1"}, {"key", "public-key", "k"}, {"stream", "create", "web"},
-		{"stream", "list"}, {"stream", "describe", "web"}, {"stream", "delete", "web"},
-		{"tail", "web", "--no-follow"}};
+		{"key", "random", "1"}, {"key", "public-key", "k"}, {"key", "reference", "k"},
+		{"stream", "create", "web"}, {"stream", "list"}, {"stream", "describe", "web"},
+		{"stream", "delete", "web"}, {"tail", "web", "--no-follow"}};
 	(void)state;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
