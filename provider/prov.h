@@ -9,6 +9,7 @@
 #include <openssl/core.h>
 #include <openssl/core_dispatch.h>
 #include <openssl/types.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -38,6 +39,10 @@ enum prov_reason {
 	PROV_E_FORKED,
 };
 
+#define PROV_SESSIONS_KEPT 8u
+
+struct prov_session;
+
 struct prov {
 	const OSSL_CORE_HANDLE *handle;
 	OSSL_LIB_CTX *libctx; /* our own: the default provider only, no configuration */
@@ -47,6 +52,8 @@ struct prov {
 	OSSL_FUNC_core_new_error_fn *new_error;
 	OSSL_FUNC_core_set_error_debug_fn *set_error_debug;
 	OSSL_FUNC_core_vset_error_fn *vset_error;
+	OSSL_FUNC_BIO_read_ex_fn *bio_read;
+	_Atomic(struct prov_session *) sessions[PROV_SESSIONS_KEPT]; /* with kmsd: kms.c */
 };
 
 /* Put an error with a sentence on the caller's error stack. format: NULL for the reason alone. */

@@ -9,7 +9,13 @@
 
 #include "gcm.h"
 #include "gcm_code.h"
+#include "keymgmt.h"
+#include "kms.h"
 #include "prov.h"
+#include "reference.h"
+#include "rsa_decrypt.h"
+#include "signature.h"
+#include "store.h"
 
 #define TIMEOUT_MS 1000u
 #define FN(function) ((void (*)(void))(function))
@@ -26,15 +32,62 @@ static const OSSL_ALGORITHM ciphers[] = {
 	{NULL, NULL, NULL, NULL},
 };
 
+#define KEY_PROPERTIES "provider=" PROV_NAME
+
+static const OSSL_ALGORITHM keymgmts[] = {
+	{"RSA:rsaEncryption:1.2.840.113549.1.1.1", KEY_PROPERTIES, prov_keymgmt_rsa,
+		"RSA keys in the HSM"},
+	{"EC:id-ecPublicKey:1.2.840.10045.2.1", KEY_PROPERTIES, prov_keymgmt_ec,
+		"EC keys in the HSM"},
+	{NULL, NULL, NULL, NULL},
+};
+
+static const OSSL_ALGORITHM signatures[] = {
+	{"RSA:rsaEncryption:1.2.840.113549.1.1.1", KEY_PROPERTIES, prov_signature_rsa,
+		"RSA signatures by the HSM"},
+	{"ECDSA", KEY_PROPERTIES, prov_signature_ecdsa, "ECDSA signatures by the HSM"},
+	{NULL, NULL, NULL, NULL},
+};
+
+static const OSSL_ALGORITHM asym_ciphers[] = {
+	{"RSA:rsaEncryption:1.2.840.113549.1.1.1", KEY_PROPERTIES, prov_asym_cipher_rsa,
+		"RSA decryption by the HSM"},
+	{NULL, NULL, NULL, NULL},
+};
+
+static const OSSL_ALGORITHM stores[] = {
+	{PROV_NAME, KEY_PROPERTIES, prov_store, "keys in the HSM by URI"},
+	{NULL, NULL, NULL, NULL},
+};
+
+static const OSSL_ALGORITHM decoders[] = {
+	{"RSA", KEY_PROPERTIES ",input=pem", prov_reference_rsa, "PEM references to RSA keys"},
+	{"EC", KEY_PROPERTIES ",input=pem", prov_reference_ec, "PEM references to EC keys"},
+	{NULL, NULL, NULL, NULL},
+};
+
 static const OSSL_ALGORITHM *
 query(void *provctx, int operation, int *no_cache)
 {
 	const struct prov *prov = provctx;
 
 	*no_cache = 0;
-	if (operation == OSSL_OP_CIPHER && prov->offers_ciphers)
-		return ciphers;
-	return NULL;
+	switch (operation) {
+	case OSSL_OP_CIPHER:
+		return prov->offers_ciphers ? ciphers : NULL;
+	case OSSL_OP_KEYMGMT:
+		return keymgmts;
+	case OSSL_OP_SIGNATURE:
+		return signatures;
+	case OSSL_OP_ASYM_CIPHER:
+		return asym_ciphers;
+	case OSSL_OP_STORE:
+		return stores;
+	case OSSL_OP_DECODER:
+		return decoders;
+	default:
+		return NULL;
+	}
 }
 
 static const OSSL_PARAM *
@@ -98,6 +151,7 @@ teardown(void *provctx)
 {
 	struct prov *prov = provctx;
 
+	prov_kms_close(prov);
 	OSSL_LIB_CTX_free(prov->libctx);
 	free(prov->socket_path);
 	free(prov);
@@ -215,6 +269,9 @@ take_core(struct prov *prov, const OSSL_DISPATCH *in)
 			break;
 		case OSSL_FUNC_CORE_SET_ERROR_DEBUG:
 			prov->set_error_debug = OSSL_FUNC_core_set_error_debug(in);
+			break;
+		case OSSL_FUNC_BIO_READ_EX:
+			prov->bio_read = OSSL_FUNC_BIO_read_ex(in);
 			break;
 		case OSSL_FUNC_CORE_VSET_ERROR:
 			prov->vset_error = OSSL_FUNC_core_vset_error(in);

@@ -366,6 +366,30 @@ known_answers_on_demand(void **state)
 	assert_int_equal(OSSL_PROVIDER_self_test(rig.ours), 1);
 }
 
+/* As openssl.cnf says it: default_properties = ?sealock.cipher=yes */
+static void
+the_property_prefers_our_ciphers_and_nothing_else(void **state)
+{
+	(void)state;
+	EVP_CIPHER *before = EVP_CIPHER_fetch(rig.libctx, "AES-256-GCM", NULL);
+	assert_ptr_equal(EVP_CIPHER_get0_provider(before), rig.theirs);
+	assert_int_equal(EVP_set_default_properties(rig.libctx, "?sealock.cipher=yes"), 1);
+	EVP_CIPHER *gcm = EVP_CIPHER_fetch(rig.libctx, "AES-256-GCM", NULL);
+	EVP_CIPHER *cbc = EVP_CIPHER_fetch(rig.libctx, "AES-256-CBC", NULL);
+	EVP_KEYMGMT *ec = EVP_KEYMGMT_fetch(rig.libctx, "EC", NULL);
+	EVP_SIGNATURE *rsa = EVP_SIGNATURE_fetch(rig.libctx, "RSA", NULL);
+	assert_ptr_equal(EVP_CIPHER_get0_provider(gcm), rig.ours);
+	assert_ptr_equal(EVP_CIPHER_get0_provider(cbc), rig.theirs);
+	assert_ptr_equal(EVP_KEYMGMT_get0_provider(ec), rig.theirs);
+	assert_ptr_equal(EVP_SIGNATURE_get0_provider(rsa), rig.theirs);
+	assert_int_equal(EVP_set_default_properties(rig.libctx, ""), 1);
+	EVP_CIPHER_free(before);
+	EVP_CIPHER_free(gcm);
+	EVP_CIPHER_free(cbc);
+	EVP_KEYMGMT_free(ec);
+	EVP_SIGNATURE_free(rsa);
+}
+
 /* --- threads and fork --- */
 
 static void *
@@ -431,6 +455,7 @@ main(void)
 		cmocka_unit_test(parameters_out_of_range_are_refused),
 		cmocka_unit_test(the_algorithm_is_what_openssl_says),
 		cmocka_unit_test(known_answers_on_demand),
+		cmocka_unit_test(the_property_prefers_our_ciphers_and_nothing_else),
 		cmocka_unit_test(threads_do_not_meet),
 		cmocka_unit_test(a_child_goes_on_with_live_contexts),
 	};

@@ -1,0 +1,288 @@
+#!/usr/bin/env bash
+# Unmodified programs (openssl, nginx, curl, Python) with sealock.so and keys in SoftHSM behind a real kmsd. What the HSM
+# signed is checked without the provider. Needs root (uids, no accounts).
+set -uo pipefail
+build=${1:?usage: provider_keys_test.sh BUILD_DIR}
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../cli/harness.sh"
+
+skip_all() { echo "skipped: $*"; echo "0 passed, 0 failed, 1 skipped"; exit 77; }
+[ "$(id -u)" = 0 ] || skip_all "this test needs root, to run programs under several uids"
+for file in bin/sealock bin/sealock-kmsd bin/sealock-hsm-worker provider/sealock.so; do
+	[ -e "$build/$file" ] || skip_all "$file was not built"
+done
+[ -n "$(softhsm_module)" ] || skip_all "SoftHSM is not installed"
+nm -D "$build/provider/sealock.so" 2>/dev/null | grep -q __asan && skip_all "programs without ASan cannot load an instrumented provider"
+
+site_make
+children=
+end() {
+	local pid
+	for pid in $children; do kill "$pid" 2>/dev/null; done
+	wait $children 2>/dev/null
+	site_remove
+}
+trap end EXIT
+sed -i '/effect: Deny/d' "$site/kmsd.yaml"
+cat >>"$site/kmsd.yaml" <<-END
+	  - {effect: Allow, principals: [user/reader], actions: ["kms:GetPublicKey", "kms:Sign"], resources: ["key/*"]}
+END
+run sealock hsm init --config "$site/kmsd.yaml"
+kmsd_start
+w=$site/work
+install -d -m 0777 "$w"
+cd "$w" || exit 1
+
+install -m 0755 "$build/provider/sealock.so" "$site/sealock.so"
+cat >"$site/openssl.cnf" <<-END
+	openssl_conf = init
+	[init]
+	providers = providers
+	alg_section = algorithms
+	[algorithms]
+	default_properties = ?sealock.cipher=yes
+	[providers]
+	default = default_provider
+	sealock = sealock_provider
+	[default_provider]
+	activate = 1
+	[sealock_provider]
+	module = $site/sealock.so
+	activate = 1
+	kms_socket = $site/run/kms/kms.sock
+	[req]
+	distinguished_name = name
+	[name]
+END
+chmod 0644 "$site/openssl.cnf"
+ours() { OPENSSL_CONF=$site/openssl.cnf "$@"; } # with the provider
+plain() { OPENSSL_CONF=/dev/null "$@"; }
+start() { "$@" >>"$site/servers.log" 2>&1 & last=$!; children+=" $last"; }
+start_ours() { OPENSSL_CONF=$site/openssl.cnf "$@" >>"$site/servers.log" 2>&1 & last=$!; children+=" $last"; }
+listening() { wait_for 10 "(exec 3<>/dev/tcp/127.0.0.1/$1) 2>/dev/null"; }
+id_of() { sealock key describe "$1" --json | json_from .id; }
+
+for key in p256:ECC_NIST_P256:SIGN_VERIFY p384:ECC_NIST_P384:SIGN_VERIFY p521:ECC_NIST_P521:SIGN_VERIFY \
+	rsa:RSA_2048:SIGN_VERIFY box:RSA_2048:ENCRYPT_DECRYPT; do
+	IFS=: read -r name spec usage <<<"$key"
+	run sealock key create --alias "alias/$name" --spec "$spec" --usage "$usage"
+done
+echo "a message" >message
+
+# --- the provider itself ---
+
+run ours openssl list -providers -verbose
+check "it loads beside the default provider" '[ $code = 0 ] && grep -q "Sealock provider" "$out"'
+run sh -c "nm -D --defined-only '$build/provider/sealock.so' | grep -v ' OSSL_provider_init'"
+check "it exports nothing but its entry" 'empty "$out"'
+cp "$(command -v openssl)" "$w/sealock-kmsd"
+run ours "$w/sealock-kmsd" list -providers
+check "kmsd's own processes cannot load it" '! grep -q Sealock "$out"'
+
+# --- keys by URI ---
+
+for name in p256 p384 p521 rsa; do
+	run ours openssl pkey -in "sealock:alias/$name" -pubout -out $name.pub
+	check "$name: the public half" '[ $code = 0 ] && plain openssl pkey -pubin -in $name.pub -noout'
+	sealock key public-key "alias/$name" --out same.pub
+	check "$name: it is kmsd's" 'cmp -s $name.pub same.pub'
+	for digest in sha256 sha384 sha512; do
+		run ours openssl dgst -$digest -sign "sealock:alias/$name" -out signature message
+		check "$name signs with $digest" '[ $code = 0 ]'
+		run plain openssl dgst -$digest -verify $name.pub -signature signature message
+		check "$name, $digest: OpenSSL alone verifies it" '[ $code = 0 ]'
+		run ours openssl dgst -$digest -prverify "sealock:alias/$name" -signature signature message
+		check "$name, $digest: so does the provider" '[ $code = 0 ]'
+	done
+	run ours openssl req -x509 -new -key "sealock:alias/$name" -subj /CN=localhost -addext subjectAltName=DNS:localhost -out $name.crt
+	check "$name: a certificate of its own" '[ $code = 0 ]'
+	run plain openssl verify -CAfile $name.crt $name.crt
+	check "$name: which OpenSSL alone verifies" '[ $code = 0 ]'
+	run ours openssl cms -sign -in message -text -signer $name.crt -inkey "sealock:alias/$name" -out message.cms
+	check "$name: a signed message (CMS)" '[ $code = 0 ]'
+	run plain openssl cms -verify -in message.cms -text -CAfile $name.crt -purpose any
+	check "$name: which OpenSSL alone verifies, too" '[ $code = 0 ] && grep -q "a message" "$out"'
+done
+echo "another" >other
+run ours openssl dgst -sha256 -prverify sealock:alias/rsa -signature signature other
+check "a signature of something else is refused" '[ $code != 0 ]'
+run ours openssl pkey -in "sealock:key/$(id_of alias/p256)" -pubout
+check "a key by its id" '[ $code = 0 ] && cmp -s "$out" p256.pub'
+run ours openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sign sealock:alias/rsa -out signature message
+check "RSA signs with PSS" '[ $code = 0 ]'
+run plain openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -verify rsa.pub -signature signature message
+check "with a salt as long as the digest" '[ $code = 0 ]'
+run ours openssl req -x509 -new -key sealock:alias/rsa -sigopt rsa_padding_mode:pss -subj /CN=pss -out pss.crt
+run plain openssl verify -CAfile pss.crt pss.crt
+check "a certificate with PSS" '[ $code = 0 ]'
+run ours openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:max -sign sealock:alias/rsa -out not message
+check "a salt that KMS does not have is refused by name" '[ $code != 0 ] && said "salt"'
+run ours openssl dgst -sha1 -sign sealock:alias/rsa -out not message
+check "so is SHA-1" '[ $code != 0 ] && said "SHA1"'
+run ours openssl pkey -in sealock:alias/box -pubout -out box.pub
+plain openssl pkeyutl -encrypt -pubin -inkey box.pub -pkeyopt rsa_padding_mode:oaep -in message -out boxed
+run ours openssl pkeyutl -decrypt -inkey sealock:alias/box -pkeyopt rsa_padding_mode:oaep -in boxed
+check "RSA opens what OpenSSL sealed (OAEP)" '[ $code = 0 ] && cmp -s message "$out"'
+run ours openssl pkeyutl -encrypt -inkey sealock:alias/box -pkeyopt rsa_padding_mode:oaep -in message -out boxed
+run ours openssl pkeyutl -decrypt -inkey sealock:alias/box -pkeyopt rsa_padding_mode:oaep -in boxed
+check "and what it sealed itself" '[ $code = 0 ] && cmp -s message "$out"'
+run ours openssl pkeyutl -decrypt -inkey sealock:alias/box -in boxed
+check "PKCS#1 v1.5 is refused by name" '[ $code != 0 ] && said OAEP && empty "$out"'
+
+# --- no private half leaves ---
+
+run ours openssl pkey -in sealock:alias/rsa -out leak.pem
+check "a private half is not exported as PEM" '[ $code != 0 ] && ! [ -s leak.pem ]'
+run ours openssl pkey -in sealock:alias/p256 -outform DER -out leak.der
+check "nor as DER" '[ $code != 0 ] && ! [ -s leak.der ]'
+
+# --- refusals ---
+
+run ours openssl pkey -in sealock:alias/none -pubout
+check "a key that is not there is kmsd's sentence" '[ $code != 0 ] && said "alias/none is not found"'
+run ours openssl pkey -in sealock:nonsense -pubout
+check "a URI of ours that names no key says what is wanted" '[ $code != 0 ] && said "sealock:key/ID"'
+run ours as $uid_reader openssl dgst -sha256 -sign sealock:alias/p256 -out "$w/signature.reader" message
+check "another uid with the right" '[ $code = 0 ]'
+run ours as $uid_auditor openssl dgst -sha256 -sign sealock:alias/p256 message
+check "and one without: named with the action" '[ $code != 0 ] && empty "$out" && said "user/auditor is not authorized to perform: kms:GetPublicKey"'
+run sealock key disable alias/p384
+run ours openssl dgst -sha256 -sign sealock:alias/p384 -out not message
+check "a disabled key signs nothing" '[ $code != 0 ] && said DisabledException && ! [ -s not ]'
+run sealock key enable alias/p384
+kmsd_stop
+began=$(date +%s%N)
+run ours openssl dgst -sha256 -sign sealock:alias/p256 -out not message
+took=$((($(date +%s%N) - began) / 1000000))
+check "without kmsd: a sentence, at once, nothing in software instead" '[ $code != 0 ] && said "is sealock-kmsd running" && [ $took -lt 2000 ] && ! [ -s not ]'
+run ours openssl enc -aes-256-ctr -k x -pbkdf2 -in message
+check "without kmsd everything else goes on" '[ $code = 0 ]'
+kmsd_start
+run ours openssl dgst -sha256 -sign sealock:alias/p256 -out signature message
+check "and with it signing, too" '[ $code = 0 ]'
+
+# --- PEM references ---
+
+for name in p256 rsa; do
+	run sealock key reference "alias/$name" --out $name.ref
+	check "$name: a reference" '[ $code = 0 ] && head -n 1 $name.ref | grep -q "SEALOCK KEY REFERENCE" && ! grep -q PRIVATE $name.ref'
+done
+run sealock key create --alias alias/symmetric
+run sealock key reference alias/symmetric
+check "a symmetric key has no reference" '[ $code = 1 ] && empty "$out" && said Unsupported'
+run sealock key reference "$(id_of alias/rsa)" --json
+check "a reference by id, in JSON" '[ $code = 0 ] && json_of .reference | sed -n 2p | base64 -d | grep -q "^RSA sealock:key/"'
+
+# --- TLS ---
+
+get() { # curl options: one page, with the protocol and cipher that were agreed on
+	run plain curl -sS --max-time 10 --noproxy '*' "$@"
+}
+for name in p256 rsa p384 p521; do
+	for version in tls1_2 tls1_3; do
+		start_ours openssl s_server -accept 127.0.0.1:18433 -key "sealock:alias/$name" -cert $name.crt -www -$version
+		listening 18433
+		run sh -c "echo | OPENSSL_CONF=/dev/null openssl s_client -connect 127.0.0.1:18433 -CAfile $name.crt -verify_return_error"
+		check "s_server with $name, $version" '[ $code = 0 ] && grep -q "Verify return code: 0" "$out" && grep -q "GCM\|CHACHA" "$out"'
+		kill $last
+		wait $last 2>/dev/null
+	done
+done
+head -c 20000000 /dev/urandom >large
+start_ours openssl s_server -accept 127.0.0.1:18434 -key sealock:alias/p256 -cert p256.crt -WWW
+listening 18434
+for version in 2 3; do
+	get --tlsv1.$version --tls-max 1.$version --cacert p256.crt -o got --http0.9 https://localhost:18434/large
+	check "20 MB by TLS 1.$version, sealed by ours and opened by OpenSSL's" 'tail -c 20000000 got | cmp -s - large'
+done
+plain openssl req -x509 -newkey rsa:2048 -nodes -keyout leaf.key -subj /CN=localhost -addext subjectAltName=DNS:localhost -out leaf.crt 2>/dev/null
+OPENSSL_CONF=/dev/null start openssl s_server -accept 127.0.0.1:18435 -key leaf.key -cert leaf.crt -WWW
+listening 18435
+for version in 2 3; do
+	run ours curl -sS --max-time 20 --noproxy '*' --tlsv1.$version --tls-max 1.$version --cacert leaf.crt -o got --http0.9 https://localhost:18435/large
+	check "20 MB by TLS 1.$version, sealed by OpenSSL's and opened by ours in curl" 'tail -c 20000000 got | cmp -s - large'
+done
+
+python=/usr/bin/python3
+cat >server.py <<-'END'
+	import http.server, ssl, sys
+	class Handler(http.server.BaseHTTPRequestHandler):
+	    def do_GET(self):
+	        self.send_response(200); self.end_headers(); self.wfile.write(b"from python\n")
+	    def log_message(self, *args): pass
+	context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+	context.load_cert_chain(sys.argv[1], sys.argv[2])
+	server = http.server.HTTPServer(("127.0.0.1", 18436), Handler)
+	server.socket = context.wrap_socket(server.socket, server_side=True)
+	server.serve_forever()
+END
+start_ours $python server.py rsa.crt rsa.ref
+listening 18436
+get --cacert rsa.crt https://localhost:18436/
+check "Python's ssl with a reference" '[ $code = 0 ] && grep -q "from python" "$out"'
+
+nginx=$(command -v nginx || echo /usr/sbin/nginx)
+if [ -x "$nginx" ]; then
+	mkdir -m 0777 nginx
+	cat >nginx.conf <<-END
+		daemon off;
+		worker_processes 2;
+		user root;
+		pid $w/nginx/pid;
+		error_log stderr notice;
+		env OPENSSL_CONF;
+		events {}
+		http {
+			access_log off;
+			client_body_temp_path $w/nginx; proxy_temp_path $w/nginx; fastcgi_temp_path $w/nginx;
+			uwsgi_temp_path $w/nginx; scgi_temp_path $w/nginx;
+			server {
+				listen 127.0.0.1:18437 ssl;
+				ssl_protocols TLSv1.2 TLSv1.3;
+				ssl_certificate $w/p256.crt;
+				ssl_certificate_key $w/p256.ref;
+				ssl_certificate $w/rsa.crt;
+				ssl_certificate_key $w/rsa.ref;
+				location / { return 200 "from nginx\n"; }
+			}
+		}
+	END
+	start_ours "$nginx" -c "$w/nginx.conf"
+	nginx_pid=$last
+	listening 18437
+	for version in 2 3; do
+		get --tlsv1.$version --tls-max 1.$version --cacert p256.crt https://localhost:18437/
+		check "nginx, TLS 1.$version, ECDSA" '[ $code = 0 ] && grep -q "from nginx" "$out"'
+	done
+	get --tls-max 1.2 --ciphers ECDHE-RSA-AES128-GCM-SHA256 --cacert rsa.crt https://localhost:18437/
+	check "nginx, TLS 1.2, RSA" '[ $code = 0 ] && grep -q "from nginx" "$out"'
+
+	# A load of handshakes; in its middle kmsd goes away and comes back. Those in between may fail, none may hang, and
+	# afterwards all succeed.
+	handshakes() { # COUNT: how many succeeded
+		local good=0 i
+		for ((i = 0; i < $1; i++)); do
+			plain curl -sS --max-time 5 --noproxy '*' --cacert p256.crt https://localhost:18437/ >/dev/null 2>&1 && good=$((good + 1))
+		done
+		echo $good
+	}
+	check "20 handshakes" '[ "$(handshakes 20)" = 20 ]'
+	handshakes 40 >during &
+	load=$!
+	sleep 0.3
+	kmsd_stop
+	kmsd_start
+	wait $load
+	check "a restart of kmsd in their middle: nginx goes on" 'kill -0 $nginx_pid && [ "$(cat during)" -gt 0 ]'
+	check "and all handshakes after it succeed" '[ "$(handshakes 20)" = 20 ]'
+	run sealock key disable alias/p256
+	get --tlsv1.3 --cacert p256.crt https://localhost:18437/
+	check "a key disabled while it serves: no handshake" '[ $code != 0 ]'
+	run sealock key enable alias/p256
+	get --tlsv1.3 --cacert p256.crt https://localhost:18437/
+	check "enabled again: handshakes again" '[ $code = 0 ]'
+else
+	echo "nginx is not installed: its cases are left out"
+fi
+
+finish
