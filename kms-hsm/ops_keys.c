@@ -180,6 +180,11 @@ kms_op_create_key(struct kms_call *call, const Kmsp__Request *request)
 	struct kms_key kind = {.manager = KMS_MANAGER_CUSTOMER};
 	struct hsm_request ask;
 
+	if (in->policy[0] != '\0') {
+		kms_call_fail(call, SLK_UNSUPPORTED, "UnsupportedOperationException",
+			"a key is created with the default policy here");
+		return;
+	}
 	if (kms_call_check_description(call, in->description) != SLK_OK ||
 		kms_call_take_tags(call, in->tags, in->n_tags, tags) != SLK_OK ||
 		take_kind(call, in, &kind) != SLK_OK ||

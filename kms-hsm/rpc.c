@@ -72,7 +72,7 @@ kms_rpc_new(int listen_fd, int (*accept_one)(int, int *, struct slk_peer *),
 	if (rc == SLK_OK)
 		rc = kmsp_arena_new(&rpc->arena);
 	if (rc == SLK_OK)
-		rc = slk_secret_new(KMSP_REQUEST_MAX, &rpc->frame);
+		rc = slk_secret_new(KMSP_FRAME_MAX, &rpc->frame);
 	if (rc != SLK_OK) {
 		kms_rpc_free(rpc);
 		return rc;
@@ -264,7 +264,7 @@ receive_one(struct kms_rpc_conn *c)
 	unsigned conns, pending;
 	size_t len = 0;
 
-	int rc = ops->recv(ops->ctx, c->fd, slk_secret_bytes(rpc->frame), KMSP_REQUEST_MAX, &len);
+	int rc = ops->recv(ops->ctx, c->fd, slk_secret_bytes(rpc->frame), KMSP_FRAME_MAX, &len);
 	if (rc == SLK_AGAIN || rc == SLK_CLOSED)
 		return rc;
 	if (rc == SLK_OK)

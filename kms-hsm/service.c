@@ -213,6 +213,8 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 	identify(call);
 	if ((call->classes & call->row->classes) == 0)
 		refuse_class(call);
+	else if (request->n_grant_tokens > 0)
+		kms_call_fail(call, SLK_INVALID, "InvalidGrantTokenException", "%s", "");
 	else
 		call->row->handler(call, request);
 	return SLK_OK;

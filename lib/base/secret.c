@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SECRET_MAX 65536u
+#define SECRET_MAX 262144u
 
 struct slk_secret {
 	struct slk_secret *next; /* while it is kept */

@@ -18,7 +18,7 @@
 
 struct slk_secret;
 
-/* len: 1..65536 bytes, zeroed. SLK_INVALID, SLK_NO_MEMORY (errno tells whether the memlock limit
+/* len: 1..262144 bytes, zeroed. SLK_INVALID, SLK_NO_MEMORY (errno tells whether the memlock limit
  * was the cause). */
 MUST_USE int slk_secret_new(size_t len, struct slk_secret **out_secret);
 

@@ -6,8 +6,8 @@
  * so, without an error. Lists come page by page, as kmsc_list_keys(): up to cap entries after marker ("" first); *out_next,
  * a buffer of KMSC_MARKER_MAX bytes, is "" at the end. Thread: the client's.
  *
- * Errors beyond those of kmsclient.h: SLK_TOO_LARGE, a request that does not fit KMSP_REQUEST_MAX (wire.h): a description
- * near its limit in other scripts than Latin, or many long tags at once. After a lost answer, kmsc_create_key_with(),
+ * Errors beyond those of kmsclient.h: SLK_TOO_LARGE, a request that does not fit KMSP_FRAME_MAX (wire.h), for a description
+ * beyond its limit. After a lost answer, kmsc_create_key_with(),
  * kmsc_schedule_key_deletion(), kmsc_cancel_key_deletion() and kmsc_rotate_key_on_demand() are not asked again but answer
  * SLK_UNAVAILABLE: look before you repeat them.
  */

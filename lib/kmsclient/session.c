@@ -22,7 +22,7 @@ struct kmsc {
 	struct kmsp_arena *arena;
 	struct slk_secret *send; /* a request may hold plaintext (Encrypt) */
 	struct slk_secret *recv; /* a reply may hold a data key */
-	size_t sent_len, received_len;
+	size_t sent_len, received_len; /* to be wiped */
 };
 
 int
@@ -42,10 +42,10 @@ kmsc_new(const char *path, unsigned timeout_ms, struct kmsc **out_client)
 	int rc = strlen(path) < sizeof(c->path) ? SLK_OK : SLK_TOO_LARGE;
 	if (rc == SLK_OK) {
 		strcpy(c->path, path);
-		rc = slk_secret_new(KMSP_REQUEST_MAX, &c->send);
+		rc = slk_secret_new(KMSP_FRAME_MAX, &c->send);
 	}
 	if (rc == SLK_OK)
-		rc = slk_secret_new(KMSP_REPLY_MAX, &c->recv);
+		rc = slk_secret_new(KMSP_FRAME_MAX, &c->recv);
 	if (rc == SLK_OK)
 		rc = kmsp_arena_new(&c->arena);
 	if (rc != SLK_OK) {
@@ -111,14 +111,18 @@ static int
 receive_any(struct kmsc *c, uint64_t deadline_ns, const Kmsp__Reply **out_reply)
 {
 	const struct slk_sock_ops *ops = slk_sock_posix();
+	size_t len = 0, before = c->received_len;
 
 	int rc = ops->wait_readable(ops->ctx, c->fd, deadline_ns);
-	if (rc == SLK_OK)
-		rc = ops->recv(ops->ctx, c->fd, slk_secret_bytes(c->recv), KMSP_REPLY_MAX,
-			&c->received_len);
-	if (rc == SLK_OK)
+	if (rc == SLK_OK) {
+		c->received_len = KMSP_FRAME_MAX; /* until it is known */
+		rc = ops->recv(ops->ctx, c->fd, slk_secret_bytes(c->recv), KMSP_FRAME_MAX, &len);
+	}
+	if (rc == SLK_OK) {
+		c->received_len = len > before ? len : before;
 		rc = kmsp_reply_unpack(
-			c->arena, slk_span(slk_secret_peek(c->recv), c->received_len), out_reply);
+			c->arena, slk_span(slk_secret_peek(c->recv), len), out_reply);
+	}
 	return rc;
 }
 
@@ -203,11 +207,13 @@ prepare(struct kmsc *c, Kmsp__Request *request, struct slk_error *err)
 			"this client of kmsd was made before fork; the child must make its own");
 	request->id = ++c->next_id;
 	request->timeout_ms = c->timeout_ms;
-	int rc = kmsp_request_pack(
-		request, slk_secret_bytes(c->send), KMSP_REQUEST_MAX, &c->sent_len);
+	int rc =
+		kmsp_request_pack(request, slk_secret_bytes(c->send), KMSP_FRAME_MAX, &c->sent_len);
 	if (rc != SLK_OK)
-		return slk_fail(err, SLK_TOO_LARGE, "the request is larger than %u bytes",
-			KMSP_REQUEST_MAX);
+		return slk_fail(err, SLK_TOO_LARGE,
+			"the request is larger than %u bytes, or %u for one with a policy, a "
+			"description or tags",
+			KMSP_REQUEST_MAX, KMSP_FRAME_MAX);
 	return SLK_OK;
 }
 
@@ -273,7 +279,7 @@ kmsc_call_end(struct kmsc *c, int rc, struct slk_error *err)
 	if (c->pid == getpid()) { /* a child has nothing in them: the kernel wiped its copies */
 		kmsp_arena_reset(c->arena);
 		slk_wipe(slk_secret_bytes(c->send), c->sent_len);
-		slk_wipe(slk_secret_bytes(c->recv), KMSP_REPLY_MAX);
+		slk_wipe(slk_secret_bytes(c->recv), c->received_len);
 		c->sent_len = c->received_len = 0;
 	}
 	if (rc == SLK_MALFORMED)

@@ -6,12 +6,13 @@
 
 #include "base/secret.h"
 
-#define ARENA_BYTES \
-	65536u /* what a slk_secret may have; a full page of streams takes two thirds of it */
+#define ARENA_BYTES 65536u /* a full page of streams takes two thirds of it */
+#define ARENA_LARGE_BYTES 262144u /* for one frame that is larger than most may be */
 
 /* Gives memory from the front, takes none back before the reset: a message lives for one turn. */
 struct kmsp_arena {
 	struct slk_secret *memory;
+	struct slk_secret *large; /* in its place until the reset; NULL: none */
 	size_t used;
 	ProtobufCAllocator allocator;
 };
@@ -20,13 +21,15 @@ static void *
 arena_alloc(void *data, size_t size)
 {
 	struct kmsp_arena *a = data;
+	struct slk_secret *memory = a->large != NULL ? a->large : a->memory;
+	size_t cap = slk_secret_len(memory);
 	size_t at =
 		(a->used + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
 
-	if (at > ARENA_BYTES || size > ARENA_BYTES - at)
+	if (at > cap || size > cap - at)
 		return NULL;
 	a->used = at + size;
-	return slk_secret_bytes(a->memory) + at;
+	return slk_secret_bytes(memory) + at;
 }
 
 static void
@@ -58,6 +61,7 @@ kmsp_arena_free(struct kmsp_arena *arena)
 {
 	if (arena == NULL)
 		return;
+	slk_secret_free(arena->large);
 	slk_secret_free(arena->memory);
 	free(arena);
 }
@@ -65,7 +69,10 @@ kmsp_arena_free(struct kmsp_arena *arena)
 void
 kmsp_arena_reset(struct kmsp_arena *arena)
 {
-	slk_wipe(slk_secret_bytes(arena->memory), arena->used);
+	if (arena->large == NULL)
+		slk_wipe(slk_secret_bytes(arena->memory), arena->used);
+	slk_secret_free(arena->large); /* wipes */
+	arena->large = NULL;
 	arena->used = 0;
 }
 
@@ -73,13 +80,18 @@ kmsp_arena_reset(struct kmsp_arena *arena)
  * readers could disagree which one counts), a text holds a NUL (C would see less than was sent). */
 static int
 unpack(struct kmsp_arena *arena, const ProtobufCMessageDescriptor *type, struct slk_span frame,
-	size_t max, ProtobufCMessage **out_message)
+	ProtobufCMessage **out_message)
 {
 	kmsp_arena_reset(arena);
 	if (frame.len == 0)
 		return SLK_TRUNCATED;
-	if (frame.len > max)
+	if (frame.len > KMSP_FRAME_MAX)
 		return SLK_TOO_LARGE;
+	if (frame.len > KMSP_REPLY_MAX) {
+		int rc = slk_secret_new(ARENA_LARGE_BYTES, &arena->large);
+		if (rc != SLK_OK)
+			return rc;
+	}
 	ProtobufCMessage *m =
 		protobuf_c_message_unpack(type, &arena->allocator, frame.len, frame.ptr);
 	if (m == NULL || protobuf_c_message_get_packed_size(m) != frame.len)
@@ -88,16 +100,50 @@ unpack(struct kmsp_arena *arena, const ProtobufCMessageDescriptor *type, struct 
 	return SLK_OK;
 }
 
+/* A policy has up to 131,072 characters, a description 8,192, and 50 tags 19,200. */
+static size_t
+request_max(const Kmsp__Request *request)
+{
+	switch (request->call_case) {
+	case KMSP__REQUEST__CALL_CREATE_KEY:
+	case KMSP__REQUEST__CALL_UPDATE_KEY_DESCRIPTION:
+	case KMSP__REQUEST__CALL_TAG_RESOURCE:
+	case KMSP__REQUEST__CALL_CREATE_USER:
+	case KMSP__REQUEST__CALL_TAG_IDENTITY:
+	case KMSP__REQUEST__CALL_CREATE_ROLE:
+	case KMSP__REQUEST__CALL_UPDATE_TRUST_POLICY:
+	case KMSP__REQUEST__CALL_PUT_INLINE_POLICY:
+	case KMSP__REQUEST__CALL_CREATE_POLICY:
+	case KMSP__REQUEST__CALL_UPDATE_POLICY:
+	case KMSP__REQUEST__CALL_PUT_KEY_POLICY:
+	case KMSP__REQUEST__CALL_PUT_RESOURCE_POLICY:
+		return KMSP_FRAME_MAX;
+	default:
+		return KMSP_REQUEST_MAX;
+	}
+}
+
+static size_t
+reply_max(const Kmsp__Reply *reply)
+{
+	return reply->result_case == KMSP__REPLY__RESULT_DOCUMENT ||
+			reply->result_case == KMSP__REPLY__RESULT_EXPLANATION
+		? KMSP_FRAME_MAX
+		: KMSP_REPLY_MAX;
+}
+
 int
 kmsp_request_unpack(
 	struct kmsp_arena *arena, struct slk_span frame, const Kmsp__Request **out_request)
 {
 	ProtobufCMessage *m = NULL;
 
-	int rc = unpack(arena, &kmsp__request__descriptor, frame, KMSP_REQUEST_MAX, &m);
+	int rc = unpack(arena, &kmsp__request__descriptor, frame, &m);
 	if (rc != SLK_OK)
 		return rc;
 	const Kmsp__Request *request = (const Kmsp__Request *)m;
+	if (frame.len > request_max(request))
+		return SLK_TOO_LARGE;
 	if (request->version != KMSP_VERSION)
 		return SLK_BAD_VERSION;
 	if (request->call_case == KMSP__REQUEST__CALL__NOT_SET)
@@ -111,10 +157,12 @@ kmsp_reply_unpack(struct kmsp_arena *arena, struct slk_span frame, const Kmsp__R
 {
 	ProtobufCMessage *m = NULL;
 
-	int rc = unpack(arena, &kmsp__reply__descriptor, frame, KMSP_REPLY_MAX, &m);
+	int rc = unpack(arena, &kmsp__reply__descriptor, frame, &m);
 	if (rc != SLK_OK)
 		return rc;
 	const Kmsp__Reply *reply = (const Kmsp__Reply *)m;
+	if (frame.len > reply_max(reply))
+		return SLK_TOO_LARGE;
 	if (reply->version != KMSP_VERSION)
 		return SLK_BAD_VERSION;
 	*out_reply = reply;
@@ -136,14 +184,14 @@ int
 kmsp_request_pack(Kmsp__Request *request, uint8_t *out, size_t cap, size_t *out_len)
 {
 	request->version = KMSP_VERSION;
-	return pack(&request->base, KMSP_REQUEST_MAX, out, cap, out_len);
+	return pack(&request->base, request_max(request), out, cap, out_len);
 }
 
 int
 kmsp_reply_pack(Kmsp__Reply *reply, uint8_t *out, size_t cap, size_t *out_len)
 {
 	reply->version = KMSP_VERSION;
-	return pack(&reply->base, KMSP_REPLY_MAX, out, cap, out_len);
+	return pack(&reply->base, reply_max(reply), out, cap, out_len);
 }
 
 int

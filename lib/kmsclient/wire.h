@@ -1,8 +1,9 @@
 /* Frames of kmsd's local RPC, for both ends: kms.proto packed and unpacked with bounds.
  *
- * A frame is bounded before it is looked at. It is unpacked into an arena: one fixed piece of
- * locked memory, wiped when it is reset, so a hostile frame cannot make us allocate more and a
- * plaintext key never lies in the heap. Unpacked messages point into the arena and die with its
+ * A frame is bounded before it is looked at. It is unpacked into an arena: one piece of locked
+ * memory, wiped when it is reset (of a fixed size for most frames, and of another for those above
+ * KMSP_REPLY_MAX), so a hostile frame cannot make us allocate more and a plaintext key never lies
+ * in the heap. Unpacked messages point into the arena and die with its
  * reset. Thread: an arena belongs to one thread.
  */
 #ifndef SLK_KMSCLIENT_WIRE_H
@@ -19,6 +20,8 @@
 #define KMSP_VERSION 1u
 #define KMSP_REQUEST_MAX 16384u
 #define KMSP_REPLY_MAX 49152u
+/* A request of an administrator that brings a policy, a description or tags, and a reply with one. */
+#define KMSP_FRAME_MAX 163840u
 #define KMSP_PAGE_MAX \
 	50u /* entries of a list in one reply: these fit KMSP_REPLY_MAX and the arena */
 #define KMSP_PLAINTEXT_MAX 4096u
@@ -33,7 +36,7 @@ void kmsp_arena_reset(struct kmsp_arena *arena);
 
 /* Unpack a frame into the arena (which is reset first). SLK_TRUNCATED if empty, SLK_TOO_LARGE,
  * SLK_BAD_VERSION, SLK_MALFORMED: not a message of kms.proto, without a call, not the canonical
- * size, or too complex for the arena. */
+ * size, or too complex for the arena. SLK_NO_MEMORY only for frames above KMSP_REPLY_MAX. */
 MUST_USE int kmsp_request_unpack(
 	struct kmsp_arena *arena, struct slk_span frame, const Kmsp__Request **out_request);
 MUST_USE int kmsp_reply_unpack(

@@ -23,6 +23,15 @@ struct value {
 	const char *text; /* NULL: the field is left out */
 };
 
+#define STATEMENT "{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"Allow\","
+#define ROOT "\"Principal\":{\"AWS\":\"arn:aws:iam::000000000000:root\"},"
+#define KEY_POLICY STATEMENT ROOT "\"Action\":\"kms:*\",\"Resource\":\"*\"}}"
+#define STREAM_POLICY STATEMENT ROOT "\"Action\":\"kinesis:*\",\"Resource\":\"*\"}}"
+#define TRUST_POLICY STATEMENT ROOT "\"Action\":\"sts:AssumeRole\"}}"
+#define IDENTITY_POLICY \
+	STATEMENT "\"Action\":\"kms:Decrypt\",\"Resource\":\"*\",\"Condition\":{\"StringEquals\":" \
+		  "{\"kms:EncryptionContext:k\":\"v\"}}}}"
+
 static const struct value values[] = {
 	{"sign", "key", "alias/ecc"}, {"sign", "algorithm", "ECDSA_SHA_256"},
 	{"verify", "key", "alias/ecc"}, {"verify", "algorithm", "ECDSA_SHA_256"},
@@ -43,7 +52,18 @@ static const struct value values[] = {
 	{"*", "usage", "ENCRYPT_DECRYPT"}, {"*", "algorithm", "SYMMETRIC_DEFAULT"},
 	{"*", "source_algorithm", "SYMMETRIC_DEFAULT"}, {"*", "action", "kinesis:PutRecord"},
 	{"*", "resource", "arn:aws:kinesis:local:000000000000:stream/s"},
-	{"*", "purpose", "journal"},
+	{"*", "purpose", "journal"}, {"create_key", "policy", NULL}, {"*", "grant_tokens", NULL},
+	{"*", "user", "u"}, {"*", "role", "r"}, {"*", "source_ip", "192.0.2.1"},
+	{"*", "grantee", "user/u"}, {"*", "operations", "Decrypt"},
+	{"put_key_policy", "policy", KEY_POLICY}, {"put_resource_policy", "policy", STREAM_POLICY},
+	{"put_inline_policy", "policy", IDENTITY_POLICY},
+	{"create_policy", "policy", IDENTITY_POLICY},
+	{"update_policy", "document", IDENTITY_POLICY}, {"*", "trust_policy", TRUST_POLICY},
+	{"update_trust_policy", "policy", TRUST_POLICY}, {"assume_role", "policy", NULL},
+	{"assume_role", "policies", NULL}, {"*", "date", "20261124"}, {"*", "service", "kinesis"},
+	{"*", "policy", "p"}, {"*", "bypass_lockout_check", NULL},
+	{"get_key_policy", "name", "default"}, {"explain", "action", "kms:Decrypt"},
+	{"explain", "resource", "alias/a"},
 	{"*", "blob", "@"}, /* kms_service_fuzz.c puts a real one there */
 };
 
@@ -223,7 +243,7 @@ struct output {
 static void
 check_file(const char *path, const uint8_t *bytes, size_t len)
 {
-	static uint8_t there[KMSP_REPLY_MAX + 2];
+	static uint8_t there[KMSP_FRAME_MAX + 2];
 	FILE *f = fopen(path, "rb");
 	size_t n = f != NULL ? fread(there, 1, sizeof(there), f) : 0;
 
@@ -248,11 +268,11 @@ write_file(const char *path, const uint8_t *bytes, size_t len)
 static void
 put(struct output *out, const char *target, const char *name, int who, const ProtobufCMessage *m)
 {
-	static uint8_t bytes[KMSP_REPLY_MAX + 1];
+	static uint8_t bytes[KMSP_FRAME_MAX + 1];
 	char path[1024];
 	size_t head = who >= 0 ? 1 : 0;
 
-	if (protobuf_c_message_get_packed_size(m) > KMSP_REPLY_MAX)
+	if (protobuf_c_message_get_packed_size(m) > KMSP_FRAME_MAX)
 		fail("too large:", name);
 	bytes[0] = (uint8_t)who;
 	size_t len = head + protobuf_c_message_pack(m, bytes + head);

@@ -228,6 +228,49 @@ bad_frames_end_their_connection_and_no_other(void **state)
 	assert_int_equal(tickets_count, 0);
 }
 
+/* A request with a text of that length. */
+static size_t
+long_request(Kmsp__Request__CallCase call_case, size_t text_len, uint8_t *out)
+{
+	static char text[131072 + 1];
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__PutKeyPolicy put = KMSP__PUT_KEY_POLICY__INIT;
+	Kmsp__KeyName name = KMSP__KEY_NAME__INIT;
+
+	memset(text, 'x', text_len);
+	text[text_len] = '\0';
+	put.policy = name.key = text;
+	request.version = KMSP_VERSION;
+	request.id = 8;
+	request.call_case = call_case;
+	if (call_case == KMSP__REQUEST__CALL_PUT_KEY_POLICY)
+		request.put_key_policy = &put;
+	else
+		request.describe_key = &name;
+	return protobuf_c_message_pack(&request.base, out);
+}
+
+static void
+policies_come_whole_and_others_end_at_their_limit(void **state)
+{
+	(void)state;
+	static uint8_t frame[KMSP_FRAME_MAX];
+	int fd = client();
+
+	size_t len = long_request(KMSP__REQUEST__CALL_PUT_KEY_POLICY, 131072, frame);
+	assert_int_equal(send(fd, frame, len, MSG_NOSIGNAL), (ssize_t)len);
+	turn();
+	assert_int_equal(answered(fd), 8);
+	len = long_request(KMSP__REQUEST__CALL_DESCRIBE_KEY, KMSP_REQUEST_MAX - 20, frame);
+	assert_int_equal(send(fd, frame, len, MSG_NOSIGNAL), (ssize_t)len);
+	turn();
+	assert_int_equal(answered(fd), 8);
+	close(fd);
+	turn();
+	len = long_request(KMSP__REQUEST__CALL_DESCRIBE_KEY, KMSP_REQUEST_MAX, frame);
+	bad_frame_ends_its_connection(frame, len);
+}
+
 static void
 random_frames_do_no_harm(void **state)
 {
@@ -498,6 +541,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(requests_are_pipelined_and_answered_in_any_order),
 		CASE(bad_frames_end_their_connection_and_no_other),
+		CASE(policies_come_whole_and_others_end_at_their_limit),
 		CASE(random_frames_do_no_harm),
 		CASE(descriptors_that_come_along_are_closed),
 		CASE(thousand_connections_leave_room_for_other_users),

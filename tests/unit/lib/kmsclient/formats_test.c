@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "kmsclient/wire.h"
 
-#define MESSAGES_MAX 100
+#define MESSAGES_MAX 200
 #define DOCUMENT SLK_SOURCE_DIR "/docs/FORMATS.md"
 
 static char *section; /* of the RPC, terminated */
@@ -191,8 +191,8 @@ example_and_limits_are_so(void **state)
 		snprintf(text + 3 * i, sizeof(text) - 3 * i, "%02x%s", bytes[i],
 			i + 1 < len ? " " : "");
 	assert_non_null(strstr(section, text));
-	static const unsigned limits[] = {KMSP_REQUEST_MAX, KMSP_REPLY_MAX};
-	for (size_t i = 0; i < 2; i++) {
+	static const unsigned limits[] = {KMSP_REQUEST_MAX, KMSP_REPLY_MAX, KMSP_FRAME_MAX};
+	for (size_t i = 0; i < 3; i++) {
 		snprintf(limit, sizeof(limit), "1..%u,%03u bytes", limits[i] / 1000,
 			limits[i] % 1000);
 		assert_non_null(strstr(section, limit));

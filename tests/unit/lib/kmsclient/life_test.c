@@ -204,7 +204,9 @@ create_says_what_kind_of_key(void **state)
 	kind.tags_count = KMSC_TAGS_MAX + 1;
 	assert_int_equal(kmsc_create_key_with(client, &kind, &key, &err), SLK_LIMIT);
 	kind.tags_count = 0;
-	kind.description = long_text;
+	static char longer[KMSP_FRAME_MAX];
+	memset(longer, 'd', sizeof(longer) - 1);
+	kind.description = longer;
 	assert_int_equal(kmsc_create_key_with(client, &kind, &key, &err), SLK_TOO_LARGE);
 	assert_string_equal(asked, ""); /* kmsd would end the connection */
 }

@@ -80,17 +80,81 @@ static void
 empty_and_oversized_frames_are_refused_before_they_are_looked_at(void **state)
 {
 	(void)state;
-	static uint8_t big[KMSP_REPLY_MAX + 1];
+	static uint8_t big[KMSP_FRAME_MAX + 1];
 	const Kmsp__Request *request = NULL;
 	const Kmsp__Reply *reply = NULL;
 
 	assert_int_equal(kmsp_request_unpack(arena, slk_span(big, 0), &request), SLK_TRUNCATED);
-	assert_int_equal(kmsp_request_unpack(arena, slk_span(big, KMSP_REQUEST_MAX + 1), &request),
-		SLK_TOO_LARGE);
+	assert_int_equal(
+		kmsp_request_unpack(arena, slk_span(big, sizeof(big)), &request), SLK_TOO_LARGE);
 	assert_int_equal(
 		kmsp_reply_unpack(arena, slk_span(big, sizeof(big)), &reply), SLK_TOO_LARGE);
 	assert_null(request);
 	assert_null(reply);
+}
+
+/* The longest key policy there is, in a request and in a reply. */
+static void
+policies_may_be_larger_than_other_messages(void **state)
+{
+	(void)state;
+	static uint8_t frame[KMSP_FRAME_MAX];
+	static char text[131072 + 1];
+	Kmsp__PutKeyPolicy put = KMSP__PUT_KEY_POLICY__INIT;
+	Kmsp__Document document = KMSP__DOCUMENT__INIT;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	const Kmsp__Request *request_back = NULL;
+	const Kmsp__Reply *reply_back = NULL;
+	size_t len = 0;
+
+	memset(text, 'p', sizeof(text) - 1);
+	put.policy = document.text = text;
+	request.call_case = KMSP__REQUEST__CALL_PUT_KEY_POLICY;
+	request.put_key_policy = &put;
+	assert_ok(kmsp_request_pack(&request, frame, sizeof(frame), &len));
+	assert_ok(kmsp_request_unpack(arena, slk_span(frame, len), &request_back));
+	assert_string_equal(request_back->put_key_policy->policy, text);
+	reply.result_case = KMSP__REPLY__RESULT_DOCUMENT;
+	reply.document = &document;
+	assert_ok(kmsp_reply_pack(&reply, frame, sizeof(frame), &len));
+	assert_ok(kmsp_reply_unpack(arena, slk_span(frame, len), &reply_back));
+	assert_string_equal(reply_back->document->text, text);
+	kmsp_arena_reset(arena);
+}
+
+static void
+other_messages_may_not(void **state)
+{
+	(void)state;
+	static uint8_t frame[KMSP_FRAME_MAX];
+	static char text[KMSP_REPLY_MAX + 1];
+	Kmsp__KeyName name = KMSP__KEY_NAME__INIT;
+	Kmsp__Key key = KMSP__KEY__INIT;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	const Kmsp__Request *request_back = NULL;
+	const Kmsp__Reply *reply_back = NULL;
+	size_t len = 0;
+
+	memset(text, 'k', sizeof(text) - 1);
+	name.key = key.description = text;
+	request.version = reply.version = KMSP_VERSION;
+	request.call_case = KMSP__REQUEST__CALL_DESCRIBE_KEY;
+	request.describe_key = &name;
+	reply.result_case = KMSP__REPLY__RESULT_KEY;
+	reply.key = &key;
+	assert_int_equal(kmsp_request_pack(&request, frame, sizeof(frame), &len), SLK_TOO_LARGE);
+	assert_int_equal(kmsp_reply_pack(&reply, frame, sizeof(frame), &len), SLK_TOO_LARGE);
+	len = protobuf_c_message_pack(&request.base, frame);
+	assert_int_equal(
+		kmsp_request_unpack(arena, slk_span(frame, len), &request_back), SLK_TOO_LARGE);
+	len = protobuf_c_message_pack(&reply.base, frame);
+	assert_int_equal(
+		kmsp_reply_unpack(arena, slk_span(frame, len), &reply_back), SLK_TOO_LARGE);
+	assert_null(request_back);
+	assert_null(reply_back);
+	kmsp_arena_reset(arena);
 }
 
 static void
@@ -300,6 +364,8 @@ main(void)
 		CASE(golden_bytes_of_a_status_request),
 		CASE(round_trip_keeps_every_field),
 		CASE(empty_and_oversized_frames_are_refused_before_they_are_looked_at),
+		CASE(policies_may_be_larger_than_other_messages),
+		CASE(other_messages_may_not),
 		CASE(every_truncation_is_refused),
 		CASE(another_version_and_a_request_without_a_call_are_refused),
 		CASE(field_given_twice_is_refused),
