@@ -20,7 +20,7 @@
  *     Enabled          the token made the object and tried it; its key check value is in the row
  *     Disabled         as Enabled, not used
  *     PendingDeletion  as Disabled; deletion_ns and deletion_left_ns say when it ends
- *     Destroying       aliases and tags are gone; the token may or may not have objects of the key
+ *     Destroying       aliases, tags, policy and grants are gone; the token may or may not have objects of the key
  *     Destroyed        the token has none any more; the row stays, so that no id is given twice
  *
  * Destroying and Destroyed keys are SLK_NOT_FOUND to every function but kms_catalog_backing_doomed(),

@@ -17,6 +17,15 @@
 	"SELECT b.id, b.key_id, b.kcv, b.state, b.kind, b.generation, b.created_ns, b.current_ns," \
 	" b.wraps_reserved, k.spec, k.usage FROM backings b JOIN keys k ON k.id = b.key_id "
 
+#define IDENTITY_COLUMNS \
+	"SELECT id, kind, name, unique_id, description, max_session_s, created_ns," \
+	" coalesce(boundary_id, 0) FROM identities "
+#define POLICY_COLUMNS \
+	"SELECT p.id, p.name, p.description, p.created_ns, p.changed_ns," \
+	" (SELECT count(*) FROM identities i WHERE i.boundary_id = p.id OR EXISTS" \
+	" (SELECT 1 FROM attachments h WHERE h.policy_id = p.id AND h.identity_id = i.id))" \
+	" FROM policies p "
+
 /* Numbers of states: catalog.h. A partial index is taken only where its condition is repeated word
  * for word. */
 static const char *const texts[SQL_COUNT] = {
@@ -126,6 +135,68 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_WRAP_GET] = "SELECT wraps_reserved FROM backings WHERE id = ?1",
 	[SQL_WRAP_SET] =
 		"UPDATE backings SET wraps_reserved = ?2 WHERE id = ?1 AND wraps_reserved < ?2",
+	[SQL_IDENTITY_INSERT] =
+		"INSERT INTO identities (kind, name, unique_id, description, trust, max_session_s,"
+		" created_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[SQL_IDENTITY_GET] = IDENTITY_COLUMNS "WHERE kind = ?1 AND name = ?2",
+	[SQL_IDENTITY_LIST] = IDENTITY_COLUMNS
+	"WHERE kind = ?1 AND name > ?2 COLLATE NOCASE ORDER BY name COLLATE NOCASE LIMIT ?3",
+	[SQL_IDENTITY_HELD] =
+		"SELECT EXISTS (SELECT 1 FROM inline_policies WHERE identity_id = ?1) OR"
+		" EXISTS (SELECT 1 FROM attachments WHERE identity_id = ?1) OR"
+		" EXISTS (SELECT 1 FROM access_keys WHERE identity_id = ?1)",
+	[SQL_IDENTITY_DELETE] = "DELETE FROM identities WHERE id = ?1",
+	[SQL_TRUST_GET] = "SELECT trust FROM identities WHERE id = ?1 AND trust IS NOT NULL",
+	[SQL_TRUST_SET] = "UPDATE identities SET trust = ?2 WHERE id = ?1 AND trust IS NOT NULL",
+	[SQL_BOUNDARY_SET] = "UPDATE identities SET boundary_id = ?2 WHERE id = ?1",
+	[SQL_IDENTITY_TAG_SET] =
+		"INSERT INTO identity_tags VALUES (?1, ?2, ?3)"
+		" ON CONFLICT (identity_id, key) DO UPDATE SET value = excluded.value",
+	[SQL_IDENTITY_TAG_REMOVE] = "DELETE FROM identity_tags WHERE identity_id = ?1 AND key = ?2",
+	[SQL_IDENTITY_TAG_COUNT] = "SELECT count(*) FROM identity_tags WHERE identity_id = ?1",
+	[SQL_IDENTITY_TAG_LIST] =
+		"SELECT key, value FROM identity_tags WHERE identity_id = ?1 ORDER BY key LIMIT ?2",
+	[SQL_IDENTITY_TAGS_DELETE] = "DELETE FROM identity_tags WHERE identity_id = ?1",
+	[SQL_INLINE_PUT] =
+		"INSERT INTO inline_policies VALUES (?1, ?2, ?3)"
+		" ON CONFLICT (identity_id, name) DO UPDATE SET document = excluded.document",
+	[SQL_INLINE_GET] =
+		"SELECT document FROM inline_policies WHERE identity_id = ?1 AND name = ?2",
+	[SQL_INLINE_DELETE] = "DELETE FROM inline_policies WHERE identity_id = ?1 AND name = ?2",
+	[SQL_INLINE_LIST] = "SELECT name FROM inline_policies WHERE identity_id = ?1 AND name > ?2"
+			    " ORDER BY name LIMIT ?3",
+	[SQL_POLICY_INSERT] =
+		"INSERT INTO policies (name, description, document, created_ns, changed_ns)"
+		" VALUES (?1, ?2, ?3, ?4, ?4)",
+	[SQL_POLICY_GET] = POLICY_COLUMNS "WHERE p.name = ?1",
+	[SQL_POLICY_LIST] = POLICY_COLUMNS
+	"WHERE p.name > ?1 COLLATE NOCASE ORDER BY p.name COLLATE NOCASE LIMIT ?2",
+	[SQL_POLICY_TEXT] = "SELECT document FROM policies WHERE id = ?1",
+	[SQL_POLICY_SET] = "UPDATE policies SET document = ?2, changed_ns = ?3 WHERE id = ?1",
+	[SQL_POLICY_DELETE] = "DELETE FROM policies WHERE id = ?1",
+	[SQL_ATTACH] = "INSERT INTO attachments VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+	[SQL_DETACH] = "DELETE FROM attachments WHERE identity_id = ?1 AND policy_id = ?2",
+	[SQL_ATTACHED_LIST] = POLICY_COLUMNS "JOIN attachments a ON a.policy_id = p.id"
+					     " WHERE a.identity_id = ?1 AND p.name > ?2 COLLATE "
+					     "NOCASE ORDER BY p.name COLLATE NOCASE LIMIT ?3",
+	[SQL_HOLDER_LIST] = IDENTITY_COLUMNS
+	"WHERE id > ?2 AND (boundary_id = ?1 OR id IN"
+	" (SELECT identity_id FROM attachments WHERE policy_id = ?1)) ORDER BY id LIMIT ?3",
+	[SQL_KEY_POLICY_PUT] = "INSERT INTO key_policies VALUES (?1, ?2)"
+			       " ON CONFLICT (key_id) DO UPDATE SET document = excluded.document",
+	[SQL_KEY_POLICY_GET] = "SELECT document FROM key_policies WHERE key_id = ?1",
+	[SQL_KEY_POLICY_NEXT] = "SELECT document, key_id FROM key_policies WHERE key_id > ?1 ORDER "
+				"BY key_id LIMIT 1",
+	[SQL_DOOM_KEY_POLICY] = "DELETE FROM key_policies WHERE key_id = ?1",
+	[SQL_DOOM_GRANTS] = "DELETE FROM grants WHERE key_id = ?1",
+	[SQL_STREAM_POLICY_PUT] =
+		"INSERT INTO stream_policies VALUES (?1, ?2)"
+		" ON CONFLICT (stream_id) DO UPDATE SET document = excluded.document",
+	[SQL_STREAM_POLICY_GET] = "SELECT document FROM stream_policies WHERE stream_id = ?1",
+	[SQL_STREAM_POLICY_NEXT] =
+		"SELECT document, stream_id FROM stream_policies WHERE stream_id > ?1"
+		" ORDER BY stream_id LIMIT 1",
+	[SQL_STREAM_POLICY_DELETE] = "DELETE FROM stream_policies WHERE stream_id = ?1",
 };
 
 int

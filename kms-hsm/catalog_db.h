@@ -66,6 +66,42 @@ enum kms_sql {
 	SQL_STREAM_COUNT,
 	SQL_WRAP_GET,
 	SQL_WRAP_SET,
+	SQL_IDENTITY_INSERT,
+	SQL_IDENTITY_GET,
+	SQL_IDENTITY_LIST,
+	SQL_IDENTITY_HELD,
+	SQL_IDENTITY_DELETE,
+	SQL_TRUST_GET,
+	SQL_TRUST_SET,
+	SQL_BOUNDARY_SET,
+	SQL_IDENTITY_TAG_SET,
+	SQL_IDENTITY_TAG_REMOVE,
+	SQL_IDENTITY_TAG_COUNT,
+	SQL_IDENTITY_TAG_LIST,
+	SQL_IDENTITY_TAGS_DELETE,
+	SQL_INLINE_PUT,
+	SQL_INLINE_GET,
+	SQL_INLINE_DELETE,
+	SQL_INLINE_LIST,
+	SQL_POLICY_INSERT,
+	SQL_POLICY_GET,
+	SQL_POLICY_LIST,
+	SQL_POLICY_TEXT,
+	SQL_POLICY_SET,
+	SQL_POLICY_DELETE,
+	SQL_ATTACH,
+	SQL_DETACH,
+	SQL_ATTACHED_LIST,
+	SQL_HOLDER_LIST,
+	SQL_KEY_POLICY_PUT,
+	SQL_KEY_POLICY_GET,
+	SQL_KEY_POLICY_NEXT,
+	SQL_DOOM_KEY_POLICY,
+	SQL_DOOM_GRANTS,
+	SQL_STREAM_POLICY_PUT,
+	SQL_STREAM_POLICY_GET,
+	SQL_STREAM_POLICY_NEXT,
+	SQL_STREAM_POLICY_DELETE,
 	SQL_COUNT,
 };
 
@@ -115,6 +151,10 @@ MUST_USE int kms_db_end(struct kms_catalog *catalog, int rc);
 MUST_USE int kms_db_blob(sqlite3_stmt *statement, int column, void *out, size_t len);
 /* Copy a TEXT column with its terminator. SLK_CORRUPT. */
 MUST_USE int kms_db_text(sqlite3_stmt *statement, int column, char *out, size_t cap);
+
+/* The first column of the first row. SLK_NOT_FOUND. */
+MUST_USE int kms_db_document(
+	struct kms_catalog *catalog, sqlite3_stmt *statement, char *out, size_t cap);
 
 /* --- steps that catalog*.c share; those that change something belong in a transaction --- */
 int kms_db_key_row(sqlite3_stmt *statement, void *out_key);

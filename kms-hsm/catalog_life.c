@@ -301,6 +301,10 @@ begin_destruction(struct kms_catalog *catalog, enum kms_sql sql, const uint8_t *
 		rc = run_for(catalog, SQL_DOOM_ALIASES, id);
 	if (rc == SLK_OK)
 		rc = run_for(catalog, SQL_DOOM_TAGS, id);
+	if (rc == SLK_OK)
+		rc = run_for(catalog, SQL_DOOM_KEY_POLICY, id);
+	if (rc == SLK_OK)
+		rc = run_for(catalog, SQL_DOOM_GRANTS, id);
 	return kms_db_end(catalog, rc);
 }
 

@@ -65,8 +65,61 @@ static const char kinds_and_life[] =
 	" PRIMARY KEY (key_id, key)"
 	") WITHOUT ROWID;";
 
+/* Users, roles and what they may; policies of keys and streams; grants; access keys. Names are unique without regard to
+ * case and looked up with it. A row id of identities and policies is never given twice. A key or a stream without a row has
+ * no policy of its own. access_keys.sealed is the secret under the appliance's own key. */
+static const char identities_and_policies[] =
+	"CREATE TABLE policies ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, description TEXT NOT NULL,"
+	" document TEXT NOT NULL, created_ns INTEGER NOT NULL, changed_ns INTEGER NOT NULL"
+	");"
+	"CREATE UNIQUE INDEX policies_name ON policies (name COLLATE NOCASE);"
+	"CREATE TABLE identities ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, name TEXT NOT NULL,"
+	" unique_id TEXT NOT NULL UNIQUE, description TEXT NOT NULL, trust TEXT,"
+	" max_session_s INTEGER NOT NULL, created_ns INTEGER NOT NULL,"
+	" boundary_id INTEGER REFERENCES policies (id)"
+	");"
+	"CREATE UNIQUE INDEX identities_name ON identities (kind, name COLLATE NOCASE);"
+	"CREATE INDEX identities_boundary ON identities (boundary_id)"
+	" WHERE boundary_id IS NOT NULL;"
+	"CREATE TABLE identity_tags ("
+	" identity_id INTEGER NOT NULL REFERENCES identities (id), key TEXT NOT NULL,"
+	" value TEXT NOT NULL, PRIMARY KEY (identity_id, key)"
+	") WITHOUT ROWID;"
+	"CREATE TABLE inline_policies ("
+	" identity_id INTEGER NOT NULL REFERENCES identities (id), name TEXT NOT NULL,"
+	" document TEXT NOT NULL, PRIMARY KEY (identity_id, name)"
+	") WITHOUT ROWID;"
+	"CREATE TABLE attachments ("
+	" identity_id INTEGER NOT NULL REFERENCES identities (id),"
+	" policy_id INTEGER NOT NULL REFERENCES policies (id), PRIMARY KEY (identity_id, policy_id)"
+	") WITHOUT ROWID;"
+	"CREATE INDEX attachments_policy ON attachments (policy_id, identity_id);"
+	"CREATE TABLE key_policies ("
+	" key_id BLOB PRIMARY KEY REFERENCES keys (id), document TEXT NOT NULL"
+	") WITHOUT ROWID;"
+	"CREATE TABLE stream_policies ("
+	" stream_id INTEGER PRIMARY KEY REFERENCES streams (id) ON DELETE CASCADE,"
+	" document TEXT NOT NULL"
+	");"
+	"CREATE TABLE grants ("
+	" id BLOB PRIMARY KEY CHECK (length(id) = 32), key_id BLOB NOT NULL REFERENCES keys (id),"
+	" name TEXT NOT NULL, grantee TEXT NOT NULL, retiring TEXT NOT NULL, issuer TEXT NOT NULL,"
+	" operations INTEGER NOT NULL, constraint_kind INTEGER NOT NULL, context BLOB NOT NULL,"
+	" source_arn TEXT NOT NULL, created_ns INTEGER NOT NULL"
+	") WITHOUT ROWID;"
+	"CREATE INDEX grants_key ON grants (key_id, id);"
+	"CREATE INDEX grants_retiring ON grants (retiring, id);"
+	"CREATE TABLE access_keys ("
+	" id TEXT PRIMARY KEY, identity_id INTEGER NOT NULL REFERENCES identities (id),"
+	" sealed BLOB NOT NULL, active INTEGER NOT NULL, created_ns INTEGER NOT NULL,"
+	" last_used_ns INTEGER NOT NULL"
+	") WITHOUT ROWID;"
+	"CREATE INDEX access_keys_identity ON access_keys (identity_id, id);";
+
 /* steps[n] leads from version n to n + 1. Never change one that was released. */
-static const char *const steps[] = {first_version, kinds_and_life};
+static const char *const steps[] = {first_version, kinds_and_life, identities_and_policies};
 
 #define VERSION ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -88,6 +88,28 @@ name_key(uint8_t number, const char *name)
 	assert_ok(kms_catalog_tags_set(catalog, id_of(number), &tag, 1));
 }
 
+/* ALICE holds HELD, has a tag and an inline policy; FREE is held by nobody. */
+static void
+make_identities(void)
+{
+	const struct kms_identity_row alice = {.name = "alice", .unique_id = "AIDA1"},
+				      role = {.kind = KMS_ROLE, .name = "r", .unique_id = "AROA2"};
+	const struct kms_policy_row held = {.name = "held"}, unheld = {.name = "free"};
+	const struct kms_tag tag = {"team", "web"};
+	uint64_t id = 0;
+
+	assert_ok(kms_catalog_identity_create(catalog, &alice, NULL, &tag, 1, &id));
+	assert_int_equal(id, ALICE);
+	assert_ok(kms_catalog_identity_create(catalog, &role, "{t}", &tag, 1, &id));
+	assert_int_equal(id, ROLE);
+	assert_ok(kms_catalog_policy_create(catalog, &held, "{p}", &id));
+	assert_int_equal(id, HELD);
+	assert_ok(kms_catalog_policy_create(catalog, &unheld, "{q}", &id));
+	assert_int_equal(id, UNHELD);
+	assert_ok(kms_catalog_attach(catalog, ALICE, HELD));
+	assert_ok(kms_catalog_inline_put(catalog, ALICE, "in", "{i}"));
+}
+
 static void
 make_world(void)
 {
@@ -100,6 +122,8 @@ make_world(void)
 	assert_ok(kms_catalog_backing_switch(catalog, id_of(0x12), check_of(0x12), WORLD_START));
 	name_key(TURNED, "alias/turned");
 	assert_ok(kms_catalog_stream_create(catalog, &stream, &id));
+	assert_ok(kms_catalog_stream_policy_put(catalog, id, "{s}"));
+	assert_ok(kms_catalog_key_policy_put(catalog, id_of(TURNED), "{k}"));
 	assert_ok(begin_key(NEW, NULL, 0));
 	make_key(PENDING);
 	name_key(PENDING, "alias/pending");
@@ -107,6 +131,7 @@ make_world(void)
 	make_key(ENDING);
 	assert_ok(kms_catalog_key_schedule(catalog, id_of(ENDING), WORLD_START, 7));
 	assert_ok(kms_catalog_key_doom(catalog, id_of(ENDING)));
+	make_identities();
 	make_key(TURNING);
 	assert_ok(kms_catalog_rotation_set(catalog, id_of(TURNING), 90, WORLD_START));
 	assert_ok(kms_catalog_backing_begin(
@@ -265,6 +290,11 @@ static const struct {
 	NO_ROW("a Destroyed key has no backing key any more",
 		"SELECT 1 FROM keys k WHERE k.state = 5 AND EXISTS"
 		" (SELECT 1 FROM backings b WHERE b.key_id = k.id AND b.state <> 3)"),
+	NO_ROW("what ends has no policy",
+		"SELECT 1 FROM keys WHERE state IN (4, 5) AND (id IN (SELECT key_id FROM "
+		"key_policies) OR id IN (SELECT key_id FROM grants))"),
+	NO_ROW("a role has a trust policy and a user has none",
+		"SELECT 1 FROM identities WHERE (kind = 1) <> (trust IS NOT NULL)"),
 	NO_ROW("a Destroying key has one",
 		"SELECT 1 FROM keys k WHERE k.state = 4 AND NOT EXISTS"
 		" (SELECT 1 FROM backings b WHERE b.key_id = k.id AND b.state <> 3)"),
@@ -308,8 +338,9 @@ dump_table(sqlite3 *db, const char *table, struct world_dump *out)
 void
 world_dump(struct world_dump *out)
 {
-	static const char *const tables[] = {
-		"keys", "backings", "public_keys", "tags", "aliases", "streams", "sqlite_sequence"};
+	static const char *const tables[] = {"keys", "backings", "public_keys", "tags", "aliases",
+		"streams", "identities", "identity_tags", "inline_policies", "policies",
+		"attachments", "key_policies", "stream_policies", "sqlite_sequence"};
 	sqlite3 *db = NULL;
 
 	copy_catalog(catalog_path, crash_path);

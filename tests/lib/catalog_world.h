@@ -3,6 +3,7 @@
 #ifndef SLK_TESTS_LIB_CATALOG_WORLD_H
 #define SLK_TESTS_LIB_CATALOG_WORLD_H
 
+#include "catalog_iam.h"
 #include "catalog_rig.h"
 
 #define WORLD_START 1000u /* when everything was made */
@@ -13,6 +14,9 @@
  * Creating, a pair; 0x31 is PendingDeletion with an alias and a tag; 0x41 is Destroying; 0x51 has a successor, 0x52, in
  * Creating. */
 enum { TURNED = 0x11, NEW = 0x21, PENDING = 0x31, ENDING = 0x41, TURNING = 0x51 };
+
+/* Identities and policies: alice holds one policy and an inline one; nobody holds the other policy. */
+enum { ALICE = 1, ROLE = 2, HELD = 1, UNHELD = 2 };
 
 /* number, 16 times. Borrowed for ever. */
 const uint8_t *id_of(uint8_t number);

@@ -12,7 +12,7 @@
 
 /* Enough for any output; filled with 0x5a before each call. */
 static union {
-	uint8_t bytes[1 << 16];
+	uint8_t bytes[1 << 17];
 	struct kms_key key;
 	struct kms_key keys[4];
 	struct kms_backing backing;
@@ -21,7 +21,12 @@ static union {
 	struct kms_alias aliases[4];
 	struct kms_stream stream;
 	struct kms_stream streams[4];
-	struct kms_tag tags[4];
+	struct kms_tag tags[KMS_TAGS_MAX];
+	struct kms_identity_row identity;
+	struct kms_identity_row identities[4];
+	struct kms_policy_row policy;
+	struct kms_policy_row policies[4];
+	char names[4][KMS_POLICY_NAME_MAX];
 	uint32_t u32;
 	uint64_t u64;
 	char text[KMS_DESCRIPTION_MAX];
@@ -165,17 +170,116 @@ count_wraps(void)
 	return kms_catalog_wrap_count(catalog, id_of(0x12), &out.u64, &used);
 }
 
+static int
+get_identity(void)
+{
+	return kms_catalog_identity_get(catalog, KMS_USER, "alice", &out.identity);
+}
+
+static int
+list_identities(void)
+{
+	return kms_catalog_identity_list(catalog, KMS_ROLE, "", out.identities, 4, &out_count);
+}
+
+static int
+get_trust(void)
+{
+	return kms_catalog_trust_get(catalog, ROLE, out.text, sizeof(out.text));
+}
+
+static int
+list_identity_tags(void)
+{
+	return kms_catalog_identity_tags(catalog, ALICE, out.tags, &out_count);
+}
+
+static int
+get_inline(void)
+{
+	return kms_catalog_inline_get(catalog, ALICE, "in", out.text, sizeof(out.text));
+}
+
+static int
+list_inline(void)
+{
+	return kms_catalog_inline_list(catalog, ALICE, "", out.names, 4, &out_count);
+}
+
+static int
+get_policy(void)
+{
+	return kms_catalog_policy_get(catalog, "held", &out.policy);
+}
+
+static int
+list_policies(void)
+{
+	return kms_catalog_policy_list(catalog, "", out.policies, 4, &out_count);
+}
+
+static int
+get_policy_text(void)
+{
+	return kms_catalog_policy_text(catalog, HELD, out.text, sizeof(out.text));
+}
+
+static int
+list_attached(void)
+{
+	return kms_catalog_attached_list(catalog, ALICE, "", out.policies, 4, &out_count);
+}
+
+static int
+list_holders(void)
+{
+	return kms_catalog_holder_list(catalog, HELD, 0, out.identities, 4, &out_count);
+}
+
+static int
+get_key_policy(void)
+{
+	return kms_catalog_key_policy_get(catalog, id_of(TURNED), out.text, sizeof(out.text));
+}
+
+static int
+next_key_policy(void)
+{
+	uint8_t id[KMS_ID_BYTES];
+
+	return kms_catalog_key_policy_next(catalog, NULL, id, out.text, sizeof(out.text));
+}
+
+static int
+get_stream_policy(void)
+{
+	return kms_catalog_stream_policy_get(catalog, 1, out.text, sizeof(out.text));
+}
+
+static int
+next_stream_policy(void)
+{
+	uint64_t id;
+
+	return kms_catalog_stream_policy_next(catalog, 0, &id, out.text, sizeof(out.text));
+}
+
 static int (*const reads[])(void) = {get_key, get_appliance, list_keys, get_public_key,
 	get_description, get_due, get_doomed, get_backing, know_backing, list_backings,
 	get_creating, get_next, count_on_demand, get_rotation_due, list_tags, get_alias,
-	list_aliases, get_stream, list_streams, count_streams, count_wraps};
+	list_aliases, get_stream, list_streams, count_streams, count_wraps, get_identity,
+	list_identities, get_trust, list_identity_tags, get_inline, list_inline, get_policy,
+	list_policies, get_policy_text, list_attached, list_holders, get_key_policy,
+	next_key_policy, get_stream_policy, next_stream_policy};
 
 /* Lists fill their array row by row; what was found is known by the count, which stays untouched. */
 static bool
 is_list(int (*read)(void))
 {
 	return read == list_keys || read == list_backings || read == list_tags ||
-		read == list_aliases || read == list_streams;
+		read == list_aliases || read == list_streams || read == list_identities ||
+		read == list_identity_tags || read == list_inline || read == list_policies ||
+		read == list_attached || read == list_holders;
 }
 
 static bool

@@ -151,6 +151,110 @@ do_wrap_take(void)
 	return kms_catalog_wrap_take(catalog, id_of(0x12));
 }
 
+static int
+do_identity_create(void)
+{
+	const struct kms_identity_row row = {.name = "bob", .unique_id = "AIDA3"};
+	uint64_t id;
+
+	return kms_catalog_identity_create(catalog, &row, NULL, more_tags, 2, &id);
+}
+
+static int
+do_identity_delete(void)
+{
+	return kms_catalog_identity_delete(catalog, ROLE);
+}
+
+static int
+do_trust_set(void)
+{
+	return kms_catalog_trust_set(catalog, ROLE, "{u}");
+}
+
+static int
+do_boundary_set(void)
+{
+	return kms_catalog_boundary_set(catalog, ALICE, UNHELD);
+}
+
+static int
+do_identity_tags_set(void)
+{
+	return kms_catalog_identity_tags_set(catalog, ALICE, more_tags, 2);
+}
+
+static int
+do_identity_tags_remove(void)
+{
+	const char *const keys[] = {"team"};
+
+	return kms_catalog_identity_tags_remove(catalog, ALICE, keys, 1);
+}
+
+static int
+do_inline_put(void)
+{
+	return kms_catalog_inline_put(catalog, ALICE, "in", "{j}");
+}
+
+static int
+do_inline_delete(void)
+{
+	return kms_catalog_inline_delete(catalog, ALICE, "in");
+}
+
+static int
+do_policy_create(void)
+{
+	const struct kms_policy_row row = {.name = "new"};
+	uint64_t id;
+
+	return kms_catalog_policy_create(catalog, &row, "{n}", &id);
+}
+
+static int
+do_policy_set(void)
+{
+	return kms_catalog_policy_set(catalog, HELD, "{o}", 9);
+}
+
+static int
+do_policy_delete(void)
+{
+	return kms_catalog_policy_delete(catalog, UNHELD);
+}
+
+static int
+do_attach(void)
+{
+	return kms_catalog_attach(catalog, ROLE, HELD);
+}
+
+static int
+do_detach(void)
+{
+	return kms_catalog_detach(catalog, ALICE, HELD);
+}
+
+static int
+do_key_policy_put(void)
+{
+	return kms_catalog_key_policy_put(catalog, id_of(TURNED), "{l}");
+}
+
+static int
+do_stream_policy_put(void)
+{
+	return kms_catalog_stream_policy_put(catalog, 1, "{t}");
+}
+
+static int
+do_stream_policy_delete(void)
+{
+	return kms_catalog_stream_policy_delete(catalog, 1);
+}
+
 /* A second time, the change is refused, or it is there already, or it is one more. */
 enum again { REFUSED, SAME, MORE };
 
@@ -180,6 +284,22 @@ static const struct change {
 	{"stream_create", do_stream_create, REFUSED},
 	{"stream_delete", do_stream_delete, REFUSED},
 	{"wrap_take", do_wrap_take, MORE},
+	{"identity_create", do_identity_create, REFUSED},
+	{"identity_delete", do_identity_delete, REFUSED},
+	{"trust_set", do_trust_set, SAME},
+	{"boundary_set", do_boundary_set, SAME},
+	{"identity_tags_set", do_identity_tags_set, SAME},
+	{"identity_tags_remove", do_identity_tags_remove, SAME},
+	{"inline_put", do_inline_put, SAME},
+	{"inline_delete", do_inline_delete, REFUSED},
+	{"policy_create", do_policy_create, REFUSED},
+	{"policy_set", do_policy_set, SAME},
+	{"policy_delete", do_policy_delete, REFUSED},
+	{"attach", do_attach, SAME},
+	{"detach", do_detach, REFUSED},
+	{"key_policy_put", do_key_policy_put, SAME},
+	{"stream_policy_put", do_stream_policy_put, SAME},
+	{"stream_policy_delete", do_stream_policy_delete, REFUSED},
 };
 
 /* --- sweeps over the changes --- */

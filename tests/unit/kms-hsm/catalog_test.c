@@ -313,9 +313,9 @@ later_version_is_refused(void **state)
 	(void)state;
 	struct slk_error err = {0};
 
-	run_sql("PRAGMA user_version = 3");
+	run_sql("PRAGMA user_version = 99");
 	assert_int_equal(open_again(&err), SLK_BAD_VERSION);
-	run_sql("PRAGMA user_version = 2");
+	run_sql("PRAGMA user_version = 3");
 	assert_ok(open_again(&err));
 }
 
