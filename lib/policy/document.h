@@ -3,9 +3,9 @@
  * Elements: Version (required, 2012-10-17, or 2008-10-17 without policy variables), Id, Statement (one or a list, not empty),
  * and in a statement Sid, Effect, Principal, Action or NotAction, Resource or NotResource, Condition. Anything else, an
  * element twice, and NotPrincipal (an Allow with it opens the door to everybody else; write a Condition on aws:PrincipalArn)
- * is refused, so a misspelt Condition never widens a right. Limits: POL_DOCUMENT_MAX bytes, nesting of 16, values of 2,048
- * bytes. Time is linear in the document but for duplicate keys within one object. Thread: read-only once parsed; free it when
- * nobody uses it any more.
+ * is refused, so a misspelt Condition never widens a right. Limits: POL_DOCUMENT_MAX bytes, nesting of 16, 1,024 keys in
+ * an object, values of 2,048 bytes with 8 variables and 32 ?. So both parsing and deciding stay in the milliseconds, whatever a
+ * document says. Thread: read-only once parsed; free it when nobody uses it any more.
  */
 #ifndef SLK_POLICY_DOCUMENT_H
 #define SLK_POLICY_DOCUMENT_H

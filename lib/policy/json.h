@@ -1,7 +1,8 @@
 /* A JSON text as a tree whose nodes know where they stand. Internal to lib/policy.
  *
  * Strict, because a policy that two readers understand differently is a hole: RFC 8259 in UTF-8, no comments, one value,
- * no key twice in an object (compared byte by byte after unescaping), no NUL in a string, no deeper than POL_JSON_DEPTH_MAX.
+ * no key twice in an object (compared byte by byte after unescaping), no NUL in a string, no deeper than POL_JSON_DEPTH_MAX,
+ * no more keys in an object than POL_JSON_MEMBERS_MAX.
  * libyajl does the lexing. Thread: a tree is read-only once parsed.
  */
 #ifndef SLK_POLICY_JSON_H
@@ -16,6 +17,7 @@
 #include "policy/arena.h"
 
 #define POL_JSON_DEPTH_MAX 16u
+#define POL_JSON_MEMBERS_MAX 1024u /* each new key is compared with those before it */
 
 enum pol_json_type {
 	POL_JSON_NULL,
@@ -29,7 +31,7 @@ enum pol_json_type {
 struct pol_json {
 	enum pol_json_type type;
 	bool boolean;
-	size_t offset; /* of the byte after the value's first token */
+	size_t offset; /* where the value begins */
 	struct slk_span
 		text; /* of a string, unescaped, or of a number as written; NUL-terminated */
 	struct slk_span key; /* in an object */

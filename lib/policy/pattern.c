@@ -115,6 +115,8 @@ take_byte(struct compile *c)
 			c->stars++;
 		}
 	} else if (wild && byte == '?') {
+		if (c->ones == POL_ONES_MAX)
+			return refuse(c, "more ? than one text may have");
 		put(c, POL_MARK_ONE);
 		c->ones++;
 	} else {
@@ -178,29 +180,60 @@ pol_pattern_compile(struct pol_arena *arena, struct slk_span text, unsigned flag
 
 /* --- matching --- */
 
-/* Goes back to the last star only, so the time is bounded by the product of both lengths. */
+/* Does a part without a star match right here? Run by run, so that a long one costs what memcmp does. */
+static bool
+part_matches(const char *part, size_t len, const char *text)
+{
+	while (len > 0) {
+		const char *one = memchr(part, POL_MARK_ONE, len);
+		size_t run = one != NULL ? (size_t)(one - part) : len;
+		if (memcmp(part, text, run) != 0)
+			return false;
+		run += one != NULL;
+		part += run;
+		text += run;
+		len -= run;
+	}
+	return true;
+}
+
+/* The first place at which a part matches, or NULL. */
+static const char *
+part_find(const char *part, size_t part_len, const char *text, size_t len)
+{
+	if (memchr(part, POL_MARK_ONE, part_len) == NULL)
+		return memmem(text, len, part, part_len);
+	for (; len >= part_len; text++, len--)
+		if (part_matches(part, part_len, text))
+			return text;
+	return NULL;
+}
+
+/* The parts between stars, each at the first place that is left to it; the first and the last stand at the ends. */
 bool
 pol_glob(const char *bytes, size_t bytes_len, const char *text, size_t len)
 {
-	size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
+	const char *star = memchr(bytes, POL_MARK_STAR, bytes_len);
 
-	while (t < len) {
-		if (p < bytes_len && bytes[p] == POL_MARK_STAR) {
-			star = p++;
-			mark = t;
-		} else if (p < bytes_len && (bytes[p] == POL_MARK_ONE || bytes[p] == text[t])) {
-			p++;
-			t++;
-		} else if (star != SIZE_MAX) {
-			p = star + 1;
-			t = ++mark;
-		} else {
+	if (star == NULL)
+		return bytes_len == len && part_matches(bytes, bytes_len, text);
+	size_t head = (size_t)(star - bytes);
+	if (len < head || !part_matches(bytes, head, text))
+		return false;
+	text += head;
+	len -= head;
+	const char *part = star + 1, *end = bytes + bytes_len;
+	while ((star = memchr(part, POL_MARK_STAR, (size_t)(end - part))) != NULL) {
+		size_t part_len = (size_t)(star - part);
+		const char *at = part_find(part, part_len, text, len);
+		if (at == NULL)
 			return false;
-		}
+		len -= (size_t)(at - text) + part_len;
+		text = at + part_len;
+		part = star + 1;
 	}
-	while (p < bytes_len && bytes[p] == POL_MARK_STAR)
-		p++;
-	return p == bytes_len;
+	size_t tail = (size_t)(end - part);
+	return len >= tail && part_matches(part, tail, text + (len - tail));
 }
 
 /* Marks in what a request says would become wildcards; no name, tag or address holds control characters. */

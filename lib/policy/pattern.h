@@ -2,7 +2,8 @@
  *
  * A pattern is compiled once; kinds that need no backtracking (no wildcard, a prefix) are matched by a comparison. Policy
  * variables are those of Version 2012-10-17: ${key}, ${key, 'default'}, and ${*} ${?} ${$} for the characters themselves.
- * What a variable brings is literal, wildcards in it included. Matching takes time in the product of both lengths at worst.
+ * What a variable brings is literal, wildcards in it included. Matching takes linear time but for parts with ? between stars,
+ * which POL_ONES_MAX bounds: who may write a policy can make nobody's decisions slow.
  * Thread: read-only once compiled.
  */
 #ifndef SLK_POLICY_PATTERN_H
@@ -19,6 +20,7 @@
 
 #define POL_PATTERN_MAX 2048u /* bytes as written, and with its variables filled in */
 #define POL_VARIABLES_MAX 8u /* in one pattern */
+#define POL_ONES_MAX 32u /* likewise: how many ? */
 
 enum pol_pattern_kind {
 	POL_PATTERN_EXACT,
@@ -50,7 +52,8 @@ enum pol_pattern_flags {
 	POL_PATTERN_LITERAL = 4, /* * and ? stand for themselves */
 };
 
-/* SLK_MALFORMED with a reason (static text): control characters, an unfinished ${, an unknown form, too many; SLK_TOO_LARGE,
+/* SLK_MALFORMED with a reason (static text): control characters, an unfinished ${, an unknown form, too many of
+ * something; SLK_TOO_LARGE,
  * SLK_LIMIT (the arena's). */
 MUST_USE int pol_pattern_compile(struct pol_arena *arena, struct slk_span text, unsigned flags,
 	struct pol_pattern *out_pattern, const char **out_reason);
