@@ -392,6 +392,21 @@ gcm_cipher(void *vctx, unsigned char *out, size_t *out_len, size_t out_size,
 	return gcm_update(vctx, out, out_len, out_size, in, len);
 }
 
+/* Many programs set the same key for every message. The expanded key begins with the key (FIPS 197, 5.2), so that nothing
+ * has to be kept to notice it. */
+static void
+set_key(struct gcm *g, const uint8_t *key)
+{
+	if (!g->key_set || CRYPTO_memcmp(g->schedule.expanded_keys, key, g->key_len) != 0) {
+		g->calls->expand(key, &g->schedule);
+		g->key_set = true;
+		g->tls_records = 0;
+	}
+	/* A message that ran under the old key cannot go on; its IV, under a new key, is a new one. */
+	if (g->iv_state == IV_RUNNING)
+		g->iv_state = IV_FINISHED;
+}
+
 static int gcm_set_params(void *vctx, const OSSL_PARAM params[]);
 
 static int
@@ -410,14 +425,8 @@ gcm_init(struct gcm *g, bool sealing, const unsigned char *key, size_t key_len,
 	if (sealing != g->sealing)
 		g->tag_len = 0;
 	g->sealing = sealing;
-	if (key != NULL) {
-		g->calls->expand(key, &g->schedule);
-		g->key_set = true;
-		g->tls_records = 0;
-		/* A message that ran under the old key cannot go on; its IV, under a new key, is a new one. */
-		if (g->iv_state == IV_RUNNING)
-			g->iv_state = IV_FINISHED;
-	}
+	if (key != NULL)
+		set_key(g, key);
 	if (iv != NULL)
 		set_iv(g, iv, iv_len);
 	return gcm_set_params(g, params);

@@ -198,6 +198,39 @@ a_copy_goes_its_own_way(void **state)
 	}
 }
 
+/* The same context through keys that differ in one bit anywhere, and the same key again. */
+static void
+each_key_is_taken(void **state)
+{
+	(void)state;
+	for (unsigned bits = 128; bits <= 256; bits += 64) {
+		EVP_CIPHER_CTX *ctx[2] = {EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_new()};
+		EVP_CIPHER *ciphers[2] = {
+			rig_cipher(&rig, bits, true), rig_cipher(&rig, bits, false)};
+		uint8_t k[32] = {0}, out[2][40], tag[2][TAG];
+		for (unsigned bit = 0; bit <= 2 * bits; bit++) {
+			if (bit % 2 == 0 && bit < 2 * bits)
+				k[bit / 16] ^= (uint8_t)(1u << bit / 2 % 8);
+			for (int i = 0; i < 2; i++) {
+				int n;
+				assert_int_equal(
+					EVP_EncryptInit_ex2(ctx[i], ciphers[i], k, iv, NULL), 1);
+				assert_int_equal(EVP_EncryptUpdate(ctx[i], out[i], &n, aad, 40), 1);
+				assert_int_equal(EVP_EncryptFinal_ex(ctx[i], out[i], &n), 1);
+				assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx[i], EVP_CTRL_AEAD_GET_TAG,
+							 TAG, tag[i]),
+					1);
+			}
+			assert_memory_equal(out[0], out[1], 40);
+			assert_memory_equal(tag[0], tag[1], TAG);
+		}
+		for (int i = 0; i < 2; i++) {
+			EVP_CIPHER_CTX_free(ctx[i]);
+			EVP_CIPHER_free(ciphers[i]);
+		}
+	}
+}
+
 /* --- the states of an IV --- */
 
 static void
@@ -445,6 +478,7 @@ main(void)
 		cmocka_unit_test(many_small_pieces_equal_one),
 		cmocka_unit_test(long_aad_is_kept),
 		cmocka_unit_test(a_copy_goes_its_own_way),
+		cmocka_unit_test(each_key_is_taken),
 		cmocka_unit_test(a_second_message_needs_an_iv),
 		cmocka_unit_test(a_key_in_mid_message_ends_it),
 		cmocka_unit_test(without_a_key_nothing_runs),
