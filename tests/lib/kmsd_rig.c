@@ -52,7 +52,10 @@ kmsd_rig_init(struct kmsd_rig *rig)
 	memset(rig, 0, sizeof(*rig));
 	hsm_rig_init(&rig->hsm, NULL);
 	rig->module = rig->hsm.module;
-	strcpy(rig->base, "/tmp/slk_kmsd_XXXXXX");
+	const char *parent = getenv("TMPDIR");
+	int n = snprintf(rig->base, sizeof(rig->base), "%s/slk_kmsd_XXXXXX",
+		parent != NULL ? parent : "/tmp");
+	assert_true(n > 0 && (size_t)n < sizeof(rig->base));
 	assert_non_null(mkdtemp(rig->base));
 	assert_int_equal(chmod(rig->base, 0755), 0);
 	snprintf(dir, sizeof(dir), "%s/kms", rig->base);
@@ -106,7 +109,8 @@ write_config(const struct kmsd_rig *rig)
 static void
 exec_kmsd(const struct kmsd_rig *rig)
 {
-	const char *argv[10] = {KMSD, "--config", rig->config};
+	const char *program = rig->program != NULL ? rig->program : KMSD;
+	const char *argv[10] = {program, "--config", rig->config};
 	int argc = 3;
 
 	if (rig->log_level != NULL) {
@@ -127,7 +131,7 @@ exec_kmsd(const struct kmsd_rig *rig)
 		_exit(126);
 	if (rig->before_exec != NULL && rig->before_exec() != 0)
 		_exit(125);
-	execv(KMSD, (char *const *)argv);
+	execv(program, (char *const *)argv);
 	_exit(127);
 }
 

@@ -26,6 +26,7 @@ struct kmsd_rig {
 		pin_lines; /* of hsm: in the configuration, indented by two; pin_file unless set otherwise */
 	const char *hsm_lines; /* more of hsm:, indented by two */
 	unsigned workers_count; /* 0: one */
+	const char *program; /* NULL: sealock-kmsd */
 	const char *log_level; /* --log-level */
 	const char *credentials; /* $CREDENTIALS_DIRECTORY */
 	int pin_fd; /* --pin-fd, as this descriptor */
