@@ -1,7 +1,8 @@
 /* AES-256 keys that wrap with GCM. */
+#include "hsm/aes.h"
+
 #include <string.h>
 
-#include "hsm/kind.h"
 #include "hsm/object.h"
 
 static const char canary_aad[] = "sealock canary";
@@ -139,12 +140,13 @@ verify(struct hsm_session *session, const struct hsm_key_name *name, CK_OBJECT_H
 	return rv;
 }
 
-static CK_RV
-generate_one(struct hsm_session *session, const uint8_t id[HSM_KEY_ID_BYTES], bool with_copyable)
+CK_RV
+hsm_aes_generate(struct hsm_session *session, const uint8_t id[HSM_KEY_ID_BYTES], bool token,
+	bool with_copyable, CK_OBJECT_HANDLE *out_handle)
 {
 	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
 	CK_KEY_TYPE type = CKK_AES;
-	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE, on_token = token ? CK_TRUE : CK_FALSE;
 	CK_ULONG len = 32;
 	char label[HSM_LABEL_BYTES + 1];
 	hsm_object_label(id, label);
@@ -154,7 +156,7 @@ generate_one(struct hsm_session *session, const uint8_t id[HSM_KEY_ID_BYTES], bo
 		{CKA_VALUE_LEN, &len, sizeof(len)},
 		{CKA_ID, (void *)id, HSM_KEY_ID_BYTES},
 		{CKA_LABEL, label, HSM_LABEL_BYTES},
-		{CKA_TOKEN, &yes, sizeof(yes)},
+		{CKA_TOKEN, &on_token, sizeof(on_token)},
 		{CKA_PRIVATE, &yes, sizeof(yes)},
 		{CKA_SENSITIVE, &yes, sizeof(yes)},
 		{CKA_EXTRACTABLE, &no, sizeof(no)},
@@ -171,19 +173,20 @@ generate_one(struct hsm_session *session, const uint8_t id[HSM_KEY_ID_BYTES], bo
 	};
 	CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
 	CK_ULONG count = sizeof(template) / sizeof(template[0]) - (with_copyable ? 0 : 1);
-	CK_OBJECT_HANDLE handle;
 
-	return HSM_SESSION_CALL(session, C_GenerateKey, &mechanism, template, count, &handle);
+	return HSM_SESSION_CALL(session, C_GenerateKey, &mechanism, template, count, out_handle);
 }
 
 static CK_RV
 generate(struct hsm_session *session, const struct hsm_key_name *name)
 {
-	CK_RV rv = generate_one(
-		session, name->id, !session->token->options->profile->copyable_unknown);
+	CK_OBJECT_HANDLE handle;
+
+	CK_RV rv = hsm_aes_generate(session, name->id, true,
+		!session->token->options->profile->copyable_unknown, &handle);
 	if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_TEMPLATE_INCONSISTENT)
 		/* a token that does not know CKA_COPYABLE */
-		rv = generate_one(session, name->id, false);
+		rv = hsm_aes_generate(session, name->id, true, false, &handle);
 	return rv;
 }
 
