@@ -99,24 +99,6 @@ hsm_token_free(struct hsm_token *token)
 	free(token);
 }
 
-int
-hsm_session_init(struct hsm_session *session, struct hsm_token *token, unsigned index)
-{
-	memset(session, 0, sizeof(*session));
-	session->token = token;
-	session->index = index;
-	int rc = slk_secret_new(HSM_SESSION_ARENA, &session->arena);
-	return rc == SLK_OK ? slk_secret_new(HSM_SESSION_DRAWN, &session->drawn) : rc;
-}
-
-void
-hsm_session_fini(struct hsm_session *session)
-{
-	slk_secret_free(session->arena);
-	slk_secret_free(session->drawn);
-	session->arena = session->drawn = NULL;
-}
-
 /* The one place that assigns the state. text: why, for every state but READY. */
 static void
 set_state(struct hsm_token *token, enum hsm_state state, int status, const char *text)
