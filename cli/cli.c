@@ -24,7 +24,7 @@ static const struct cli_command nouns[] = {
 	{"journal", "the sealed files: ls, verify (no key needed)", cli_journal},
 	{"status", "rates, key ages, HSM health", cli_status},
 #ifdef CLI_HAVE_HSM
-	{"hsm", "set up the token: init", cli_hsm},
+	{"hsm", "the token: init, probe", cli_hsm},
 #endif
 	{0},
 };

@@ -1,4 +1,4 @@
-/* sealock hsm init: make the token that kmsd.yaml names. */
+/* sealock hsm: make the token that kmsd.yaml names (the probe is in hsm_probe.c). */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 #include "config.h"
 #include "hsm/init.h"
 #include "hsm/profile.h"
+#include "hsm_probe.h"
 #include "shapes.h"
 #include "text.h"
 
@@ -147,11 +148,13 @@ cli_hsm(struct cli *cli, int argc, char **argv)
 {
 	static const struct cli_command verbs[] = {
 		{"init", "make the token", init},
+		{"probe", "what a module and its token can do", cli_hsm_probe},
 		{0},
 	};
 
 	return cli_dispatch(cli, verbs, "The token in which the master keys live.",
-		"Example:\n"
-		"  sealock hsm init --config /etc/sealock/kmsd.yaml",
+		"Examples:\n"
+		"  sealock hsm init --config /etc/sealock/kmsd.yaml\n"
+		"  sealock hsm probe /usr/lib/softhsm/libsofthsm2.so",
 		argc, argv);
 }
