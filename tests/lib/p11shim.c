@@ -159,7 +159,10 @@ PLAIN(C_DeriveKey, shim_derive_key,
 static CK_RV
 shim_initialize(void *args)
 {
+	static const char chat[] = P11SHIM_CHAT "\n";
 	STRIKE(C_Initialize);
+	if (atomic_load(&ctl->chatty) != 0 && write(STDOUT_FILENO, chat, sizeof(chat) - 1) < 0)
+		return CKR_GENERAL_ERROR;
 	const CK_C_INITIALIZE_ARGS *a = args;
 	/* The worker has to ask for locks: a module without them breaks under two threads. */
 	if (a == NULL || (a->flags & CKF_OS_LOCKING_OK) == 0)

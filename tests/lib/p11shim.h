@@ -59,6 +59,8 @@ enum p11shim_function {
 /* As rv of a fault: the process is killed before the call is made. */
 #define P11SHIM_CRASH UINT64_MAX
 
+#define P11SHIM_CHAT "INFO: connected to the HSM" /* see chatty */
+
 struct p11shim_fault {
 	_Atomic uint64_t calls; /* so far */
 	_Atomic uint64_t first; /* number of the first call that fails, from 1; 0: none */
@@ -121,6 +123,10 @@ struct p11shim {
 	/* How a bad tag is answered: SoftHSM 2.6.1 gives CKR_GENERAL_ERROR, 2.7.0 and NSS CKR_ENCRYPTED_DATA_INVALID. 0: as
 	 * the real module does */
 	_Atomic uint64_t bad_tag_rv;
+	/* An operation that fails in its second half stays active, and the next one is refused. Standard: so it is after
+	 * CKR_BUFFER_TOO_SMALL; here it is so after CKR_DATA_LEN_RANGE, too */
+	_Atomic uint32_t leave_open;
+	_Atomic uint32_t chatty; /* prints on stdout, as vendors' modules do with their own log */
 	_Atomic uint32_t
 		pin_tries; /* wrong PINs until CKR_PIN_LOCKED (standard); 0: never, as SoftHSM */
 	_Atomic uint32_t wrong_pins; /* so far */

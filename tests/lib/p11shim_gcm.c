@@ -154,7 +154,8 @@ p11shim_encrypt(CK_SESSION_HANDLE s, unsigned char *in, unsigned long len, unsig
 	unsigned long at = st->iv_place == IV_BEFORE ? st->iv_len : 0;
 
 	if (is_too_long(st, len)) {
-		throw_away(s, true);
+		if (atomic_load(&ctl->leave_open) == 0)
+			throw_away(s, true);
 		return CKR_DATA_LEN_RANGE;
 	}
 	if (st->iv_place != IV_NOWHERE) {
