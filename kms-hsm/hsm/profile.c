@@ -142,7 +142,7 @@ hsm_profile_refusal(const char *name)
 		       "serve";
 	return "there are softhsm, nss, cloudhsm, cloudhsm-prefix, luna-fips, generic, "
 	       "generic-no-bits and "
-	       "generic-hsm-iv; docs/hsm/ says which fits what";
+	       "generic-hsm-iv; `sealock hsm probe MODULE` proposes one";
 }
 
 const char *

@@ -3,7 +3,7 @@
  * A row says who makes the IVs, how GCM parameters are laid out, how the module is initialised, what a
  * login looks like, and what the token tolerates; the start-up self-test checks that the token does as
  * its profile says. Changing the iv mode of a key in use is forbidden by SP 800-38D 8.2: it means a new
- * profile and new keys. docs/hsm/ says which row fits what. Thread: any; all data are
+ * profile and new keys. `sealock hsm probe` finds out which row fits a token. Thread: any; all data are
  * constant, functions are pure.
  *
  *     profile          IVs of GCM             parameters      login           workers  what it was tried on
