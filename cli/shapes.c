@@ -229,3 +229,31 @@ cli_shape_stream_text(struct cli_out *out, const struct kmsc_stream *stream)
 	cli_shape_line(out, "key", stream->key_arn);
 	cli_shape_line(out, "created", created);
 }
+
+void
+cli_shape_policy(yajl_gen json, const char *kind, const size_t *statements,
+	const struct pol_problem *problem)
+{
+	cli_json_map(json);
+	cli_json_bool(json, "valid", problem == NULL);
+	cli_json_str(json, "kind", kind);
+	if (problem == NULL) {
+		cli_json_u64(json, "statements", *statements);
+	} else {
+		cli_json_u64(json, "line", problem->line);
+		cli_json_u64(json, "column", problem->column);
+		cli_json_str(json, "reason", problem->text);
+	}
+	cli_json_map_end(json);
+}
+
+void
+cli_shape_valid_policy(struct cli_out *out, const char *kind, size_t statements)
+{
+	char count[24];
+
+	snprintf(count, sizeof(count), "%zu", statements);
+	cli_shape_line(out, "policy", "valid");
+	cli_shape_line(out, "kind", kind);
+	cli_shape_line(out, "statements", count);
+}

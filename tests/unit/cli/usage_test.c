@@ -55,6 +55,8 @@ static const char *const commands[][3] = {
 	{"journal"},
 	{"journal", "ls"},
 	{"journal", "verify"},
+	{"policy"},
+	{"policy", "validate"},
 	{"status"},
 #ifdef CLI_HAVE_HSM
 	{"hsm"},
@@ -178,6 +180,8 @@ wrong_options_are_usage_errors(void **state)
 		{"tail", "web", "--from", "@never"},
 		{"tail", "web", "more"},
 		{"tail", "web", "--nonsense"},
+		{"policy", "validate", "a", "b"},
+		{"policy", "validate", "a", "--kind", "bucket"},
 		{"journal", "ls", "more"},
 		{"journal", "verify", "more"},
 	};
