@@ -100,7 +100,7 @@ unpack(struct kmsp_arena *arena, const ProtobufCMessageDescriptor *type, struct 
 	return SLK_OK;
 }
 
-/* A policy has up to 131,072 characters, a description 8,192, and 50 tags 19,200. */
+/* A policy has up to 131,072 characters, a description 8,192, 50 tags 19,200, and their names 6,400. */
 static size_t
 request_max(const Kmsp__Request *request)
 {
@@ -108,8 +108,10 @@ request_max(const Kmsp__Request *request)
 	case KMSP__REQUEST__CALL_CREATE_KEY:
 	case KMSP__REQUEST__CALL_UPDATE_KEY_DESCRIPTION:
 	case KMSP__REQUEST__CALL_TAG_RESOURCE:
+	case KMSP__REQUEST__CALL_UNTAG_RESOURCE:
 	case KMSP__REQUEST__CALL_CREATE_USER:
 	case KMSP__REQUEST__CALL_TAG_IDENTITY:
+	case KMSP__REQUEST__CALL_UNTAG_IDENTITY:
 	case KMSP__REQUEST__CALL_CREATE_ROLE:
 	case KMSP__REQUEST__CALL_UPDATE_TRUST_POLICY:
 	case KMSP__REQUEST__CALL_PUT_INLINE_POLICY:

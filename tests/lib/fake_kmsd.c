@@ -13,7 +13,7 @@ struct fake_kmsd fake_kmsd;
 static void
 serve_connection(int fd, struct kmsp_arena *arena)
 {
-	static uint8_t in[KMSP_REQUEST_MAX], out[KMSP_REPLY_MAX];
+	static uint8_t in[KMSP_FRAME_MAX], out[KMSP_REPLY_MAX];
 	const struct slk_sock_ops *ops = slk_sock_posix();
 
 	for (;;) {

@@ -211,6 +211,35 @@ create_says_what_kind_of_key(void **state)
 	assert_string_equal(asked, ""); /* kmsd would end the connection */
 }
 
+/* The largest description and tags, of characters of four bytes, in one request. */
+static void
+all_that_aws_allows_fits_one_request(void **state)
+{
+	(void)state;
+	static struct kmsc_tag tags[KMSC_TAGS_MAX];
+	const char *names[KMSC_TAGS_MAX];
+	const struct kmsc_key_kind kind = {.description = long_text + 1, /* 8,192 of four bytes */
+		.spec = "RSA_4096",
+		.usage = "SIGN_VERIFY",
+		.tags = tags,
+		.tags_count = KMSC_TAGS_MAX};
+
+	for (size_t i = 0; i < KMSC_TAGS_MAX; i++) {
+		memset(tags[i].key, 'k', KMSC_TAG_KEY_MAX - 1);
+		memset(tags[i].value, 'v', KMSC_TAG_VALUE_MAX - 1);
+	}
+	answer_with_key();
+	assert_ok(kmsc_create_key_with(client, &kind, &key, &err));
+	assert_int_equal(asked[0], 'd');
+	reply.result_case = KMSP__REPLY__RESULT__NOT_SET;
+	assert_ok(kmsc_tag_resource(client, "k", tags, KMSC_TAGS_MAX, &err));
+	assert_memory_equal(asked, "k|50|kkkk", 9);
+	for (size_t i = 0; i < KMSC_TAGS_MAX; i++)
+		names[i] = tags[i].key;
+	assert_ok(kmsc_untag_resource(client, "k", names, KMSC_TAGS_MAX, &err));
+	assert_memory_equal(asked, "k|50|kkkk", 9);
+}
+
 static void
 states_and_deletion_name_key_and_days(void **state)
 {
@@ -391,6 +420,7 @@ main(void)
 		CASE(a_key_comes_whole_with_the_longest_description),
 		CASE(a_key_with_more_than_there_can_be_is_refused),
 		CASE(create_says_what_kind_of_key),
+		CASE(all_that_aws_allows_fits_one_request),
 		CASE(states_and_deletion_name_key_and_days),
 		CASE(what_does_no_harm_twice_is_asked_again_and_the_rest_is_not),
 		CASE(tags_are_set_removed_and_listed_by_pages),
