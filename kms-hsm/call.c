@@ -235,7 +235,7 @@ on_hsm(void *arg, const struct hsm_reply *reply)
 	if (call->makes) { /* what has failed is for the chores again */
 		LIST_REMOVE(call, making);
 		call->makes = false;
-		call->service->chores_wanted = true;
+		kms_chores_want(call->service);
 	}
 	if (reply->encryptions_count > call->wraps_taken)
 		kms_catalog_wrap_add(call->service->parts.catalog, call->charged_id,

@@ -107,6 +107,7 @@ struct kms_service {
 	uint64_t mono_counted_ns; /* up to here uptime was counted for pending deletions */
 	uint32_t able_algorithms; /* what the token said when it was last there; 0: never */
 	bool chores_wanted; /* something may be due */
+	bool chores_anew; /* since the pass began: it may have gone by */
 	bool chore_in_flight;
 	bool chore_for_waiters; /* it was asked for out of turn */
 	bool chores_destroy; /* the pass has come to backing keys that are to be destroyed */

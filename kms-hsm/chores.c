@@ -150,27 +150,53 @@ is_being_made(const struct kms_service *s, const uint8_t backing_id[KMS_ID_BYTES
 	return false;
 }
 
+void
+kms_chores_want(struct kms_service *service)
+{
+	service->chores_wanted = service->chores_anew = true;
+}
+
+static void
+pass_to(struct kms_service *s, bool destroy)
+{
+	s->chores_destroy = destroy;
+	memset(s->chores_after, 0, sizeof(s->chores_after));
+}
+
 /* The next of the pass: first what is to be made, then what is to be destroyed. */
 static int
-next_of_pass(struct kms_service *s, struct kms_backing *out_backing)
+next_in_order(struct kms_service *s, struct kms_backing *out_backing)
 {
+	static const uint8_t start[KMS_ID_BYTES];
 	struct kms_catalog *catalog = s->parts.catalog;
-	int rc = SLK_NOT_FOUND;
 
 	if (!s->chores_destroy) {
-		rc = kms_catalog_backing_creating(catalog, s->chores_after, out_backing);
+		if (memcmp(s->chores_after, start, sizeof(start)) == 0)
+			s->chores_anew = false;
+		int rc = kms_catalog_backing_creating(catalog, s->chores_after, out_backing);
 		while (rc == SLK_OK && is_being_made(s, out_backing->id))
 			rc = kms_catalog_backing_creating(catalog, out_backing->id, out_backing);
 		if (rc != SLK_NOT_FOUND)
 			return rc;
-		s->chores_destroy = true;
-		memset(s->chores_after, 0, sizeof(s->chores_after));
+		pass_to(s, true);
 	}
-	rc = kms_catalog_backing_doomed(catalog, s->chores_after, out_backing);
+	return kms_catalog_backing_doomed(catalog, s->chores_after, out_backing);
+}
+
+/* Of this pass or, if what came meanwhile may lie before the place where it was, of the next. */
+static int
+next_of_pass(struct kms_service *s, struct kms_backing *out_backing)
+{
+	int rc = next_in_order(s, out_backing);
+
 	if (rc == SLK_OK)
 		return rc;
-	s->chores_destroy = false; /* none is left: the next pass begins at the first */
-	memset(s->chores_after, 0, sizeof(s->chores_after));
+	pass_to(s, false);
+	if (rc != SLK_NOT_FOUND || !s->chores_anew)
+		return rc;
+	rc = next_in_order(s, out_backing);
+	if (rc != SLK_OK)
+		pass_to(s, false);
 	return rc;
 }
 
@@ -380,7 +406,8 @@ doom(struct kms_call *call)
 	int rc = kms_catalog_key_doom(s->parts.catalog, call->key.id);
 
 	report(s, rc);
-	s->chores_wanted = s->chores_wanted || rc == SLK_OK;
+	if (rc == SLK_OK)
+		kms_chores_want(s);
 	kms_chores_run(s);
 }
 
@@ -416,7 +443,8 @@ rotate(struct kms_call *call)
 	if (rc == SLK_OK)
 		rc = kms_catalog_backing_begin(s->parts.catalog, call->key.id, id,
 			KMS_BACKING_AUTOMATIC, slk_wall_ns(s->parts.clock));
-	s->chores_wanted = s->chores_wanted || rc == SLK_OK;
+	if (rc == SLK_OK)
+		kms_chores_want(s);
 	report(s, rc == SLK_NOT_FOUND || rc == SLK_EXISTS ? SLK_OK : rc);
 	kms_chores_run(s);
 }

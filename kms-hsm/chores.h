@@ -18,6 +18,9 @@ void kms_chores_tick(struct kms_service *service);
 /* Go on with what the HSM has to do; at every tick, and when something new is due (chores_wanted). */
 void kms_chores_run(struct kms_service *service);
 
+/* There is something new to make or to destroy. */
+void kms_chores_want(struct kms_service *service);
+
 /* Count the uptime up to now for all pending deletions. What a crash loses (a minute at most) only
  * makes them later. */
 MUST_USE int kms_chores_count_time(struct kms_service *service);

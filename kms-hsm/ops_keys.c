@@ -201,7 +201,7 @@ kms_op_create_key(struct kms_call *call, const Kmsp__Request *request)
 	memcpy(call->backing_id, call->key.backing_id, sizeof(call->backing_id));
 	call->has_backing = true;
 	/* If this fails the key stays Creating, and the next pass finishes it. */
-	call->service->chores_wanted = true;
+	kms_chores_want(call->service);
 	kms_backing_ask(call->key.backing_id, kind.spec, kind.usage, HSM_CREATE_KEY, &ask);
 	ask.mono_deadline_ns = kms_call_hsm_deadline(call);
 	kms_call_hsm(call, &ask, key_created);

@@ -278,7 +278,7 @@ kms_op_rotate_key_on_demand(struct kms_call *call, const Kmsp__Request *request)
 	}
 	call->has_backing = true;
 	/* If this fails, the rotation stays in progress, and the next pass finishes it. */
-	s->chores_wanted = true;
+	kms_chores_want(s);
 	kms_backing_ask(call->backing_id, call->key.spec, call->key.usage, HSM_CREATE_KEY, &ask);
 	ask.mono_deadline_ns = kms_call_hsm_deadline(call);
 	kms_call_hsm(call, &ask, rotated);

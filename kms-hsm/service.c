@@ -96,7 +96,7 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 		s->workers[i] = (struct kms_hsm_worker){.service = s, .index = i};
 		s->workers[i].health.state = HSM_NO_WORKER;
 	}
-	s->chores_wanted = true;
+	kms_chores_want(s);
 	s->audit_ok = true;
 	*out_service = s;
 	return SLK_OK;
@@ -333,7 +333,7 @@ on_health(void *arg, const struct hsm_reply *reply)
 	else if (s->health.state != HSM_READY && was_ready)
 		slk_warn("HSM is not available", slk_kv("error", (const char *)s->health.text));
 	if (s->health.state == HSM_READY && !was_ready)
-		s->chores_wanted = true;
+		kms_chores_want(s);
 	kms_chores_run(s);
 }
 
