@@ -227,10 +227,38 @@ remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 	return remove(path);
 }
 
+/* Programs end by themselves or are killed: their exit status does not tell. */
+void
+hsm_rig_check_log(const char *path)
+{
+	char line[1024];
+	unsigned left = 0; /* lines to print of a report */
+	bool reported = false;
+	FILE *f = fopen(path, "re");
+
+	if (f == NULL)
+		return;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (strstr(line, "Sanitizer: ") != NULL ||
+			strstr(line, "runtime error: ") != NULL) {
+			reported = true;
+			left = 60;
+		}
+		if (left > 0) {
+			print_error("%s", line);
+			left--;
+		}
+	}
+	fclose(f);
+	if (reported)
+		fail_msg("a sanitizer has reported something");
+}
+
 void
 hsm_rig_fini(struct hsm_rig *rig)
 {
 	hsm_rig_stop(rig);
+	hsm_rig_check_log(rig->log);
 	if (rig->shim != NULL)
 		munmap(rig->shim, sizeof(*rig->shim));
 	(void)nftw(rig->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);

@@ -79,6 +79,8 @@ struct hsm_health hsm_rig_health(struct hsm_rig *rig);
 void hsm_rig_wait_state(struct hsm_rig *rig, enum hsm_state state);
 /* A new PIN file, put in place as an operator does it; it counts as settled. */
 void hsm_rig_write_pin(struct hsm_rig *rig, const char *pin);
+/* Fails if a sanitizer has reported something in this log of a program; the report is printed. */
+void hsm_rig_check_log(const char *path);
 /* Does the worker's log hold this text? */
 bool hsm_rig_logged(struct hsm_rig *rig, const char *text);
 

@@ -75,6 +75,7 @@ kmsd_rig_fini(struct kmsd_rig *rig)
 	rig->client = NULL;
 	if (rig->kmsd > 0)
 		(void)kmsd_rig_stop(rig);
+	hsm_rig_check_log(rig->log);
 	tempdir_remove(rig->base);
 	hsm_rig_fini(&rig->hsm);
 }

@@ -115,6 +115,7 @@ teardown(void **state)
 		kill(kmsd, SIGTERM);
 		(void)wait_kmsd();
 	}
+	hsm_rig_check_log(log_path);
 	snprintf(command, sizeof(command), "rm -rf '%s'", base);
 	assert_int_equal(system(command), 0);
 	hsm_rig_fini(&rig);

@@ -86,9 +86,9 @@ group_setup(void **state)
 	kmsd = fork();
 	assert_true(kmsd >= 0);
 	if (kmsd == 0) {
-		int null = open("/dev/null", O_WRONLY);
+		int log = open(rig.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 		hsm_rig_environment(&rig);
-		if (null < 0 || dup2(null, 2) < 0)
+		if (log < 0 || dup2(log, 2) < 0)
 			_exit(126);
 		execl(KMSD, KMSD, "--config", config_path, (char *)NULL);
 		_exit(127);
