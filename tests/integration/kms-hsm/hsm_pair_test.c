@@ -12,6 +12,8 @@
 #include "hsm/public.h"
 #include "hsm_rig.h"
 
+#define CREATE_MS 60000u /* RSA_4096 on a busy machine, under a sanitizer */
+
 static struct hsm_rig rig;
 static OSSL_LIB_CTX *openssl;
 
@@ -20,6 +22,7 @@ setup(void **state)
 {
 	(void)state;
 	hsm_rig_init(&rig, NULL);
+	rig.deadline_ms = CREATE_MS;
 	hsm_rig_start(&rig);
 	return 0;
 }
@@ -69,6 +72,7 @@ create(struct pair *p)
 	struct hsm_reply reply;
 	uint8_t kcv[3];
 
+	q.mono_deadline_ns = slk_mono_ns(slk_clock_system()) + CREATE_MS * SLK_NS_PER_MS;
 	hsm_rig_call(&rig, &q, &reply);
 	if (reply.status != SLK_OK)
 		fail_msg("%s: %s", slk_status_name(reply.status), reply.error);
