@@ -23,7 +23,7 @@ int
 catalog_setup(void **state)
 {
 	(void)state;
-	tempdir_make(catalog_dir, sizeof(catalog_dir));
+	tempdir_make_in_memory(catalog_dir, sizeof(catalog_dir));
 	snprintf(catalog_path, sizeof(catalog_path), "%s/catalog.db", catalog_dir);
 	catalog_reopen();
 	return 0;

@@ -84,7 +84,7 @@ rig_start(struct kms_rig *rig, const char *policy)
 	struct slk_error err = {0};
 
 	memset(rig, 0, sizeof(*rig));
-	tempdir_make(rig->dir, sizeof(rig->dir));
+	tempdir_make_in_memory(rig->dir, sizeof(rig->dir));
 	snprintf(rig->catalog_path, sizeof(rig->catalog_path), "%s/catalog.db", rig->dir);
 	snprintf(rig->audit_path, sizeof(rig->audit_path), "%s/audit.log", rig->dir);
 	rig->mono_ns = 1000 * SLK_NS_PER_S;
