@@ -98,15 +98,26 @@ find_tokens(const char *conf, char out[PATH_MAX], struct slk_error *err)
 	return SLK_OK;
 }
 
-static int
-add_softhsm(const char *conf, struct hsm_paths *out, struct slk_error *err)
+static const char *
+conf_of(const char *softhsm_conf)
 {
+	if (softhsm_conf == NULL)
+		softhsm_conf = getenv("SOFTHSM2_CONF");
+	return softhsm_conf != NULL ? softhsm_conf : SOFTHSM_CONF;
+}
+
+int
+hsm_paths_tokens(const char *softhsm_conf, char out[PATH_MAX], struct slk_error *err)
+{
+	return find_tokens(conf_of(softhsm_conf), out, err);
+}
+
+static int
+add_softhsm(const char *softhsm_conf, struct hsm_paths *out, struct slk_error *err)
+{
+	const char *conf = conf_of(softhsm_conf);
 	char tokens[PATH_MAX];
 
-	if (conf == NULL)
-		conf = getenv("SOFTHSM2_CONF");
-	if (conf == NULL)
-		conf = SOFTHSM_CONF;
 	int rc = find_tokens(conf, tokens, err);
 	if (rc == SLK_OK)
 		rc = add_parent(out, conf, SLK_SANDBOX_READ, err);

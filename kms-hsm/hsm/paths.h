@@ -37,6 +37,10 @@ struct hsm_paths {
 	size_t text_count;
 };
 
+/* The directory that SoftHSM's configuration names (NULL: $SOFTHSM2_CONF, or its own default) for its tokens. SLK_CONFIG if
+ * there is a configuration that cannot be read. */
+MUST_USE int hsm_paths_tokens(const char *softhsm_conf, char out[PATH_MAX], struct slk_error *err);
+
 /* The request's texts are borrowed by out. Errors with a sentence. */
 MUST_USE int hsm_paths_find(
 	const struct hsm_paths_request *request, struct hsm_paths *out, struct slk_error *err);

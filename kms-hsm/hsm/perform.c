@@ -8,6 +8,7 @@
 #include "hsm/object.h"
 #include "hsm/pair.h"
 #include "hsm/public.h"
+#include "hsm/store.h"
 
 #define PLAIN_AT 0u
 #define CIPHER_AT 8192u
@@ -115,12 +116,24 @@ find_key(struct hsm_work *w, const uint8_t *kcv, CK_OBJECT_HANDLE *out_handle)
 	return CKR_OK;
 }
 
+/* What was made or destroyed is so on the token's disk, too, before the answer leaves. */
+static void
+flush_store(struct hsm_work *w)
+{
+	struct slk_error err = {0};
+
+	if (w->reply->status == SLK_OK && hsm_store_flush(w->session->token, &err) != SLK_OK)
+		hsm_answer(w, SLK_HSM, err.text);
+}
+
 static CK_RV
 open_or_create(struct hsm_work *w)
 {
 	CK_OBJECT_HANDLE handle;
 
 	CK_RV rv = find_key(w, w->request->kcv, &handle);
+	if (rv == CKR_OK && w->request->op == HSM_CREATE_KEY)
+		flush_store(w);
 	if (rv == CKR_OK && w->reply->status == SLK_OK)
 		give_public(w);
 	return rv;
@@ -137,8 +150,10 @@ destroy(struct hsm_work *w)
 	CK_RV rv = hsm_key_destroy(w->session, &w->name,
 		memcmp(kcv, any, sizeof(any)) == 0 ? NULL : kcv, w->anew, &found,
 		&w->reply->existed);
-	if (rv == CKR_OK)
+	if (rv == CKR_OK) {
 		hsm_answer(w, found.status, found.error);
+		flush_store(w);
+	}
 	return rv;
 }
 

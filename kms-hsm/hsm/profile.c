@@ -18,6 +18,7 @@ static const struct hsm_profile profiles[] = {
 		.mechanism = GCM,
 		.init = HSM_INIT_PLAIN,
 		.sandbox = HSM_SANDBOX_ALLOW,
+		.store_unflushed = true,
 		.one_process = true,
 		.one_at_a_time = true,
 		.workers_count = 1,

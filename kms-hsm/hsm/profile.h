@@ -67,6 +67,7 @@ struct hsm_profile {
 	bool handles_per_session; /* an object handle is valid in the session that found it only */
 	bool copyable_unknown; /* CKA_COPYABLE in a template breaks it */
 	bool local_unset; /* CKA_LOCAL is false even of keys that it made; the other attributes tell */
+	bool store_unflushed; /* keys lie in files that the module does not flush: store.h does */
 	bool one_process; /* a second process on this token is not safe: workers_max is 1 */
 	bool one_at_a_time; /* its quick calls are no faster by several threads, which only wait for each other */
 	uint32_t workers_count, workers_max; /* worker processes: default and limit */

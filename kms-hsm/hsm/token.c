@@ -74,6 +74,8 @@ hsm_token_new(const struct hsm_options *options, const struct slk_clock *clock,
 		hsm_pin_use_fd(token->pin, options->pin_fd);
 	if (rc == SLK_OK)
 		rc = hsm_module_load(options, &token->module, err);
+	if (rc == SLK_OK && options->profile->store_unflushed)
+		rc = hsm_paths_tokens(options->softhsm_conf, token->store, err);
 	if (rc == SLK_OK && (token->openssl = hsm_public_context_new()) == NULL)
 		rc = slk_fail(err, SLK_SYSTEM, "OpenSSL's default provider cannot be loaded");
 	if (rc != SLK_OK) {

@@ -46,6 +46,8 @@ struct hsm_token {
 	struct hsm_module module;
 	struct hsm_pin_file *pin;
 	struct hsm_keys *keys;
+	char store[PATH_MAX]; /* directory of files that the module does not flush; "": none */
+	_Atomic bool store_failed; /* see store.h */
 
 	pthread_rwlock_t gate; /* guards module state, slot, login_session, epoch, login, caps */
 	CK_SLOT_ID slot;

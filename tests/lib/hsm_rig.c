@@ -147,6 +147,19 @@ profile_of(enum hsm_rig_token token)
 	return token == RIG_NSS ? "nss" : token == RIG_CLOUDHSM ? "cloudhsm" : "softhsm";
 }
 
+/* In memory where that can be had: what else is written to the disk meanwhile is nothing to wait for. */
+static void
+place_tokens(struct hsm_rig *rig)
+{
+	strcpy(rig->memory, "/dev/shm/slk_hsm_XXXXXX");
+	if (mkdtemp(rig->memory) == NULL)
+		rig->memory[0] = '\0';
+	else if (rig->user != NULL)
+		assert_int_equal(chown(rig->memory, RIG_UID, RIG_UID), 0);
+	snprintf(rig->tokens, sizeof(rig->tokens), "%s/tokens",
+		rig->memory[0] != '\0' ? rig->memory : rig->dir);
+}
+
 void
 hsm_rig_init(struct hsm_rig *rig, const char *profile)
 {
@@ -163,7 +176,7 @@ hsm_rig_init(struct hsm_rig *rig, const char *profile)
 		assert_int_equal(chown(rig->dir, RIG_UID, RIG_UID), 0);
 	snprintf(rig->module, sizeof(rig->module), "%s/shim.so", rig->dir);
 	snprintf(rig->conf, sizeof(rig->conf), "%s/softhsm2.conf", rig->dir);
-	snprintf(rig->tokens, sizeof(rig->tokens), "%s/tokens", rig->dir);
+	place_tokens(rig);
 	snprintf(rig->pin_file, sizeof(rig->pin_file), "%s/pin", rig->dir);
 	snprintf(rig->state_file, sizeof(rig->state_file), "%s/pin.state", rig->dir);
 	snprintf(rig->control, sizeof(rig->control), "%s/control", rig->dir);
@@ -270,6 +283,8 @@ hsm_rig_fini(struct hsm_rig *rig)
 	if (rig->shim != NULL)
 		munmap(rig->shim, sizeof(*rig->shim));
 	(void)nftw(rig->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	if (rig->memory[0] != '\0')
+		(void)nftw(rig->memory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static void

@@ -23,7 +23,8 @@
 enum hsm_rig_token { RIG_SOFTHSM, RIG_NSS, RIG_CLOUDHSM };
 
 struct hsm_rig {
-	char dir[64];
+	char dir[64],
+		memory[64]; /* memory: of the token's files, which are flushed at each key; "": in dir */
 	char module[96]; /* a copy of the shim that the worker's user can read */
 	char conf[96], tokens[96], pin_file[96], state_file[96], control[96], log[96];
 	enum hsm_rig_token token;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -415,6 +416,34 @@ a_token_that_makes_bad_pairs_is_not_worn_out(void **state)
 	assert_ok(sign(5, reply.kcv));
 }
 
+/* --- what a power cut could take --- */
+
+/* SoftHSM flushes nothing. A key whose files may not be on disk is not answered as made, nor as destroyed. */
+static void
+a_key_counts_as_made_and_destroyed_once_its_files_are_flushed(void **state)
+{
+	(void)state;
+	hsm_rig_skip_on(RIG_NSS, "NSS flushes its database by itself");
+	hsm_rig_skip_on(RIG_CLOUDHSM, "the cloudhsm profile has no files to flush");
+	struct hsm_reply reply;
+
+	assert_int_equal(
+		chmod(rig.tokens, 0300), 0); /* SoftHSM works in it, and nobody can open it */
+	assert_int_equal(call(pair_request(HSM_CREATE_KEY, 5), &reply), SLK_HSM);
+	assert_non_null(strstr(reply.error, "to flush it"));
+	assert_int_equal(reply.output.len, 0);
+	assert_int_equal(chmod(rig.tokens, 0700), 0);
+	assert_ok(call(pair_request(HSM_CREATE_KEY, 5), &reply));
+	assert_true(reply.existed);
+	assert_ok(sign(5, reply.kcv));
+	assert_int_equal(chmod(rig.tokens, 0300), 0);
+	assert_int_equal(call(pair_request(HSM_DESTROY_KEY, 5), &reply), SLK_HSM);
+	assert_int_equal(call(pair_request(HSM_DESTROY_KEY, 5), &reply), SLK_HSM);
+	assert_int_equal(chmod(rig.tokens, 0700), 0);
+	assert_ok(call(pair_request(HSM_DESTROY_KEY, 5), &reply));
+	assert_int_equal(listed(), 0);
+}
+
 /* --- strangers' objects --- */
 
 static void
@@ -537,6 +566,7 @@ main(void)
 		T(a_pair_whose_private_half_was_begun_is_made_anew),
 		T(a_pair_that_was_whole_is_not_made_anew),
 		T(a_token_that_makes_bad_pairs_is_not_worn_out),
+		T(a_key_counts_as_made_and_destroyed_once_its_files_are_flushed),
 		T(an_extractable_pair_is_refused_and_never_adopted),
 		T(halves_of_two_pairs_are_refused_together),
 		T(objects_without_our_label_are_not_listed),
