@@ -162,6 +162,7 @@ start(struct front *f, int monitor_fd, struct slk_error *err)
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "cannot make the link to the HSM worker: %s",
 			slk_status_sentence(rc));
+	hsm_link_gather(f->link);
 	slk_secret_keep(FRAMES_KEPT);
 	rc = slk_process_harden(err);
 	if (rc == SLK_OK)
@@ -221,6 +222,7 @@ run(struct front *f)
 		uint64_t now_ns = slk_mono_ns(f->clock);
 		if (now_ns >= tick_ns) {
 			kms_service_tick(f->service);
+			hsm_link_send(f->link);
 			tick_ns = now_ns + TICK_NS;
 		}
 		int n = epoll_wait(f->epoll_fd, events, 4, until(now_ns, tick_ns));
@@ -232,6 +234,7 @@ run(struct front *f)
 		if (signalled(f))
 			return EXIT_CLEAN;
 		kms_rpc_poll(f->rpc);
+		hsm_link_send(f->link); /* before anything else is done: the token shall not wait */
 		int rc = hsm_link_poll(f->link);
 		kms_service_flush(f->service);
 		if (rc == SLK_CLOSED) {

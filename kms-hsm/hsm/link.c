@@ -21,7 +21,9 @@
  * reported as stuck. (The worker answers calls that are late by itself, so silence means that its
  * own loop no longer turns.) */
 #define SILENCE_NS (2 * SLK_NS_PER_S)
-#define REPLIES_PER_POLL 64
+#define REPLIES_PER_POLL 64u
+/* Calls that are gathered before they are sent: one wake-up of the worker for several, and it does not wait long. */
+#define GATHERED_MAX 8u
 /* Encryptions that a worker may have made for a call whose answer is lost: the key's canary and the wrap. */
 #define LOST_ENCRYPTIONS 2u
 
@@ -68,8 +70,29 @@ answer_now(const struct hsm_link *link, const struct call *c)
 	return c->op == HSM_STATUS && !peer_is_live(&link->peers[c->worker_index]);
 }
 
+/* The timer is not moved back when a call is done: it then fires once for nothing. */
 static void
-rearm(struct hsm_link *link)
+arm(struct hsm_link *link)
+{
+	if (link->due_ns != 0 && (link->timer_ns == 0 || link->due_ns < link->timer_ns))
+		set_timer(link, link->due_ns);
+}
+
+/* Something may have to be done at once. */
+static void
+look_soon(struct hsm_link *link)
+{
+	link->due_ns = 1;
+}
+
+static uint64_t
+due_of(const struct hsm_link *link, const struct call *c)
+{
+	return c->peer == NULL && answer_now(link, c) ? 1 : c->deadline_ns;
+}
+
+static void
+find_next_due(struct hsm_link *link)
 {
 	uint64_t next = 0;
 	struct call *c;
@@ -79,11 +102,11 @@ rearm(struct hsm_link *link)
 		if (p->silent_since_ns != 0)
 			next = earlier(next, p->silent_since_ns + SILENCE_NS);
 		TAILQ_FOREACH(c, &p->sent, entry)
-		next = earlier(next, c->deadline_ns);
+		next = earlier(next, due_of(link, c));
 	}
 	TAILQ_FOREACH(c, &link->queued, entry)
-	next = earlier(next, answer_now(link, c) ? 1 : c->deadline_ns);
-	set_timer(link, next);
+	next = earlier(next, due_of(link, c));
+	link->due_ns = next;
 }
 
 int
@@ -102,6 +125,7 @@ hsm_link_new(int monitor_fd, const struct slk_clock *clock, struct hsm_link **ou
 	TAILQ_INIT(&link->queued);
 	for (size_t i = 0; i < HSM_WORKERS_MAX; i++) {
 		link->peers[i].fd = -1;
+		TAILQ_INIT(&link->peers[i].sending);
 		TAILQ_INIT(&link->peers[i].sent);
 	}
 	for (size_t i = 0; i < HSM_PENDING_MAX; i++)
@@ -121,8 +145,8 @@ hsm_link_new(int monitor_fd, const struct slk_clock *clock, struct hsm_link **ou
 	 * be ours. */
 	if (rc == SLK_OK)
 		rc = slk_random(&link->next_id, sizeof(link->next_id));
-	if (rc == SLK_OK)
-		rc = slk_secret_new(HSM_MESSAGE_MAX, &link->rx);
+	for (size_t i = 0; rc == SLK_OK && i < HSM_LINK_REPLIES; i++)
+		rc = slk_secret_new(HSM_MESSAGE_MAX, &link->rx[i]);
 	if (rc != SLK_OK)
 		goto fail;
 	*out_link = link;
@@ -211,7 +235,8 @@ hsm_link_free(struct hsm_link *link)
 	}
 	for (size_t i = 0; i < HSM_PENDING_MAX; i++)
 		slk_secret_free(link->calls[i].message);
-	slk_secret_free(link->rx);
+	for (size_t i = 0; i < HSM_LINK_REPLIES; i++)
+		slk_secret_free(link->rx[i]);
 	free(link);
 }
 
@@ -252,60 +277,10 @@ drop_peer(struct hsm_link *link, struct peer *p, bool dying)
 	p->blocked = false;
 	p->silent_since_ns = 0;
 	p->dying = dying && p->number != 0;
+	look_soon(link);
 	give_back_calls(link, p);
 	if (!p->dying)
 		p->number = 0;
-}
-
-static void
-want_out(struct hsm_link *link, struct peer *p, bool wanted)
-{
-	struct epoll_event ev = {.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN,
-		.data.u32 = (uint32_t)(p - link->peers)};
-
-	if (p->blocked != wanted && epoll_ctl(link->epoll_fd, EPOLL_CTL_MOD, p->fd, &ev) == 0)
-		p->blocked = wanted;
-}
-
-static bool
-have_room(const struct hsm_link *link)
-{
-	for (size_t i = 0; i < HSM_WORKERS_MAX; i++) {
-		if (peer_is_live(&link->peers[i]) && !link->peers[i].blocked)
-			return true;
-	}
-	return false;
-}
-
-/* Send what waits. Calls back nothing, so that hsm_link_submit() may use it; a closed socket shows
- * up in the next poll. */
-static void
-flush(struct hsm_link *link)
-{
-	const struct slk_sock_ops *sock = slk_sock_posix();
-	struct call *c = TAILQ_FIRST(&link->queued);
-
-	while (c != NULL && have_room(link)) {
-		struct call *next = TAILQ_NEXT(c, entry);
-		struct peer *p = hsm_link_pick(link, c);
-		int rc = p == NULL
-			? SLK_AGAIN
-			: sock->send(sock->ctx, p->fd, slk_secret_peek(c->message), c->message_len);
-		if (rc == SLK_OK) {
-			TAILQ_REMOVE(&link->queued, c, entry);
-			TAILQ_INSERT_TAIL(&p->sent, c, entry);
-			c->peer = p;
-			c->tries++;
-			p->sent_count++;
-			link->next_peer = (unsigned)(p - link->peers) + 1;
-		} else if (p != NULL) {
-			want_out(link, p, true);
-			if (!p->blocked)
-				break; /* it cannot even be watched; the next poll sees why */
-			continue; /* perhaps to another one */
-		}
-		c = next;
-	}
 }
 
 int
@@ -344,9 +319,23 @@ hsm_link_submit(
 	TAILQ_REMOVE(&link->free, c, entry);
 	TAILQ_INSERT_TAIL(&link->queued, c, entry);
 	link->pending_count++;
-	flush(link);
-	rearm(link);
+	link->due_ns = earlier(link->due_ns, due_of(link, c));
+	if (!link->gathers || ++link->gathered_count >= GATHERED_MAX)
+		hsm_link_send(link);
 	return SLK_OK;
+}
+
+void
+hsm_link_gather(struct hsm_link *link)
+{
+	link->gathers = true;
+}
+
+void
+hsm_link_send(struct hsm_link *link)
+{
+	hsm_link_flush(link);
+	arm(link);
 }
 
 static void
@@ -370,8 +359,7 @@ void
 hsm_link_add_fd(struct hsm_link *link, int worker_fd)
 {
 	add_peer(link, worker_fd, 0);
-	flush(link);
-	rearm(link);
+	hsm_link_send(link);
 }
 
 void
@@ -381,8 +369,7 @@ hsm_link_replace_fd(struct hsm_link *link, int worker_fd)
 		drop_peer(link, &link->peers[i], false);
 	if (worker_fd >= 0)
 		add_peer(link, worker_fd, 0);
-	flush(link);
-	rearm(link);
+	hsm_link_send(link);
 }
 
 static void
@@ -423,34 +410,54 @@ take_reply(struct hsm_link *link, struct call *c, struct hsm_reply *reply)
 	finish(link, c, reply);
 }
 
+/* False: the worker was dropped. */
+static bool
+take_message(struct hsm_link *link, struct peer *p, const struct slk_sock_in *in)
+{
+	struct hsm_wire_reply m;
+
+	if (in->status == SLK_CLOSED) {
+		drop_peer(link, p, false); /* a closed socket is an ended process */
+		return false;
+	}
+	if (in->status != SLK_OK ||
+		hsm_wire_decode_reply(slk_span(in->bytes, in->len), &m) != SLK_OK) {
+		/* A worker that talks nonsense is replaced, not argued with. */
+		report_stuck(link, p);
+		return false;
+	}
+	p->silent_since_ns = 0;
+	struct call *c = &link->calls[m.call_id & 0xff];
+	if (c->peer == p && c->id == m.call_id && c->op == m.reply.op)
+		take_reply(link, c, &m.reply);
+	slk_wipe(in->bytes, in->len);
+	return true;
+}
+
 static void
 poll_worker(struct hsm_link *link, struct peer *p)
 {
-	const struct slk_sock_ops *sock = slk_sock_posix();
-	uint8_t *rx = slk_secret_bytes(link->rx);
+	struct slk_sock_in in[HSM_LINK_REPLIES];
+	unsigned count = HSM_LINK_REPLIES;
 
-	for (int i = 0; i < REPLIES_PER_POLL && peer_is_live(p); i++) {
-		struct hsm_wire_reply m;
-		size_t len = 0;
-		int rc = sock->recv(sock->ctx, p->fd, rx, HSM_MESSAGE_MAX, &len);
+	for (size_t i = 0; i < HSM_LINK_REPLIES; i++)
+		in[i] = (struct slk_sock_in){
+			.bytes = slk_secret_bytes(link->rx[i]), .cap = HSM_MESSAGE_MAX};
+	/* Fewer than there was room for are all that there were; the end of the socket fills it. */
+	for (unsigned taken = 0;
+		taken < REPLIES_PER_POLL && count == HSM_LINK_REPLIES && peer_is_live(p);
+		taken += count) {
+		int rc = slk_sock_recv_many(p->fd, in, HSM_LINK_REPLIES, &count);
 		if (rc == SLK_AGAIN)
 			return;
-		if (rc == SLK_OK)
-			rc = hsm_wire_decode_reply(slk_span(rx, len), &m);
-		if (rc == SLK_CLOSED) {
-			drop_peer(link, p, false); /* a closed socket is an ended process */
-			return;
-		}
-		if (rc != SLK_OK) {
-			/* A worker that talks nonsense is replaced, not argued with. */
+		if (rc == SLK_CLOSED)
+			drop_peer(link, p, false);
+		else if (rc != SLK_OK)
 			report_stuck(link, p);
-			return;
+		for (unsigned i = 0; rc == SLK_OK && i < count; i++) {
+			if (!take_message(link, p, &in[i]))
+				return;
 		}
-		p->silent_since_ns = 0;
-		struct call *c = &link->calls[m.call_id & 0xff];
-		if (c->peer == p && c->id == m.call_id && c->op == m.reply.op)
-			take_reply(link, c, &m.reply);
-		slk_wipe(rx, len);
 	}
 }
 
@@ -553,6 +560,17 @@ expire(struct hsm_link *link)
 		expire_one(link, c, now_ns);
 }
 
+/* Nothing was due at the last look that is not due at due_ns. */
+static void
+look_at_time(struct hsm_link *link)
+{
+	if (link->due_ns == 0 || slk_mono_ns(link->clock) < link->due_ns)
+		return;
+	expire(link);
+	hsm_link_flush(link); /* what a stuck worker gave back */
+	find_next_due(link);
+}
+
 int
 hsm_link_poll(struct hsm_link *link)
 {
@@ -569,14 +587,13 @@ hsm_link_poll(struct hsm_link *link)
 		monitor |= who == WATCH_MONITOR;
 		if (who >= HSM_WORKERS_MAX || !peer_is_live(&link->peers[who]))
 			continue;
-		want_out(link, &link->peers[who], false);
+		hsm_link_want_out(link, &link->peers[who], false);
 		poll_worker(link, &link->peers[who]);
 	}
 	int rc = monitor ? poll_monitor(link) : SLK_OK;
-	flush(link);
-	expire(link);
-	flush(link); /* what a stuck worker gave back */
-	rearm(link);
+	hsm_link_flush(link);
+	look_at_time(link);
+	arm(link);
 	return rc;
 }
 

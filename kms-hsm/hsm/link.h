@@ -206,6 +206,12 @@ void hsm_link_free(struct hsm_link *link);
 MUST_USE int hsm_link_submit(
 	struct hsm_link *link, const struct hsm_request *request, hsm_done_fn done, void *arg);
 
+/* From here on submitted calls are sent by hsm_link_poll() and hsm_link_send() (some, when many have come), several at
+ * once. The caller calls one of them before it sleeps. */
+void hsm_link_gather(struct hsm_link *link);
+/* Send what was submitted. Never blocks, and calls nothing back. */
+void hsm_link_send(struct hsm_link *link);
+
 /* One descriptor for the front's epoll; it is readable whenever hsm_link_poll() has something to do
  * (replies, new worker, deadlines, room to send). It stays the same for the life of the link. */
 int hsm_link_fd(const struct hsm_link *link);

@@ -1,4 +1,4 @@
-/* Inside of the link, for link.c and link_pick.c alone: calls, workers, and who gets which call. */
+/* Inside of the link, for link*.c alone: calls, workers, and who gets which call. */
 #ifndef KMS_HSM_HSM_LINK_STATE_H
 #define KMS_HSM_HSM_LINK_STATE_H
 
@@ -40,9 +40,12 @@ struct peer {
 	uint64_t number; /* 0: none from a monitor */
 	uint64_t silent_since_ns; /* 0: the worker is not suspected */
 	uint64_t ill_until_ns;
+	struct call_list sending; /* within hsm_link_flush() only */
 	struct call_list sent;
-	unsigned sent_count;
+	unsigned sent_count; /* both */
 };
+
+#define HSM_LINK_REPLIES 16u /* taken at once */
 
 struct hsm_link {
 	const struct slk_clock *clock;
@@ -50,11 +53,15 @@ struct hsm_link {
 	int timer_fd;
 	int monitor_fd;
 	uint64_t timer_ns; /* what timer_fd is set to, 0 if it is not */
+	uint64_t
+		due_ns; /* nothing has to be looked at before, 0: nothing at all; early is allowed */
+	bool gathers; /* several calls are sent at once, by the next poll */
+	unsigned gathered_count; /* since it was sent last */
 	uint64_t next_id;
 	size_t pending_count;
 	unsigned next_peer; /* where the search for the least loaded one begins */
 	struct call_list free, queued;
-	struct slk_secret *rx;
+	struct slk_secret *rx[HSM_LINK_REPLIES];
 	struct peer peers[HSM_WORKERS_MAX];
 	struct call calls[HSM_PENDING_MAX];
 };
@@ -71,6 +78,11 @@ call_is_exclusive(const struct call *c)
 {
 	return c->op == HSM_CREATE_KEY || c->op == HSM_DESTROY_KEY;
 }
+
+/* Send what waits. Calls back nothing, so that hsm_link_submit() may use it; a closed socket shows up in the next poll. */
+void hsm_link_flush(struct hsm_link *link);
+/* Be told when the worker's socket, which is full, has room. */
+void hsm_link_want_out(struct hsm_link *link, struct peer *p, bool wanted);
 
 /* Whom to send a queued call to; NULL: nobody at the moment. */
 struct peer *hsm_link_pick(struct hsm_link *link, const struct call *c);

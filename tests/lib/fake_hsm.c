@@ -412,6 +412,18 @@ due(const struct hsm_link *l, const struct fake_call *c)
 			slk_mono_ns(l->clock) >= c->request.mono_deadline_ns);
 }
 
+void
+hsm_link_gather(struct hsm_link *link)
+{
+	(void)link;
+}
+
+void
+hsm_link_send(struct hsm_link *link)
+{
+	(void)link;
+}
+
 int
 hsm_link_poll(struct hsm_link *link)
 {

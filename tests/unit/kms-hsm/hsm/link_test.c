@@ -172,6 +172,53 @@ answers_may_come_in_any_order(void **state)
 }
 
 static void
+gathered_calls_leave_with_the_next_poll_or_when_eight_have_come(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request m;
+
+	give_worker(f);
+	hsm_link_gather(f->link);
+	for (int i = 0; i < 7; i++)
+		submit(f);
+	assert_int_equal(worker_receive(f, &m), SLK_AGAIN);
+	submit(f);
+	for (int i = 0; i < 8; i++)
+		assert_ok(worker_receive(f, &m));
+	submit(f);
+	assert_int_equal(worker_receive(f, &m), SLK_AGAIN);
+	hsm_link_send(f->link);
+	assert_ok(worker_receive(f, &m));
+	submit(f);
+	poll_link(f);
+	assert_ok(worker_receive(f, &m));
+	assert_int_equal(f->calls, 0);
+}
+
+/* More than are taken or sent at once. */
+static void
+a_crowd_of_calls_is_sent_and_answered_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_request m;
+
+	hsm_link_gather(f->link);
+	for (int i = 0; i < 100; i++)
+		submit(f);
+	give_worker(f);
+	for (int i = 0; i < 100; i++) {
+		assert_ok(worker_receive(f, &m));
+		worker_answer(f, m.call_id, "x");
+	}
+	assert_int_equal(worker_receive(f, &m), SLK_AGAIN);
+	for (int i = 0; i < 3; i++)
+		poll_link(f);
+	assert_int_equal(f->calls, 100);
+	assert_ok(f->last.status);
+	assert_int_equal(hsm_link_pending_count(f->link), 0);
+}
+
+static void
 an_answer_to_nobody_is_ignored(void **state)
 {
 	struct fixture *f = *state;
@@ -748,6 +795,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_call_is_answered_by_the_worker),
 		T(answers_may_come_in_any_order),
+		T(gathered_calls_leave_with_the_next_poll_or_when_eight_have_come),
+		T(a_crowd_of_calls_is_sent_and_answered_whole),
 		T(an_answer_to_nobody_is_ignored),
 		T(a_late_call_times_out_once),
 		T(calls_wait_for_a_worker_and_are_unavailable_at_their_deadline),
