@@ -237,6 +237,7 @@ run(struct front *f)
 		hsm_link_send(f->link); /* before anything else is done: the token shall not wait */
 		int rc = hsm_link_poll(f->link);
 		kms_service_flush(f->service);
+		kms_rpc_send(f->rpc);
 		if (rc == SLK_CLOSED) {
 			slk_warn("the monitor is gone");
 			return EXIT_LATER;

@@ -1,5 +1,6 @@
 #include "rpc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,22 +11,32 @@
 
 #define EVENTS_PER_POLL 64
 #define ACCEPTS_PER_POLL 64
-#define REQUESTS_PER_TURN 32 /* of one connection, then others get theirs */
+#define REQUESTS_PER_TURN 32u /* of one connection, then others get theirs */
+#define FRAMES_COUNT 16u /* received at once */
 
-struct answer {
-	STAILQ_ENTRY(answer) entry;
-	struct slk_secret *frame;
+/* What one uid has, while it has any connection. */
+struct user {
+	LIST_ENTRY(user) entry;
+	uid_t uid;
+	unsigned refs; /* connections that are not freed */
+	unsigned conns_count; /* that are open */
+	unsigned pending_count; /* requests */
 };
 
 /* open --(bad frame, hang-up, no memory)--> closed; freed when closed and no ticket is out. */
 struct kms_rpc_conn {
 	LIST_ENTRY(kms_rpc_conn) entry;
+	TAILQ_ENTRY(kms_rpc_conn) to_send; /* while is_to_send */
+	bool is_to_send; /* has answers that were not tried yet */
 	struct kms_rpc *rpc;
+	struct user *user;
 	int fd; /* -1: closed */
 	struct slk_peer peer;
 	unsigned pending; /* tickets out */
 	uint32_t events; /* as registered */
-	STAILQ_HEAD(, answer) answers; /* that the peer did not take yet */
+	/* Answers that did not leave yet. Nothing is read while there are any, so they are no more than were asked for. */
+	struct slk_secret *answers[KMS_RPC_PENDING_PER_CONNECTION];
+	unsigned answers_count;
 };
 
 struct kms_rpc {
@@ -36,8 +47,10 @@ struct kms_rpc {
 	kms_rpc_handler_fn handler;
 	void *arg;
 	struct kmsp_arena *arena;
-	struct slk_secret *frame; /* a request may hold plaintext (Encrypt) */
+	struct slk_secret *frames[FRAMES_COUNT]; /* a request may hold plaintext (Encrypt) */
 	LIST_HEAD(, kms_rpc_conn) conns;
+	LIST_HEAD(, user) users;
+	TAILQ_HEAD(, kms_rpc_conn) to_send;
 	struct kms_rpc_stats stats;
 };
 
@@ -60,6 +73,8 @@ kms_rpc_new(int listen_fd, int (*accept_one)(int, int *, struct slk_peer *),
 		return SLK_NO_MEMORY;
 	}
 	LIST_INIT(&rpc->conns);
+	LIST_INIT(&rpc->users);
+	TAILQ_INIT(&rpc->to_send);
 	rpc->listen_fd = listen_fd;
 	rpc->accept_one = accept_one;
 	rpc->handler = handler;
@@ -71,14 +86,34 @@ kms_rpc_new(int listen_fd, int (*accept_one)(int, int *, struct slk_peer *),
 		rc = watch(rpc, EPOLL_CTL_ADD, listen_fd, EPOLLIN, NULL);
 	if (rc == SLK_OK)
 		rc = kmsp_arena_new(&rpc->arena);
-	if (rc == SLK_OK)
-		rc = slk_secret_new(KMSP_FRAME_MAX, &rpc->frame);
+	for (size_t i = 0; rc == SLK_OK && i < FRAMES_COUNT; i++)
+		rc = slk_secret_new(KMSP_FRAME_MAX, &rpc->frames[i]);
 	if (rc != SLK_OK) {
 		kms_rpc_free(rpc);
 		return rc;
 	}
 	*out_rpc = rpc;
 	return SLK_OK;
+}
+
+/* The first `count` answers have left, or never will. */
+static void
+drop_answers(struct kms_rpc_conn *c, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		slk_secret_free(c->answers[i]);
+	c->answers_count -= count;
+	memmove(c->answers, c->answers + count, c->answers_count * sizeof(c->answers[0]));
+}
+
+static void
+set_to_send(struct kms_rpc_conn *c, bool wanted)
+{
+	if (wanted && !c->is_to_send)
+		TAILQ_INSERT_TAIL(&c->rpc->to_send, c, to_send);
+	else if (!wanted && c->is_to_send)
+		TAILQ_REMOVE(&c->rpc->to_send, c, to_send);
+	c->is_to_send = wanted;
 }
 
 static void
@@ -89,21 +124,33 @@ close_conn(struct kms_rpc_conn *c)
 	close(c->fd); /* epoll forgets it with its last descriptor */
 	c->fd = -1;
 	c->rpc->stats.connections--;
-	while (!STAILQ_EMPTY(&c->answers)) {
-		struct answer *a = STAILQ_FIRST(&c->answers);
-		STAILQ_REMOVE_HEAD(&c->answers, entry);
-		slk_secret_free(a->frame);
-		free(a);
-	}
+	c->user->conns_count--;
+	drop_answers(c, c->answers_count);
+	set_to_send(c, false);
+}
+
+static void
+put_user(struct user *user)
+{
+	if (--user->refs > 0)
+		return;
+	LIST_REMOVE(user, entry);
+	free(user);
+}
+
+static void
+free_conn(struct kms_rpc_conn *c)
+{
+	LIST_REMOVE(c, entry);
+	put_user(c->user);
+	free(c);
 }
 
 static void
 free_if_done(struct kms_rpc_conn *c)
 {
-	if (c->fd >= 0 || c->pending > 0)
-		return;
-	LIST_REMOVE(c, entry);
-	free(c);
+	if (c->fd < 0 && c->pending == 0)
+		free_conn(c);
 }
 
 void
@@ -111,12 +158,12 @@ kms_rpc_free(struct kms_rpc *rpc)
 {
 	if (rpc == NULL)
 		return;
+	kms_rpc_send(rpc);
 	while (!LIST_EMPTY(&rpc->conns)) {
 		struct kms_rpc_conn *c = LIST_FIRST(&rpc->conns);
 		/* LIST_REMOVE() moved the first on. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		close_conn(c);
-		LIST_REMOVE(c, entry);
-		free(c);
+		free_conn(c);
 	}
 	if (rpc->epoll_fd >= 0)
 		close(rpc->epoll_fd);
@@ -124,7 +171,8 @@ kms_rpc_free(struct kms_rpc *rpc)
 		close(rpc->spare_fd);
 	close(rpc->listen_fd);
 	kmsp_arena_free(rpc->arena);
-	slk_secret_free(rpc->frame);
+	for (size_t i = 0; i < FRAMES_COUNT; i++)
+		slk_secret_free(rpc->frames[i]);
 	free(rpc);
 }
 
@@ -140,20 +188,23 @@ kms_rpc_stats(const struct kms_rpc *rpc)
 	return rpc->stats;
 }
 
-/* Connections and requests of one uid. The list is at most KMS_RPC_CONNECTIONS_MAX long. */
-static void
-usage(const struct kms_rpc *rpc, uid_t uid, unsigned *out_conns, unsigned *out_pending)
+/* The entry of a uid, made if it has none; the caller counts itself in. NULL: no memory. */
+static struct user *
+user_of(struct kms_rpc *rpc, uid_t uid)
 {
-	const struct kms_rpc_conn *c;
+	struct user *user;
 
-	*out_conns = *out_pending = 0;
-	LIST_FOREACH(c, &rpc->conns, entry)
+	LIST_FOREACH(user, &rpc->users, entry)
 	{
-		if (c->peer.uid != uid)
-			continue;
-		*out_conns += c->fd >= 0;
-		*out_pending += c->pending;
+		if (user->uid == uid)
+			return user;
 	}
+	user = calloc(1, sizeof(*user));
+	if (user == NULL)
+		return NULL;
+	user->uid = uid;
+	LIST_INSERT_HEAD(&rpc->users, user, entry);
+	return user;
 }
 
 /* Without a descriptor nobody can be accepted, and the listener would stay readable for ever. */
@@ -173,28 +224,40 @@ refuse_one_without_descriptor(struct kms_rpc *rpc)
 }
 
 static int
-add_conn(struct kms_rpc *rpc, int fd, const struct slk_peer *peer)
+add_conn_of(struct kms_rpc *rpc, int fd, const struct slk_peer *peer, struct user *user)
 {
-	unsigned conns, pending;
-
-	usage(rpc, peer->uid, &conns, &pending);
 	if (rpc->stats.connections >= KMS_RPC_CONNECTIONS_MAX ||
-		conns >= KMS_RPC_CONNECTIONS_PER_UID)
+		user->conns_count >= KMS_RPC_CONNECTIONS_PER_UID)
 		return SLK_LIMIT;
 	struct kms_rpc_conn *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return SLK_NO_MEMORY;
-	*c = (struct kms_rpc_conn){.rpc = rpc, .fd = fd, .peer = *peer, .events = EPOLLIN};
-	STAILQ_INIT(&c->answers);
+	*c = (struct kms_rpc_conn){
+		.rpc = rpc, .user = user, .fd = fd, .peer = *peer, .events = EPOLLIN};
 	int rc = watch(rpc, EPOLL_CTL_ADD, fd, EPOLLIN, c);
 	if (rc != SLK_OK) {
 		free(c);
 		return rc;
 	}
 	LIST_INSERT_HEAD(&rpc->conns, c, entry);
+	user->refs++;
+	user->conns_count++;
 	rpc->stats.connections++;
 	rpc->stats.accepted++;
 	return SLK_OK;
+}
+
+static int
+add_conn(struct kms_rpc *rpc, int fd, const struct slk_peer *peer)
+{
+	struct user *user = user_of(rpc, peer->uid);
+
+	if (user == NULL)
+		return SLK_NO_MEMORY;
+	user->refs++;
+	int rc = add_conn_of(rpc, fd, peer, user);
+	put_user(user);
+	return rc;
 }
 
 static void
@@ -222,9 +285,9 @@ update_events(struct kms_rpc_conn *c)
 	if (c->fd < 0)
 		return;
 	uint32_t events = 0;
-	if (c->pending < KMS_RPC_PENDING_PER_CONNECTION && STAILQ_EMPTY(&c->answers))
+	if (c->pending < KMS_RPC_PENDING_PER_CONNECTION && c->answers_count == 0)
 		events |= EPOLLIN;
-	if (!STAILQ_EMPTY(&c->answers))
+	if (c->answers_count > 0)
 		events |= EPOLLOUT;
 	if (events == c->events)
 		return;
@@ -254,77 +317,103 @@ throttle(struct kms_rpc_conn *c, uint64_t id)
 	return rc == SLK_AGAIN ? SLK_CLOSED : rc; /* asks too much and does not listen */
 }
 
-/* SLK_OK: one request was begun. */
+/* SLK_OK: the request was begun, or refused. */
 static int
-receive_one(struct kms_rpc_conn *c)
+take(struct kms_rpc_conn *c, const Kmsp__Request *request)
+{
+	if (c->user->pending_count >= KMS_RPC_PENDING_PER_UID)
+		return throttle(c, request->id);
+	c->pending++;
+	c->user->pending_count++;
+	int rc = c->rpc->handler(c->rpc->arg, &c->peer, request, c);
+	if (rc != SLK_OK) {
+		c->pending--;
+		c->user->pending_count--;
+	}
+	return rc;
+}
+
+static int
+take_frame(struct kms_rpc_conn *c, const struct slk_sock_in *in)
 {
 	struct kms_rpc *rpc = c->rpc;
-	const struct slk_sock_ops *ops = slk_sock_posix();
 	const Kmsp__Request *request = NULL;
-	unsigned conns, pending;
-	size_t len = 0;
+	int rc = in->status;
 
-	int rc = ops->recv(ops->ctx, c->fd, slk_secret_bytes(rpc->frame), KMSP_FRAME_MAX, &len);
-	if (rc == SLK_AGAIN || rc == SLK_CLOSED)
-		return rc;
 	if (rc == SLK_OK)
-		rc = kmsp_request_unpack(
-			rpc->arena, slk_span(slk_secret_peek(rpc->frame), len), &request);
-	if (rc != SLK_OK) {
+		rc = kmsp_request_unpack(rpc->arena, slk_span(in->bytes, in->len), &request);
+	if (rc == SLK_OK)
+		rc = take(c, request);
+	else if (rc != SLK_CLOSED)
 		rpc->stats.bad_frames++;
-	} else {
-		usage(rpc, c->peer.uid, &conns, &pending);
-		if (pending >= KMS_RPC_PENDING_PER_UID) {
-			rc = throttle(c, request->id);
-		} else {
-			c->pending++;
-			rc = rpc->handler(rpc->arg, &c->peer, request, c);
-			if (rc != SLK_OK)
-				c->pending--;
-		}
-	}
 	kmsp_arena_reset(rpc->arena);
-	slk_wipe(slk_secret_bytes(rpc->frame), len);
 	return rc;
+}
+
+/* How many requests may be read now. */
+static unsigned
+room(const struct kms_rpc_conn *c)
+{
+	unsigned left = KMS_RPC_PENDING_PER_CONNECTION - c->pending;
+
+	if (c->fd < 0 || c->answers_count > 0)
+		return 0;
+	return left < FRAMES_COUNT ? left : FRAMES_COUNT;
+}
+
+/* False: there is no more at the moment. */
+static bool
+receive_frames(struct kms_rpc_conn *c, unsigned wanted)
+{
+	struct slk_sock_in in[FRAMES_COUNT];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < wanted; i++)
+		in[i] = (struct slk_sock_in){
+			.bytes = slk_secret_bytes(c->rpc->frames[i]), .cap = KMSP_FRAME_MAX};
+	int rc = slk_sock_recv_many(c->fd, in, wanted, &count);
+	if (rc == SLK_AGAIN)
+		return false;
+	for (unsigned i = 0; i < count; i++) {
+		if (rc == SLK_OK)
+			rc = take_frame(c, &in[i]);
+		slk_wipe(in[i].bytes, in[i].len);
+	}
+	if (rc != SLK_OK)
+		close_conn(c);
+	return count == wanted;
 }
 
 static void
 receive_some(struct kms_rpc_conn *c)
 {
-	for (int i = 0; i < REQUESTS_PER_TURN && c->fd >= 0; i++) {
-		if (c->pending >= KMS_RPC_PENDING_PER_CONNECTION || !STAILQ_EMPTY(&c->answers))
+	unsigned wanted, left = REQUESTS_PER_TURN;
+
+	while ((wanted = room(c)) > 0 && left > 0) {
+		if (wanted > left)
+			wanted = left;
+		if (!receive_frames(c, wanted))
 			return;
-		int rc = receive_one(c);
-		if (rc == SLK_AGAIN)
-			return;
-		if (rc != SLK_OK)
-			close_conn(c);
+		left -= wanted;
 	}
 }
 
-/* SLK_AGAIN: the peer does not take it now. */
-static int
-send_frame(struct kms_rpc_conn *c, const struct slk_secret *frame)
-{
-	const struct slk_sock_ops *ops = slk_sock_posix();
-
-	return ops->send(ops->ctx, c->fd, slk_secret_peek(frame), slk_secret_len(frame));
-}
-
+/* What the peer does not take now stays. */
 static void
 send_some(struct kms_rpc_conn *c)
 {
-	while (c->fd >= 0 && !STAILQ_EMPTY(&c->answers)) {
-		struct answer *a = STAILQ_FIRST(&c->answers);
-		int rc = send_frame(c, a->frame);
-		if (rc == SLK_AGAIN)
-			return;
-		STAILQ_REMOVE_HEAD(&c->answers, entry);
-		slk_secret_free(a->frame);
-		free(a);
-		if (rc != SLK_OK)
-			close_conn(c);
-	}
+	struct slk_span messages[KMS_RPC_PENDING_PER_CONNECTION];
+	unsigned sent = 0;
+
+	if (c->fd < 0 || c->answers_count == 0)
+		return;
+	for (unsigned i = 0; i < c->answers_count; i++)
+		messages[i] =
+			slk_span(slk_secret_peek(c->answers[i]), slk_secret_len(c->answers[i]));
+	int rc = slk_sock_send_many(c->fd, messages, c->answers_count, false, &sent);
+	drop_answers(c, sent);
+	if (rc != SLK_OK && rc != SLK_AGAIN)
+		close_conn(c);
 }
 
 static void
@@ -356,42 +445,38 @@ kms_rpc_poll(struct kms_rpc *rpc)
 	}
 }
 
-static void
-keep(struct kms_rpc_conn *c, struct slk_secret *frame)
-{
-	struct answer *a = calloc(1, sizeof(*a));
-
-	if (a == NULL) {
-		slk_secret_free(frame);
-		close_conn(c);
-		return;
-	}
-	a->frame = frame;
-	STAILQ_INSERT_TAIL(&c->answers, a, entry);
-}
-
 void
 kms_rpc_answer(void *ticket, struct slk_secret *frame)
 {
 	struct kms_rpc_conn *c = ticket;
 
 	c->pending--;
-	if (frame == NULL)
+	c->user->pending_count--;
+	if (frame == NULL) {
+		send_some(c); /* those before it */
 		close_conn(c);
+	}
 	if (c->fd < 0) {
 		slk_secret_free(frame);
-	} else if (!STAILQ_EMPTY(&c->answers)) {
-		keep(c, frame);
-	} else {
-		int rc = send_frame(c, frame);
-		if (rc == SLK_AGAIN) {
-			keep(c, frame);
-		} else {
-			slk_secret_free(frame);
-			if (rc != SLK_OK)
-				close_conn(c);
-		}
+		free_if_done(c);
+		return;
 	}
-	update_events(c);
-	free_if_done(c);
+	assert(c->answers_count < KMS_RPC_PENDING_PER_CONNECTION);
+	/* Behind others that the peer does not take: it is watched for room already. */
+	if (c->answers_count == 0)
+		set_to_send(c, true);
+	c->answers[c->answers_count++] = frame;
+}
+
+void
+kms_rpc_send(struct kms_rpc *rpc)
+{
+	struct kms_rpc_conn *c;
+
+	while ((c = TAILQ_FIRST(&rpc->to_send)) != NULL) {
+		set_to_send(c, false);
+		send_some(c);
+		update_events(c);
+		free_if_done(c);
+	}
 }

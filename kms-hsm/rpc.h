@@ -45,9 +45,11 @@ int kms_rpc_fd(const struct kms_rpc *rpc);
 /* Handle what is there; never blocks, bounded work. */
 void kms_rpc_poll(struct kms_rpc *rpc);
 
-/* Send the answer to the request of ticket; frame is owned from here. NULL: close the connection.
+/* The answer to the request of ticket, for the next kms_rpc_send(); frame is owned from here. NULL: close the connection.
  * Not from within the handler. */
 void kms_rpc_answer(void *ticket, struct slk_secret *frame);
+/* Send the answers that were given, several at once. Call it before the next kms_rpc_poll(); kms_rpc_free() does. */
+void kms_rpc_send(struct kms_rpc *rpc);
 
 struct kms_rpc_stats kms_rpc_stats(const struct kms_rpc *rpc);
 

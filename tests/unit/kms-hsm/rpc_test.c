@@ -69,6 +69,7 @@ answer_all(size_t padding)
 {
 	for (unsigned i = 0; i < tickets_count; i++)
 		kms_rpc_answer(tickets[i], frame_of(ids[i], padding));
+	kms_rpc_send(rpc);
 	tickets_count = 0;
 }
 
@@ -176,6 +177,7 @@ requests_are_pipelined_and_answered_in_any_order(void **state)
 	assert_int_equal(tickets_count, 2);
 	kms_rpc_answer(tickets[1], frame_of(2, 0));
 	kms_rpc_answer(tickets[0], frame_of(1, 0));
+	kms_rpc_send(rpc);
 	tickets_count = 0;
 	assert_int_equal(answered(fd), 2);
 	assert_int_equal(answered(fd), 1);
