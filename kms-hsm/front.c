@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "flusher.h"
+#include "hsm/profile.h"
 #include "rpc.h"
 #include "sandbox.h"
 #include "service.h"
@@ -153,6 +154,14 @@ open_doors(struct front *f, struct slk_error *err)
 	return rc;
 }
 
+static bool
+takes_together(const struct kms_config *config)
+{
+	const struct hsm_profile *profile = hsm_profile_find(config->hsm.profile);
+
+	return profile != NULL && profile->one_at_a_time;
+}
+
 /* monitor_fd is the link's from the first line on, whatever happens. */
 static int
 start(struct front *f, int monitor_fd, struct slk_error *err)
@@ -162,7 +171,7 @@ start(struct front *f, int monitor_fd, struct slk_error *err)
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "cannot make the link to the HSM worker: %s",
 			slk_status_sentence(rc));
-	hsm_link_gather(f->link);
+	hsm_link_gather(f->link, takes_together(f->config));
 	slk_secret_keep(FRAMES_KEPT);
 	rc = slk_process_harden(err);
 	if (rc == SLK_OK)

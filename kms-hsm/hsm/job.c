@@ -1,5 +1,7 @@
 #include "hsm/job.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "base/sock.h"
 
@@ -108,25 +110,35 @@ hsm_jobs_take_done(struct hsm_jobs *jobs, struct hsm_job *out[HSM_JOBS_AT_ONCE])
 
 /* --- the socket --- */
 
+/* The i-th request of the datagram that lies in the first job's buffer; each gets its own. */
+static int
+take_request(struct hsm_job *first, struct hsm_job *job, struct slk_span message)
+{
+	if (job != first) {
+		memcpy(slk_secret_bytes(job->rx), message.ptr, message.len);
+		job->rx_len = message.len;
+		message.ptr = slk_secret_peek(job->rx);
+	}
+	return hsm_wire_decode_request(message, &job->request);
+}
+
 int
 hsm_jobs_receive(
 	struct hsm_jobs *jobs, struct hsm_job *const *in, unsigned count, unsigned *out_count)
 {
-	struct slk_sock_in messages[HSM_JOBS_AT_ONCE];
-	unsigned got = 0;
+	const struct slk_sock_ops *sock = slk_sock_posix();
+	size_t len = 0;
 
-	for (unsigned i = 0; i < count; i++)
-		messages[i] = (struct slk_sock_in){
-			.bytes = slk_secret_bytes(in[i]->rx), .cap = HSM_MESSAGE_MAX};
 	*out_count = 0;
-	int rc = slk_sock_recv_many(jobs->fd, messages, count, &got);
-	for (unsigned i = 0; rc == SLK_OK && i < got; i++) {
-		struct hsm_job *job = in[i];
-		rc = messages[i].status;
-		job->rx_len = messages[i].len;
-		if (rc == SLK_OK)
-			rc = hsm_wire_decode_request(
-				slk_span(slk_secret_peek(job->rx), job->rx_len), &job->request);
+	int rc =
+		sock->recv(sock->ctx, jobs->fd, slk_secret_bytes(in[0]->rx), HSM_MESSAGE_MAX, &len);
+	if (rc != SLK_OK)
+		return rc;
+	in[0]->rx_len = len;
+	struct slk_span rest = slk_span(slk_secret_peek(in[0]->rx), len);
+	for (unsigned i = 0; rc == SLK_OK && rest.len > 0; i++) {
+		rc = i < count ? take_request(in[0], in[i], hsm_wire_cut_request(&rest))
+			       : SLK_MALFORMED;
 		*out_count += rc == SLK_OK;
 	}
 	return rc;
@@ -142,14 +154,32 @@ send_spans(struct hsm_jobs *jobs, const struct slk_span *messages, unsigned coun
 		slk_error_log("a reply cannot be sent", slk_kv("status", slk_status_name(rc)));
 }
 
+/* Behind the first one's reply, in its buffer, if there is room. */
+static bool
+join(struct hsm_job *first, const struct hsm_job *job)
+{
+	if (job->tx_len > HSM_MESSAGE_MAX - first->tx_len)
+		return false;
+	memcpy(slk_secret_bytes(first->tx) + first->tx_len, slk_secret_peek(job->tx), job->tx_len);
+	first->tx_len += job->tx_len;
+	return true;
+}
+
 void
 hsm_jobs_send(struct hsm_jobs *jobs, struct hsm_job *const *done, unsigned count, bool wait)
 {
 	struct slk_span messages[HSM_JOBS_AT_ONCE];
+	struct hsm_job *first = NULL;
+	unsigned messages_count = 0;
 
-	for (unsigned i = 0; i < count; i++)
-		messages[i] = slk_span(slk_secret_peek(done[i]->tx), done[i]->tx_len);
-	send_spans(jobs, messages, count, wait);
+	for (unsigned i = 0; i < count; i++) {
+		if (first == NULL || !join(first, done[i])) {
+			first = done[i];
+			messages_count++;
+		}
+		messages[messages_count - 1] = slk_span(slk_secret_peek(first->tx), first->tx_len);
+	}
+	send_spans(jobs, messages, messages_count, wait);
 }
 
 void

@@ -21,9 +21,7 @@
  * reported as stuck. (The worker answers calls that are late by itself, so silence means that its
  * own loop no longer turns.) */
 #define SILENCE_NS (2 * SLK_NS_PER_S)
-#define REPLIES_PER_POLL 64u
-/* Calls that are gathered before they are sent: one wake-up of the worker for several, and it does not wait long. */
-#define GATHERED_MAX 8u
+#define DATAGRAMS_PER_POLL 64u
 /* Encryptions that a worker may have made for a call whose answer is lost: the key's canary and the wrap. */
 #define LOST_ENCRYPTIONS 2u
 
@@ -145,10 +143,13 @@ hsm_link_new(int monitor_fd, const struct slk_clock *clock, struct hsm_link **ou
 	 * be ours. */
 	if (rc == SLK_OK)
 		rc = slk_random(&link->next_id, sizeof(link->next_id));
-	for (size_t i = 0; rc == SLK_OK && i < HSM_LINK_REPLIES; i++)
+	for (size_t i = 0; rc == SLK_OK && i < HSM_LINK_DATAGRAMS; i++)
 		rc = slk_secret_new(HSM_MESSAGE_MAX, &link->rx[i]);
+	if (rc == SLK_OK)
+		rc = slk_secret_new(HSM_MESSAGE_MAX, &link->tx);
 	if (rc != SLK_OK)
 		goto fail;
+	link->together_max = 1;
 	*out_link = link;
 	return SLK_OK;
 fail:
@@ -235,8 +236,9 @@ hsm_link_free(struct hsm_link *link)
 	}
 	for (size_t i = 0; i < HSM_PENDING_MAX; i++)
 		slk_secret_free(link->calls[i].message);
-	for (size_t i = 0; i < HSM_LINK_REPLIES; i++)
+	for (size_t i = 0; i < HSM_LINK_DATAGRAMS; i++)
 		slk_secret_free(link->rx[i]);
+	slk_secret_free(link->tx);
 	free(link);
 }
 
@@ -320,15 +322,16 @@ hsm_link_submit(
 	TAILQ_INSERT_TAIL(&link->queued, c, entry);
 	link->pending_count++;
 	link->due_ns = earlier(link->due_ns, due_of(link, c));
-	if (!link->gathers || ++link->gathered_count >= GATHERED_MAX)
+	if (!link->gathers || ++link->gathered_count >= HSM_TOGETHER_MAX)
 		hsm_link_send(link);
 	return SLK_OK;
 }
 
 void
-hsm_link_gather(struct hsm_link *link)
+hsm_link_gather(struct hsm_link *link, bool together)
 {
 	link->gathers = true;
+	link->together_max = together ? HSM_TOGETHER_MAX : 1;
 }
 
 void
@@ -410,44 +413,52 @@ take_reply(struct hsm_link *link, struct call *c, struct hsm_reply *reply)
 	finish(link, c, reply);
 }
 
+static void
+take_message(struct hsm_link *link, struct peer *p, struct hsm_wire_reply *m)
+{
+	p->silent_since_ns = 0;
+	struct call *c = &link->calls[m->call_id & 0xff];
+	if (c->peer == p && c->id == m->call_id && c->op == m->reply.op)
+		take_reply(link, c, &m->reply);
+}
+
 /* False: the worker was dropped. */
 static bool
-take_message(struct hsm_link *link, struct peer *p, const struct slk_sock_in *in)
+take_datagram(struct hsm_link *link, struct peer *p, const struct slk_sock_in *in)
 {
+	struct slk_span rest = slk_span(in->bytes, in->len);
 	struct hsm_wire_reply m;
 
 	if (in->status == SLK_CLOSED) {
 		drop_peer(link, p, false); /* a closed socket is an ended process */
 		return false;
 	}
-	if (in->status != SLK_OK ||
-		hsm_wire_decode_reply(slk_span(in->bytes, in->len), &m) != SLK_OK) {
-		/* A worker that talks nonsense is replaced, not argued with. */
-		report_stuck(link, p);
-		return false;
+	int rc = in->status;
+	while (rc == SLK_OK && rest.len > 0) {
+		rc = hsm_wire_decode_reply(hsm_wire_cut_reply(&rest), &m);
+		if (rc == SLK_OK)
+			take_message(link, p, &m);
 	}
-	p->silent_since_ns = 0;
-	struct call *c = &link->calls[m.call_id & 0xff];
-	if (c->peer == p && c->id == m.call_id && c->op == m.reply.op)
-		take_reply(link, c, &m.reply);
 	slk_wipe(in->bytes, in->len);
-	return true;
+	if (rc != SLK_OK) /* a worker that talks nonsense is replaced, not argued with */
+		report_stuck(link, p);
+	return rc == SLK_OK;
 }
 
 static void
 poll_worker(struct hsm_link *link, struct peer *p)
 {
-	struct slk_sock_in in[HSM_LINK_REPLIES];
-	unsigned count = HSM_LINK_REPLIES;
+	struct slk_sock_in in[HSM_LINK_DATAGRAMS];
+	unsigned count = HSM_LINK_DATAGRAMS;
 
-	for (size_t i = 0; i < HSM_LINK_REPLIES; i++)
+	for (size_t i = 0; i < HSM_LINK_DATAGRAMS; i++)
 		in[i] = (struct slk_sock_in){
 			.bytes = slk_secret_bytes(link->rx[i]), .cap = HSM_MESSAGE_MAX};
 	/* Fewer than there was room for are all that there were; the end of the socket fills it. */
 	for (unsigned taken = 0;
-		taken < REPLIES_PER_POLL && count == HSM_LINK_REPLIES && peer_is_live(p);
+		taken < DATAGRAMS_PER_POLL && count == HSM_LINK_DATAGRAMS && peer_is_live(p);
 		taken += count) {
-		int rc = slk_sock_recv_many(p->fd, in, HSM_LINK_REPLIES, &count);
+		int rc = slk_sock_recv_many(p->fd, in, HSM_LINK_DATAGRAMS, &count);
 		if (rc == SLK_AGAIN)
 			return;
 		if (rc == SLK_CLOSED)
@@ -455,7 +466,7 @@ poll_worker(struct hsm_link *link, struct peer *p)
 		else if (rc != SLK_OK)
 			report_stuck(link, p);
 		for (unsigned i = 0; rc == SLK_OK && i < count; i++) {
-			if (!take_message(link, p, &in[i]))
+			if (!take_datagram(link, p, &in[i]))
 				return;
 		}
 	}

@@ -207,8 +207,9 @@ MUST_USE int hsm_link_submit(
 	struct hsm_link *link, const struct hsm_request *request, hsm_done_fn done, void *arg);
 
 /* From here on submitted calls are sent by hsm_link_poll() and hsm_link_send() (some, when many have come), several at
- * once. The caller calls one of them before it sleeps. */
-void hsm_link_gather(struct hsm_link *link);
+ * once. The caller calls one of them before it sleeps. together: the workers take several requests in one message (their
+ * profile's one_at_a_time). */
+void hsm_link_gather(struct hsm_link *link, bool together);
 /* Send what was submitted. Never blocks, and calls nothing back. */
 void hsm_link_send(struct hsm_link *link);
 

@@ -1,8 +1,10 @@
 /* Sending what waits: to each worker what is meant for it, several messages at once. See link_state.h. */
+#include <string.h>
 #include <sys/epoll.h>
 
 #include "base/sock.h"
 #include "hsm/link_state.h"
+#include "hsm/wire.h"
 
 void
 hsm_link_want_out(struct hsm_link *link, struct peer *p, bool wanted)
@@ -61,24 +63,41 @@ take_back(struct hsm_link *link, struct peer *p)
 	}
 }
 
+/* As many of them as may go together, one behind the other in the link's buffer. */
+static unsigned
+join(struct hsm_link *link, const struct peer *p, size_t *out_len)
+{
+	uint8_t *tx = slk_secret_bytes(link->tx);
+	const struct call *c;
+	unsigned count = 0;
+	size_t len = 0;
+
+	TAILQ_FOREACH(c, &p->sending, entry)
+	{
+		if (count == link->together_max || c->message_len > HSM_MESSAGE_MAX - len)
+			break;
+		memcpy(tx + len, slk_secret_peek(c->message), c->message_len);
+		len += c->message_len;
+		count++;
+	}
+	*out_len = len;
+	return count;
+}
+
 /* False: his socket is full, or closed, which the next poll sees; what did not leave is queued again. */
 static bool
 send_to(struct hsm_link *link, struct peer *p)
 {
+	const struct slk_sock_ops *sock = slk_sock_posix();
 	int rc = SLK_OK;
 
 	while (rc == SLK_OK && !TAILQ_EMPTY(&p->sending)) {
-		struct slk_span messages[SLK_SOCK_MANY_MAX];
-		unsigned count = 0, sent = 0;
-		struct call *c;
-		TAILQ_FOREACH(c, &p->sending, entry)
-		{
-			if (count == SLK_SOCK_MANY_MAX)
-				break;
-			messages[count++] = slk_span(slk_secret_peek(c->message), c->message_len);
-		}
-		rc = slk_sock_send_many(p->fd, messages, count, false, &sent);
-		have_left(p, sent);
+		size_t len = 0;
+		unsigned count = join(link, p, &len);
+		rc = sock->send(sock->ctx, p->fd, slk_secret_peek(link->tx), len);
+		slk_wipe(slk_secret_bytes(link->tx), len);
+		if (rc == SLK_OK)
+			have_left(p, count);
 	}
 	take_back(link, p);
 	return rc == SLK_OK;

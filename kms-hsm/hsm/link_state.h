@@ -45,7 +45,7 @@ struct peer {
 	unsigned sent_count; /* both */
 };
 
-#define HSM_LINK_REPLIES 16u /* taken at once */
+#define HSM_LINK_DATAGRAMS 4u /* taken at once, each with up to HSM_TOGETHER_MAX replies */
 
 struct hsm_link {
 	const struct slk_clock *clock;
@@ -61,7 +61,8 @@ struct hsm_link {
 	size_t pending_count;
 	unsigned next_peer; /* where the search for the least loaded one begins */
 	struct call_list free, queued;
-	struct slk_secret *rx[HSM_LINK_REPLIES];
+	unsigned together_max; /* requests in one datagram */
+	struct slk_secret *rx[HSM_LINK_DATAGRAMS], *tx;
 	struct peer peers[HSM_WORKERS_MAX];
 	struct call calls[HSM_PENDING_MAX];
 };

@@ -417,6 +417,33 @@ hsm_wire_decode_reply(struct slk_span in, struct hsm_wire_reply *out_reply)
 	return SLK_OK;
 }
 
+/* head_bytes, and the lengths that stand at lengths_at. */
+static struct slk_span
+cut(struct slk_span *inout_rest, size_t head_bytes, size_t lengths_at, unsigned lengths_count)
+{
+	struct slk_span whole = *inout_rest;
+	uint64_t len = head_bytes;
+
+	for (unsigned i = 0; i < lengths_count && whole.len >= head_bytes; i++)
+		len += slk_get_le32(whole.ptr + lengths_at + 4 * i);
+	if (len > whole.len)
+		len = whole.len;
+	*inout_rest = slk_span(whole.ptr + len, whole.len - (size_t)len);
+	return slk_span(whole.ptr, (size_t)len);
+}
+
+struct slk_span
+hsm_wire_cut_request(struct slk_span *inout_rest)
+{
+	return cut(inout_rest, HSM_REQUEST_HEAD_BYTES, 80, 3);
+}
+
+struct slk_span
+hsm_wire_cut_reply(struct slk_span *inout_rest)
+{
+	return cut(inout_rest, HSM_REPLY_HEAD_BYTES, 44, 5);
+}
+
 void
 hsm_wire_encode_control(const struct hsm_control *in, uint8_t out[HSM_CONTROL_BYTES])
 {

@@ -1,7 +1,8 @@
 /* Messages between kmsd's front and the HSM worker, and between the monitor and the front.
  *
- * One message is one SOCK_SEQPACKET datagram on a socketpair, little-endian, at most
- * HSM_MESSAGE_MAX bytes. Both ends are built from the same source and started by the same monitor,
+ * A SOCK_SEQPACKET datagram on a socketpair, at most HSM_MESSAGE_MAX bytes, is one message, little-endian; or up to
+ * HSM_TOGETHER_MAX requests to a worker that takes them in turn (its profile says so), or as many replies from one, each right
+ * behind the other. Both ends are built from the same source and started by the same monitor,
  * so a message that does not decode is a fault or an attack: the worker answers nothing to it and
  * ends, the link drops the worker. Decoders are pure functions; spans that they give point into the
  * message. Thread: any.
@@ -93,6 +94,7 @@
 #define HSM_HEALTH_BYTES 416u
 #define HSM_MESSAGE_MAX 24576u
 #define HSM_CONTROL_BYTES 16u
+#define HSM_TOGETHER_MAX 8u
 
 struct hsm_wire_request {
 	uint64_t call_id;
@@ -121,6 +123,11 @@ MUST_USE int hsm_wire_encode_reply(
 	const struct hsm_wire_reply *in, uint8_t *out, size_t cap, size_t *out_len);
 /* SLK_TRUNCATED, SLK_MALFORMED, SLK_BAD_VERSION. A positive or unknown status is SLK_MALFORMED. */
 MUST_USE int hsm_wire_decode_reply(struct slk_span in, struct hsm_wire_reply *out_reply);
+
+/* The first of several messages that stand one behind the other, by the lengths in its head; *inout_rest is what stands behind
+ * it. What is too short for its own lengths is given whole, and will not decode. rest: not empty. */
+struct slk_span hsm_wire_cut_request(struct slk_span *inout_rest);
+struct slk_span hsm_wire_cut_reply(struct slk_span *inout_rest);
 
 enum hsm_control_kind {
 	HSM_CONTROL_WORKER = 1, /* to the front: here is a worker */

@@ -26,7 +26,6 @@
 #define FINISH_NS (2 * SLK_NS_PER_S)
 /* Of a module that takes one call at a time: replies to calls that took no longer than this wait for each other, a few. */
 #define QUICK_NS (50 * SLK_NS_PER_US)
-#define REPLIES_TOGETHER 8u
 
 struct worker;
 
@@ -121,37 +120,61 @@ takes_long(const struct hsm_job *job)
 	}
 }
 
-/* Messages from the socket onto the queue, waited for without the lock; one of the threads that wait gets them. Questions
- * about health are answered at once. */
+/* How many requests may come together. */
+static unsigned
+together(const struct worker *w)
+{
+	return one_at_a_time(w) ? HSM_JOBS_AT_ONCE : 1;
+}
+
+/* Free jobs for what may come together: all of them, or none. */
+static bool
+take_room(struct worker *w, struct hsm_job *out[HSM_JOBS_AT_ONCE])
+{
+	unsigned room = 0;
+
+	while (room < together(w) && (out[room] = hsm_jobs_take(&w->jobs)) != NULL)
+		room++;
+	if (room == together(w))
+		return true;
+	while (room-- > 0)
+		hsm_jobs_release(&w->jobs, out[room]);
+	return false;
+}
+
+/* The first `count` of what was received go onto the queue. Questions about health are answered at once. */
+static void
+queue_received(struct worker *w, struct hsm_job *const *in, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (is_status(in[i]))
+			answer_status(w, in[i]->request.call_id);
+		else
+			hsm_jobs_queue(&w->jobs, in[i]);
+	}
+	for (unsigned i = together(w); i-- > 0;) {
+		if (i >= count || is_status(in[i]))
+			hsm_jobs_release(&w->jobs, in[i]);
+	}
+}
+
+/* Requests from the socket onto the queue, waited for without the lock; one of the threads that wait gets them. */
 static void
 receive_jobs(struct worker *w)
 {
 	struct hsm_job *in[HSM_JOBS_AT_ONCE];
-	unsigned room = 0, limit = one_at_a_time(w) ? HSM_JOBS_AT_ONCE : 1, count = 0;
+	unsigned count = 0;
 
-	while (room < limit && (in[room] = hsm_jobs_take(&w->jobs)) != NULL)
-		room++;
-	if (room == 0) {
+	if (!take_room(w, in)) {
 		end_receiving(w, SLK_NO_MEMORY);
 		return;
 	}
 	w->waiting_count++;
 	pthread_mutex_unlock(&w->lock);
-	int rc = hsm_jobs_receive(&w->jobs, in, room, &count);
-	for (unsigned i = 0; i < count; i++) {
-		if (is_status(in[i]))
-			answer_status(w, in[i]->request.call_id);
-	}
+	int rc = hsm_jobs_receive(&w->jobs, in, together(w), &count);
 	pthread_mutex_lock(&w->lock);
 	w->waiting_count--;
-	for (unsigned i = 0; i < count; i++) {
-		if (!is_status(in[i]))
-			hsm_jobs_queue(&w->jobs, in[i]);
-	}
-	for (unsigned i = room; i-- > 0;) {
-		if (i >= count || is_status(in[i]))
-			hsm_jobs_release(&w->jobs, in[i]);
-	}
+	queue_received(w, in, count);
 	if (rc != SLK_OK)
 		end_receiving(w, rc);
 }
@@ -244,7 +267,7 @@ may_wait(const struct runner *r)
 	const struct worker *w = r->worker;
 
 	return w->leader == r && w->jobs.queued_count > 0 &&
-		w->jobs.done_count < REPLIES_TOGETHER &&
+		w->jobs.done_count < HSM_TOGETHER_MAX &&
 		slk_mono_ns(w->clock) - r->began_ns < QUICK_NS;
 }
 
@@ -310,23 +333,15 @@ readable(int fd)
 static int
 take_over(struct worker *w)
 {
-	struct hsm_job *job;
+	struct hsm_job *in[HSM_JOBS_AT_ONCE];
+	int rc = SLK_OK;
 
-	while (w->waiting_count == 0 && readable(w->fd) &&
-		(job = hsm_jobs_take(&w->jobs)) != NULL) {
+	while (rc == SLK_OK && w->waiting_count == 0 && readable(w->fd) && take_room(w, in)) {
 		unsigned count = 0;
-		int rc = hsm_jobs_receive(&w->jobs, &job, 1, &count);
-		if (rc == SLK_OK && !is_status(job)) {
-			hsm_jobs_queue(&w->jobs, job);
-			continue;
-		}
-		if (rc == SLK_OK)
-			answer_status(w, job->request.call_id);
-		hsm_jobs_release(&w->jobs, job);
-		if (rc != SLK_OK)
-			return rc;
+		rc = hsm_jobs_receive(&w->jobs, in, together(w), &count);
+		queue_received(w, in, count);
 	}
-	return SLK_OK;
+	return rc;
 }
 
 static struct hsm_job *

@@ -413,9 +413,10 @@ due(const struct hsm_link *l, const struct fake_call *c)
 }
 
 void
-hsm_link_gather(struct hsm_link *link)
+hsm_link_gather(struct hsm_link *link, bool together)
 {
 	(void)link;
+	(void)together;
 }
 
 void

@@ -178,7 +178,7 @@ gathered_calls_leave_with_the_next_poll_or_when_eight_have_come(void **state)
 	struct hsm_wire_request m;
 
 	give_worker(f);
-	hsm_link_gather(f->link);
+	hsm_link_gather(f->link, false);
 	for (int i = 0; i < 7; i++)
 		submit(f);
 	assert_int_equal(worker_receive(f, &m), SLK_AGAIN);
@@ -195,27 +195,70 @@ gathered_calls_leave_with_the_next_poll_or_when_eight_have_come(void **state)
 	assert_int_equal(f->calls, 0);
 }
 
-/* More than are taken or sent at once. */
+/* Answer all that came in one datagram by one; how many there were. */
+static unsigned
+worker_answer_together(struct fixture *f)
+{
+	static uint8_t in[HSM_MESSAGE_MAX], out[HSM_MESSAGE_MAX];
+	struct hsm_wire_request m;
+	unsigned count = 0;
+	size_t len, used = 0;
+
+	if (slk_sock_posix()->recv(NULL, f->worker, in, sizeof(in), &len) != SLK_OK)
+		return 0;
+	for (struct slk_span rest = slk_span(in, len); rest.len > 0; count++) {
+		assert_ok(hsm_wire_decode_request(hsm_wire_cut_request(&rest), &m));
+		struct hsm_wire_reply reply = {.call_id = m.call_id, .reply = {.op = HSM_RANDOM}};
+		reply.reply.plaintext = slk_span_str("x");
+		assert_ok(hsm_wire_encode_reply(&reply, out + used, sizeof(out) - used, &len));
+		used += len;
+	}
+	assert_ok(slk_sock_posix()->send(NULL, f->worker, out, used));
+	return count;
+}
+
 static void
-a_crowd_of_calls_is_sent_and_answered_whole(void **state)
+a_crowd_of_calls_goes_together_and_is_answered_whole(void **state)
 {
 	struct fixture *f = *state;
-	struct hsm_wire_request m;
 
-	hsm_link_gather(f->link);
+	hsm_link_gather(f->link, true);
 	for (int i = 0; i < 100; i++)
 		submit(f);
 	give_worker(f);
-	for (int i = 0; i < 100; i++) {
-		assert_ok(worker_receive(f, &m));
-		worker_answer(f, m.call_id, "x");
-	}
-	assert_int_equal(worker_receive(f, &m), SLK_AGAIN);
-	for (int i = 0; i < 3; i++)
-		poll_link(f);
+	for (int i = 0; i < 12; i++)
+		assert_int_equal(worker_answer_together(f), HSM_TOGETHER_MAX);
+	assert_int_equal(worker_answer_together(f), 4);
+	assert_int_equal(worker_answer_together(f), 0);
+	poll_link(f);
 	assert_int_equal(f->calls, 100);
 	assert_ok(f->last.status);
 	assert_int_equal(hsm_link_pending_count(f->link), 0);
+}
+
+/* The first of two in a datagram counts; the worker is dropped for the second. */
+static void
+nonsense_behind_a_reply_costs_the_worker_and_not_that_reply(void **state)
+{
+	struct fixture *f = *state;
+	struct hsm_wire_reply reply = {.reply = {.op = HSM_RANDOM}};
+	struct hsm_wire_request a, b;
+	uint8_t bytes[512];
+	size_t len;
+
+	give_worker(f);
+	submit(f);
+	submit(f);
+	assert_ok(worker_receive(f, &a));
+	assert_ok(worker_receive(f, &b));
+	reply.call_id = a.call_id;
+	assert_ok(hsm_wire_encode_reply(&reply, bytes, sizeof(bytes), &len));
+	memset(bytes + len, 0xff, 100);
+	assert_ok(slk_sock_posix()->send(NULL, f->worker, bytes, len + 100));
+	poll_link(f);
+	assert_int_equal(f->calls, 1);
+	assert_ok(f->last.status);
+	assert_false(hsm_link_has_worker(f->link));
 }
 
 static void
@@ -796,7 +839,8 @@ main(void)
 		T(a_call_is_answered_by_the_worker),
 		T(answers_may_come_in_any_order),
 		T(gathered_calls_leave_with_the_next_poll_or_when_eight_have_come),
-		T(a_crowd_of_calls_is_sent_and_answered_whole),
+		T(a_crowd_of_calls_goes_together_and_is_answered_whole),
+		T(nonsense_behind_a_reply_costs_the_worker_and_not_that_reply),
 		T(an_answer_to_nobody_is_ignored),
 		T(a_late_call_times_out_once),
 		T(calls_wait_for_a_worker_and_are_unavailable_at_their_deadline),
