@@ -12,7 +12,8 @@
 #define EVENTS_PER_POLL 64
 #define ACCEPTS_PER_POLL 64
 #define REQUESTS_PER_TURN 32u /* of one connection, then others get theirs */
-#define FRAMES_COUNT 16u /* received at once */
+/* Received at once: the largest frame is large, and all of it is locked memory. */
+#define FRAMES_COUNT 8u
 
 /* What one uid has, while it has any connection. */
 struct user {
