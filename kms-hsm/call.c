@@ -77,6 +77,7 @@ audit(struct kms_call *call)
 		.from_backing_id = call->from_arn[0] != '\0' ? call->from_backing_id : NULL,
 		.attest_purpose = call->attest_purpose[0] != '\0' ? call->attest_purpose : NULL,
 		.attest_digest = call->attest_digest,
+		.correlation = call->correlation[0] != '\0' ? call->correlation : NULL,
 		.via_service = call->source_arn[0] != '\0' ? via : NULL,
 		.source_arn = call->source_arn[0] != '\0' ? call->source_arn : NULL,
 		.status = call->status,

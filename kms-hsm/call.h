@@ -13,10 +13,12 @@
 
 #include "format/blob.h"
 #include "chores.h"
+#include "heads.h"
 #include "service.h"
 
 #define KMS_ATTEST_PURPOSE_MAX 33u /* with terminator */
 #define KMS_ATTEST_DIGEST_BYTES 32u
+#define KMS_CORRELATION_MAX 65u /* with terminator */
 
 struct kms_call;
 typedef void (*kms_call_fn)(struct kms_call *call);
@@ -39,6 +41,7 @@ struct kms_call {
 	kms_answer_fn answer;
 	void *arg;
 	uint64_t id; /* the client's */
+	char correlation[KMS_CORRELATION_MAX]; /* how the client calls it; "": not at all */
 	char request_id[FMT_UUID_TEXT];
 	struct slk_peer peer;
 	unsigned classes;
@@ -117,6 +120,8 @@ struct kms_service {
 	struct kms_backing chore; /* the one that the HSM was asked about */
 	uint8_t chores_after[KMS_ID_BYTES]; /* how far the pass came */
 	bool audit_ok;
+	bool audit_going; /* what `flushing` waits for goes on */
+	struct kms_heads heads;
 	uint64_t requests, denied, errors, worker_restarts, data_keys;
 	struct kms_digests *digests;
 };

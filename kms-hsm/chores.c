@@ -67,8 +67,8 @@ end_waiters(struct kms_service *s, enum kms_usage usage, const struct hsm_reply 
 	}
 }
 
-static int
-appliance_key(struct kms_service *s, enum kms_usage usage, struct kms_key *out_key)
+int
+kms_appliance_key(struct kms_service *service, enum kms_usage usage, struct kms_key *out_key)
 {
 	static const struct kms_key kinds[KMS_USAGE_COUNT] = {
 		[KMS_USAGE_ENCRYPT_DECRYPT] = {.manager = KMS_MANAGER_APPLIANCE,
@@ -82,9 +82,9 @@ appliance_key(struct kms_service *s, enum kms_usage usage, struct kms_key *out_k
 		[KMS_USAGE_SIGN_VERIFY] = "attests what the appliance saw",
 	};
 
-	int rc = kms_catalog_key_appliance(s->parts.catalog, usage, out_key);
+	int rc = kms_catalog_key_appliance(service->parts.catalog, usage, out_key);
 	if (rc == SLK_NOT_FOUND)
-		rc = kms_key_begin(s, &kinds[usage], descriptions[usage], NULL, 0, out_key);
+		rc = kms_key_begin(service, &kinds[usage], descriptions[usage], NULL, 0, out_key);
 	return rc;
 }
 
@@ -95,7 +95,7 @@ kms_call_appliance_key(
 	struct kms_service *s = call->service;
 	struct kms_key key;
 
-	int rc = appliance_key(s, usage, &key);
+	int rc = kms_appliance_key(s, usage, &key);
 	if (rc != SLK_OK) {
 		kms_call_fail_catalog(call, rc);
 		return rc;

@@ -29,6 +29,11 @@ bool kms_chores_is_over(const struct kms_service *service, const struct kms_key 
 /* Make the keys Destroying that are over; done when the audit lines of this turn are on disk. */
 MUST_USE int kms_chores_doom(struct kms_service *service);
 
+/* The appliance's own key of a usage. If there is none, one is begun, in Creating, for the chores to make. The catalog's
+ * errors. */
+MUST_USE int kms_appliance_key(
+	struct kms_service *service, enum kms_usage usage, struct kms_key *out_key);
+
 /* A request about one backing key. */
 void kms_backing_ask(const uint8_t backing_id[KMS_ID_BYTES], enum kms_spec spec,
 	enum kms_usage usage, enum hsm_op op, struct hsm_request *out);

@@ -58,6 +58,24 @@ static const cyaml_schema_field_t file_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t second_fields[] = {
+	STRING_OPT("file", struct kms_config_second, file, 4095),
+	STRING_OPT("syslog", struct kms_config_second, syslog, 107),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t audit_fields[] = {
+	STRING("path", struct kms_config_audit, path, 4095),
+	CYAML_FIELD_MAPPING(
+		"second", CYAML_FLAG_OPTIONAL, struct kms_config_audit, second, second_fields),
+	CYAML_FIELD_UINT("deadline_ms", CYAML_FLAG_OPTIONAL, struct kms_config_audit, deadline_ms),
+	CYAML_FIELD_UINT("reserve_mb", CYAML_FLAG_OPTIONAL, struct kms_config_audit, reserve_mb),
+	CYAML_FIELD_UINT(
+		"head_interval_s", CYAML_FLAG_OPTIONAL, struct kms_config_audit, head_interval_s),
+	CYAML_FIELD_UINT("head_lines", CYAML_FLAG_OPTIONAL, struct kms_config_audit, head_lines),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t principal_fields[] = {
 	STRING("user", struct kms_config_principal, user, 32),
 	STRING("arn", struct kms_config_principal, arn, 255),
@@ -87,7 +105,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	STRING_OPT("front_user", struct kms_config, front_user, 31),
 	CYAML_FIELD_MAPPING("socket", CYAML_FLAG_DEFAULT, struct kms_config, socket, socket_fields),
 	CYAML_FIELD_MAPPING("catalog", CYAML_FLAG_DEFAULT, struct kms_config, catalog, file_fields),
-	CYAML_FIELD_MAPPING("audit", CYAML_FLAG_DEFAULT, struct kms_config, audit, file_fields),
+	CYAML_FIELD_MAPPING("audit", CYAML_FLAG_DEFAULT, struct kms_config, audit, audit_fields),
 	CYAML_FIELD_MAPPING("hsm", CYAML_FLAG_DEFAULT, struct kms_config, hsm, hsm_fields),
 	STRING_OPT("ingest_user", struct kms_config, ingest_user, 32),
 	TEXTS("admins", CYAML_FLAG_OPTIONAL, struct kms_config, admins),
@@ -147,6 +165,8 @@ fill(struct kms_config *config)
 	if (rc == SLK_OK)
 		rc = fill_hsm(&config->hsm);
 	fill_number(&config->socket.mode, 0660);
+	fill_number(&config->audit.deadline_ms, 2000);
+	fill_number(&config->audit.reserve_mb, 4);
 	return rc;
 }
 
@@ -220,6 +240,29 @@ check_hsm(const char *path, const struct kms_config_hsm *hsm, struct slk_error *
 }
 
 static int
+check_audit(const char *path, const struct kms_config_audit *audit, struct slk_error *err)
+{
+	if (audit->second.file != NULL && audit->second.syslog != NULL)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: audit.second: file and syslog are two sinks; there is "
+			"one second; keep one",
+			path);
+	if (audit->second.file != NULL && strcmp(audit->second.file, audit->path) == 0)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: audit.second.file: %s is the first one, too", path,
+			audit->path);
+	if (audit->deadline_ms < 10 || audit->deadline_ms > 60000)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: audit.deadline_ms: %u is not within 10..60000", path,
+			audit->deadline_ms);
+	if (audit->reserve_mb > 1024)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: audit.reserve_mb: %u is more than 1024", path,
+			audit->reserve_mb);
+	return SLK_OK;
+}
+
+static int
 check(const char *path, const struct kms_config *config, struct slk_error *err)
 {
 	if (strlen(config->account) != 12 || strspn(config->account, "0123456789") != 12)
@@ -234,7 +277,8 @@ check(const char *path, const struct kms_config *config, struct slk_error *err)
 		return slk_fail(err, SLK_CONFIG,
 			"configuration %s: socket.mode: 0%o is more than 0777", path,
 			config->socket.mode);
-	return check_hsm(path, &config->hsm, err);
+	int rc = check_audit(path, &config->audit, err);
+	return rc == SLK_OK ? check_hsm(path, &config->hsm, err) : rc;
 }
 
 int

@@ -12,6 +12,11 @@
  *       path: /var/lib/sealock/kms/catalog.db
  *     audit:
  *       path: /var/lib/sealock/kms/audit.log
+ *       second: {file: /mnt/other/audit.log}    # optional; or {syslog: /dev/log}: where lines go, too
+ *       deadline_ms: 2000                # optional; 10..60000; longer waits no answer for a sink
+ *       reserve_mb: 4                    # optional; kept free for refusals when the disk is full; 1..1024
+ *       head_interval_s: 60              # optional; how often the chain's head is signed, if anything was written
+ *       head_lines: 10000                # optional; or after so many lines
  *     hsm:
  *       profile: softhsm                 # a row of hsm/profile.h
  *       module: /usr/lib/softhsm/libsofthsm2.so
@@ -83,6 +88,17 @@ struct kms_config_file {
 	char *path;
 };
 
+struct kms_config_second {
+	char *file, *syslog; /* one of them, or neither */
+};
+
+struct kms_config_audit {
+	char *path;
+	struct kms_config_second second;
+	uint32_t deadline_ms, reserve_mb;
+	uint32_t head_interval_s, head_lines;
+};
+
 struct kms_config_principal {
 	char *user;
 	char *arn;
@@ -105,7 +121,7 @@ struct kms_config {
 	char *front_user;
 	struct kms_config_socket socket;
 	struct kms_config_file catalog;
-	struct kms_config_file audit;
+	struct kms_config_audit audit;
 	struct kms_config_hsm hsm;
 	char *ingest_user; /* NULL: no door */
 	char **admins; /* NULL: root */

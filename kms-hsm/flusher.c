@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <linux/aio_abi.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 struct kms_flusher {
 	aio_context_t context;
@@ -38,10 +41,10 @@ start(void *ctx, int fd)
 }
 
 static int
-reap(void *ctx, bool wait, int *out_result)
+reap(void *ctx, uint64_t wait_ns, int *out_result)
 {
 	struct kms_flusher *f = ctx;
-	struct timespec none = {0, 0};
+	struct timespec limit = {(time_t)(wait_ns / SLK_NS_PER_S), (long)(wait_ns % SLK_NS_PER_S)};
 	struct io_event event;
 	uint64_t ended;
 	long n;
@@ -50,8 +53,8 @@ reap(void *ctx, bool wait, int *out_result)
 		read(f->event_fd, &ended, sizeof(ended)); /* before, or an end is missed */
 	(void)ignored;
 	do {
-		n = syscall(SYS_io_getevents, f->context, wait ? 1L : 0L, 1L, &event,
-			wait ? NULL : &none);
+		n = syscall(SYS_io_getevents, f->context, wait_ns > 0 ? 1L : 0L, 1L, &event,
+			wait_ns == UINT64_MAX ? NULL : &limit);
 	} while (n < 0 && errno == EINTR);
 	if (n == 0)
 		return SLK_AGAIN;
@@ -90,7 +93,7 @@ kms_flusher_free(struct kms_flusher *flusher)
 	if (flusher == NULL)
 		return;
 	if (flusher->flying)
-		(void)reap(flusher, true, &result);
+		(void)reap(flusher, UINT64_MAX, &result);
 	(void)syscall(SYS_io_destroy, flusher->context);
 	close(flusher->event_fd);
 	free(flusher);

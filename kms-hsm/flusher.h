@@ -8,7 +8,7 @@
 #ifndef KMS_HSM_FLUSHER_H
 #define KMS_HSM_FLUSHER_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
@@ -17,8 +17,8 @@ struct kms_flush_ops {
 	/* Begin to flush fd. SLK_OK: a reap will tell. Anything else: not begun. */
 	int (*start)(void *ctx, int fd);
 	/* SLK_OK: the flush has ended, *out_result is what fdatasync() would have said. SLK_AGAIN:
-	 * not yet (never with wait). */
-	int (*reap)(void *ctx, bool wait, int *out_result);
+	 * not within wait_ns (UINT64_MAX: waits for ever). */
+	int (*reap)(void *ctx, uint64_t wait_ns, int *out_result);
 	void *ctx;
 };
 

@@ -21,6 +21,7 @@
 #include "service.h"
 
 #define TICK_NS SLK_NS_PER_S
+#define STOP_NS (2 * SLK_NS_PER_S) /* for the last head of the audit log */
 #define FRAMES_KEPT 64u /* answers of one turn, a page each */
 
 enum { EXIT_CLEAN = 0, EXIT_LATER = 1, EXIT_USELESS = 2 };
@@ -31,7 +32,7 @@ struct front {
 	struct kms_policy *policy;
 	struct kms_principals *principals;
 	struct kms_catalog *catalog;
-	struct kms_flusher *flusher; /* NULL: the kernel has none */
+	struct kms_flusher *flusher, *second_flusher; /* NULL: the kernel has none, or not needed */
 	struct kms_audit *audit;
 	struct hsm_link *link;
 	struct kms_service *service;
@@ -99,6 +100,32 @@ catch_signals(struct front *f, struct slk_error *err)
 	return f->epoll_fd >= 0 ? SLK_OK : slk_fail_errno(err, "cannot make an epoll descriptor");
 }
 
+static const struct kms_flush_ops *
+make_flusher(struct kms_flusher **out_flusher)
+{
+	return kms_flusher_new(out_flusher) == SLK_OK ? kms_flusher_ops(*out_flusher) : NULL;
+}
+
+static int
+open_audit(struct front *f, struct slk_error *err)
+{
+	const struct kms_config_audit *c = &f->config->audit;
+	const struct slk_fs *fs = slk_fs_posix();
+
+	int rc = kms_audit_open(c->path, fs, f->clock, &f->audit, err);
+	if (rc != SLK_OK)
+		return rc;
+	kms_audit_deadline(f->audit, c->deadline_ms * SLK_NS_PER_MS);
+	kms_audit_reserve(f->audit, (uint64_t)c->reserve_mb << 20);
+	kms_audit_background(f->audit, make_flusher(&f->flusher));
+	if (c->second.file != NULL)
+		rc = kms_audit_second_file(
+			f->audit, c->second.file, fs, make_flusher(&f->second_flusher), err);
+	else if (c->second.syslog != NULL)
+		rc = kms_audit_second_syslog(f->audit, c->second.syslog, err);
+	return rc;
+}
+
 static int
 open_stores(struct front *f, struct slk_error *err)
 {
@@ -108,12 +135,7 @@ open_stores(struct front *f, struct slk_error *err)
 		rc = kms_policy_new(f->config, &f->policy, err);
 	if (rc == SLK_OK)
 		rc = kms_catalog_open(f->config->catalog.path, &f->catalog, err);
-	if (rc == SLK_OK)
-		rc = kms_audit_open(
-			f->config->audit.path, slk_fs_posix(), f->clock, &f->audit, err);
-	if (rc == SLK_OK && kms_flusher_new(&f->flusher) == SLK_OK)
-		kms_audit_background(f->audit, kms_flusher_ops(f->flusher));
-	return rc;
+	return rc == SLK_OK ? open_audit(f, err) : rc;
 }
 
 static int
@@ -129,6 +151,8 @@ open_doors(struct front *f, struct slk_error *err)
 		.clock = f->clock,
 		.module = f->config->hsm.module,
 		.workers_count = f->config->hsm.workers,
+		.head_interval_s = f->config->audit.head_interval_s,
+		.head_lines = f->config->audit.head_lines,
 	};
 	int fd = -1;
 
@@ -151,6 +175,8 @@ open_doors(struct front *f, struct slk_error *err)
 	 */
 	if (rc == SLK_OK && f->flusher != NULL)
 		rc = watch(f, kms_flusher_fd(f->flusher), EPOLLIN | EPOLLET, err);
+	if (rc == SLK_OK && f->second_flusher != NULL)
+		rc = watch(f, kms_flusher_fd(f->second_flusher), EPOLLIN | EPOLLET, err);
 	return rc;
 }
 
@@ -196,6 +222,7 @@ stop(struct front *f)
 	kms_rpc_free(f->rpc);
 	kms_audit_close(f->audit);
 	kms_flusher_free(f->flusher);
+	kms_flusher_free(f->second_flusher);
 	kms_catalog_close(f->catalog);
 	kms_policy_free(f->policy);
 	kms_principals_free(f->principals);
@@ -224,24 +251,28 @@ signalled(const struct front *f)
 static int
 run(struct front *f)
 {
-	uint64_t tick_ns = 0;
+	uint64_t tick_ns = 0, stop_ns = UINT64_MAX;
 
 	for (;;) {
-		struct epoll_event events[4];
+		struct epoll_event events[5];
 		uint64_t now_ns = slk_mono_ns(f->clock);
 		if (now_ns >= tick_ns) {
 			kms_service_tick(f->service);
 			hsm_link_send(f->link);
 			tick_ns = now_ns + TICK_NS;
 		}
-		int n = epoll_wait(f->epoll_fd, events, 4, until(now_ns, tick_ns));
+		uint64_t wake_ns = kms_service_wake_ns(f->service);
+		int n = epoll_wait(f->epoll_fd, events, 5,
+			until(now_ns, wake_ns < tick_ns ? wake_ns : tick_ns));
 		if (n < 0 && errno != EINTR) {
 			slk_error_log("epoll_wait failed",
 				slk_kv("error", (const char *)strerror(errno)));
 			return EXIT_LATER;
 		}
-		if (signalled(f))
-			return EXIT_CLEAN;
+		if (signalled(f) && stop_ns == UINT64_MAX) {
+			kms_service_stop(f->service);
+			stop_ns = now_ns + STOP_NS;
+		}
 		kms_rpc_poll(f->rpc);
 		hsm_link_send(f->link); /* before anything else is done: the token shall not wait */
 		int rc = hsm_link_poll(f->link);
@@ -251,6 +282,9 @@ run(struct front *f)
 			slk_warn("the monitor is gone");
 			return EXIT_LATER;
 		}
+		if (stop_ns != UINT64_MAX &&
+			(kms_service_quiet(f->service) || slk_mono_ns(f->clock) >= stop_ns))
+			return EXIT_CLEAN;
 	}
 }
 

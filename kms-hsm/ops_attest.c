@@ -112,6 +112,13 @@ authorize(struct kms_call *call)
 	char sentence[KMS_SENTENCE_MAX] = "";
 
 	(void)strcpy(call->resource, "*");
+	if (strcmp(call->attest_purpose, FMT_ATTEST_AUDIT) == 0) {
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"User: %s is not authorized to perform: %s for the purpose %s, which is "
+			"for sealock-kmsd itself only",
+			call->principal, call->action, call->attest_purpose);
+		return SLK_DENIED;
+	}
 	if ((call->classes & needed) == 0) {
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
 			"User: %s is not authorized to perform: %s for the purpose %s, which is "

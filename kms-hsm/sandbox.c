@@ -102,10 +102,12 @@ static int
 confine_front(const struct kms_config *config, int *out_abi, struct slk_error *err)
 {
 	const unsigned all = SLK_SANDBOX_READ | SLK_SANDBOX_WRITE | SLK_SANDBOX_REMOVE;
-	char catalog[PATH_MAX], audit[PATH_MAX], door[PATH_MAX];
+	char catalog[PATH_MAX], audit[PATH_MAX], door[PATH_MAX], second[PATH_MAX];
+	const char *second_file = config->audit.second.file;
 	const struct slk_sandbox_path paths[] = {
 		{catalog, all},
 		{audit, all},
+		{second_file != NULL ? second : NULL, all},
 		{door, SLK_SANDBOX_REMOVE},
 		{"/dev/null", SLK_SANDBOX_READ},
 		{"/dev/urandom", SLK_SANDBOX_READ},
@@ -115,6 +117,8 @@ confine_front(const struct kms_config *config, int *out_abi, struct slk_error *e
 	int rc = slk_sandbox_parent(config->catalog.path, catalog, sizeof(catalog), err);
 	if (rc == SLK_OK)
 		rc = slk_sandbox_parent(config->audit.path, audit, sizeof(audit), err);
+	if (rc == SLK_OK && second_file != NULL)
+		rc = slk_sandbox_parent(second_file, second, sizeof(second), err);
 	if (rc == SLK_OK)
 		rc = slk_sandbox_parent(config->socket.path, door, sizeof(door), err);
 	if (rc == SLK_OK)
@@ -225,7 +229,7 @@ monitor_writes(
 }
 
 struct monitor_dirs {
-	char catalog[PATH_MAX], audit[PATH_MAX], door[PATH_MAX];
+	char catalog[PATH_MAX], audit[PATH_MAX], second[PATH_MAX], door[PATH_MAX];
 	char front[PATH_MAX], worker[PATH_MAX];
 };
 
@@ -237,6 +241,9 @@ find_dirs(const struct kms_config *config, const struct kms_sandbox_programs *pr
 
 	if (rc == SLK_OK)
 		rc = slk_sandbox_parent(config->audit.path, out->audit, PATH_MAX, err);
+	out->second[0] = '\0';
+	if (rc == SLK_OK && config->audit.second.file != NULL)
+		rc = slk_sandbox_parent(config->audit.second.file, out->second, PATH_MAX, err);
 	if (rc == SLK_OK)
 		rc = slk_sandbox_parent(config->socket.path, out->door, PATH_MAX, err);
 	if (rc == SLK_OK)
@@ -261,7 +268,8 @@ confine_monitor(const struct kms_config *config, const struct kms_sandbox_progra
 	const struct slk_sandbox_path own[] = {{dirs.front, SLK_SANDBOX_RUN},
 		{dirs.worker, SLK_SANDBOX_RUN}, {"/lib", SLK_SANDBOX_RUN},
 		{"/lib64", SLK_SANDBOX_RUN}, {"/usr/lib", SLK_SANDBOX_RUN}, {dirs.catalog, all},
-		{dirs.audit, all}, {dirs.door, SLK_SANDBOX_REMOVE | SLK_SANDBOX_BIND}};
+		{dirs.audit, all}, {dirs.second[0] != '\0' ? dirs.second : NULL, all},
+		{dirs.door, SLK_SANDBOX_REMOVE | SLK_SANDBOX_BIND}};
 	if (softhsm)
 		confine |= SLK_SANDBOX_TCP | SLK_SANDBOX_OTHERS;
 	if (rc == SLK_OK && (softhsm || config->hsm.module_paths_count > 0)) {

@@ -12,6 +12,7 @@
 #define TIMEOUT_MAX_MS 30000u
 /* The worker's loop answers this by itself, so who does not is as good as stuck. */
 #define HEALTH_DEADLINE_NS SLK_NS_PER_S
+#define LONE_WAIT_NS (20 * SLK_NS_PER_MS) /* for a flush that nothing overlaps with */
 
 #define PEOPLE (KMS_CLASS_USER | KMS_CLASS_ADMIN)
 #define ANYBODY (PEOPLE | KMS_CLASS_DOOR)
@@ -98,6 +99,7 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	}
 	kms_chores_want(s);
 	s->audit_ok = true;
+	kms_heads_init(&s->heads, s, parts->head_interval_s, parts->head_lines);
 	*out_service = s;
 	return SLK_OK;
 }
@@ -211,10 +213,19 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 		: &no_row;
 	call->action = call->row->action;
 	identify(call);
+	if (strlen(request->correlation) < sizeof(call->correlation))
+		(void)strcpy(call->correlation, request->correlation);
 	if ((call->classes & call->row->classes) == 0)
 		refuse_class(call);
 	else if (request->n_grant_tokens > 0)
 		kms_call_fail(call, SLK_INVALID, "InvalidGrantTokenException", "%s", "");
+	else if (call->correlation[0] == '\0' && request->correlation[0] != '\0')
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"a correlation id has at most %u bytes", KMS_CORRELATION_MAX - 1);
+	else if (kms_audit_low(service->parts.audit) && !call->row->silent)
+		kms_call_fail(call, SLK_UNAVAILABLE, "KMSInternalException",
+			"the disk of the audit log is full; nothing is given out until it has "
+			"room");
 	else
 		call->row->handler(call, request);
 	return SLK_OK;
@@ -248,9 +259,11 @@ settle(struct kms_service *s, bool wait)
 {
 	struct slk_error err = {0};
 
-	if (STAILQ_EMPTY(&s->flushing))
+	if (!s->audit_going)
 		return;
-	int rc = kms_audit_poll(s->parts.audit, wait, &err);
+	int rc = wait ? kms_audit_flush(s->parts.audit, &err)
+		      : kms_audit_poll(s->parts.audit, 0, &err);
+	s->audit_going = rc == SLK_AGAIN;
 	if (rc != SLK_AGAIN)
 		give_answers(s, rc, &err);
 }
@@ -261,15 +274,36 @@ kms_service_flush(struct kms_service *service)
 	struct slk_error err = {0};
 
 	settle(service, false);
-	if (!STAILQ_EMPTY(&service->flushing) || STAILQ_EMPTY(&service->finished))
+	if (service->audit_going ||
+		(STAILQ_EMPTY(&service->finished) && !kms_audit_waits(service->parts.audit)))
 		return;
 	STAILQ_CONCAT(&service->flushing, &service->finished);
+	int rc = kms_audit_begin(service->parts.audit, &err);
 	/* A lone call has nothing to overlap with, and is answered soonest from here. */
-	int rc = hsm_link_pending_count(service->parts.link) > 0
-		? kms_audit_begin(service->parts.audit, &err)
-		: kms_audit_flush(service->parts.audit, &err);
+	if (rc == SLK_AGAIN && hsm_link_pending_count(service->parts.link) == 0)
+		rc = kms_audit_poll(service->parts.audit, LONE_WAIT_NS, &err);
+	service->audit_going = rc == SLK_AGAIN;
 	if (rc != SLK_AGAIN)
 		give_answers(service, rc, &err);
+}
+
+uint64_t
+kms_service_wake_ns(const struct kms_service *service)
+{
+	return kms_audit_wake_ns(service->parts.audit);
+}
+
+void
+kms_service_stop(struct kms_service *service)
+{
+	kms_heads_stop(&service->heads);
+}
+
+bool
+kms_service_quiet(const struct kms_service *service)
+{
+	return kms_heads_quiet(&service->heads) && !service->audit_going &&
+		!kms_audit_waits(service->parts.audit);
 }
 
 static void
@@ -340,7 +374,10 @@ on_health(void *arg, const struct hsm_reply *reply)
 void
 kms_service_tick(struct kms_service *service)
 {
-	kms_chores_tick(service);
+	kms_audit_tick(service->parts.audit);
+	if (!kms_audit_low(service->parts.audit))
+		kms_chores_tick(service);
+	kms_heads_tick(&service->heads);
 	for (uint32_t i = 0; i < service->workers_count; i++) {
 		struct kms_hsm_worker *w = &service->workers[i];
 		const struct hsm_request request = {.op = HSM_STATUS,

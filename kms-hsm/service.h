@@ -38,6 +38,8 @@ struct kms_service_parts {
 	const struct slk_clock *clock;
 	const char *module; /* path of the PKCS#11 module, for status */
 	uint32_t workers_count; /* HSM workers that the monitor starts; 0: one */
+	uint32_t head_interval_s,
+		head_lines; /* of signed heads of the audit log; 0: as in heads.h */
 	uint32_t on_demand_max; /* rotations on demand of one key; 0: KMS_ON_DEMAND_MAX */
 };
 
@@ -54,6 +56,13 @@ void kms_service_free(struct kms_service *service);
  * SLK_NO_MEMORY: it will not. */
 MUST_USE int kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 	const Kmsp__Request *request, kms_answer_fn answer, void *arg);
+
+/* kmsd stops: the audit log's head is signed once more. kms_service_quiet(): that is done and written, or cannot be. */
+void kms_service_stop(struct kms_service *service);
+bool kms_service_quiet(const struct kms_service *service);
+
+/* When kms_service_flush() has to be called at the latest; UINT64_MAX: when there is something. */
+uint64_t kms_service_wake_ns(const struct kms_service *service);
 
 /* Make the audit lines of this turn durable, then give its answers. To be called after every turn
  * of the loop. While the log flushes in the background (kms_audit_background()) the turn's answers

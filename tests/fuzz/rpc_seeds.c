@@ -33,6 +33,7 @@ struct value {
 		  "{\"kms:EncryptionContext:k\":\"v\"}}}}"
 
 static const struct value values[] = {
+	{"*", "correlation", NULL},
 	{"sign", "key", "alias/ecc"}, {"sign", "algorithm", "ECDSA_SHA_256"},
 	{"verify", "key", "alias/ecc"}, {"verify", "algorithm", "ECDSA_SHA_256"},
 	{"sign_raw", "key", "alias/rsa"}, {"sign_raw", "algorithm", "RSASSA_PSS_SHA_512"},

@@ -72,6 +72,8 @@ open_all(struct kms_rig *rig)
 		.policy = rig->policy,
 		.principals = rig->principals,
 		.clock = &rig->clock,
+		.head_interval_s = rig->head_interval_s != 0 ? rig->head_interval_s : UINT32_MAX,
+		.head_lines = UINT32_MAX,
 		.module = rig->config->hsm.module};
 	assert_ok(kms_service_new(&parts, &rig->service));
 	kms_service_tick(rig->service);

@@ -22,6 +22,7 @@ struct kms_rig {
 	struct kms_catalog *catalog;
 	struct faultfs ff; /* beneath the audit log */
 	struct kms_audit *audit;
+	uint32_t head_interval_s; /* of signed heads; 0: none is signed by the clock */
 	struct hsm_link *link;
 	struct kms_service *service;
 	uint64_t mono_ns, wall_ns;

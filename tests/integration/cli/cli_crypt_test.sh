@@ -114,7 +114,7 @@ check "two rights are needed" '[ $code = 1 ] && said "kms:ReEncryptFrom"'
 run sealock key re-encrypt alias/next --source-context app=web --source-context k=v --in sealed --json
 check "JSON names both keys" '[ $code = 0 ] && json_is .source_key_arn "$web" && json_is .key_arn "$next"'
 if [ -r "$site/kms/audit.log" ]; then
-	check "the audit line names both generations" 'grep "kms:ReEncrypt\"" "$site/kms/audit.log" | tail -n 1 | grep -q "\"source\":{\"resource\":\"$web\".*\"backingKey\":"'
+	check "the audit line names both generations" 'grep "\"eventName\":\"ReEncrypt\"" "$site/kms/audit.log" | tail -n 1 | grep -q "\"ARN\":\"$web\".*\"sourceKeyMaterialId\":"'
 fi
 
 # --- data keys and random bytes ---

@@ -20,7 +20,7 @@ trap site_remove EXIT
 side=$site/journal/rewrap-
 lane_hash() { (cd "${1:-$site/journal}" && sha256sum -- *.slj | sha256sum); }
 side_files() { ls "${1:-$site/journal}" | grep -c '^rewrap-[0-9]*\.slr$'; }
-audited() { grep -c "\"action\":\"$1\"" "$site/kms/audit.log"; }
+audited() { grep -c "\"eventName\":\"${1#*:}\"" "$site/kms/audit.log"; }
 no_key_left() { ! grep -qF "$1" "$out" "$err"; }
 
 # --- two keys, streams, records in several epochs and files ---
@@ -79,7 +79,7 @@ check "the side file has mode, owner and group of lane files" \
 	'[ "$(stat -c "%a %u %g" "${side}00000000000000000001.slr")" = "$(stat -c "%a %u %g" "$site/journal"/*001.slj)" ]'
 check "kmsd audited a ReEncrypt of each, no Decrypt, and the signature" \
 	'[ "$(audited kms:ReEncrypt)" = 3 ] && [ "$(grep -c "\"purpose\":\"rewrap\"" "$site/kms/audit.log")" = 1 ] &&
-	! grep "\"action\":\"kms:Decrypt\"" "$site/kms/audit.log" | grep -q "arn:aws:iam::000000000000:root"'
+	! grep "\"eventName\":\"Decrypt\"" "$site/kms/audit.log" | grep -q "arn:aws:iam::000000000000:root"'
 check "who has the right on the new key alone reads every record" 'reads_all $uid_auditor'
 check "who has the right on both reads them too" 'reads_all $uid_reader'
 run sealock key rewrap --from alias/old --to alias/new --json

@@ -193,7 +193,7 @@ assert_quarantined(void)
 	assert_serves(&other);
 	wait_keys_refused(1);
 	assert_true(kmsd_rig_logged(&rig, "key quarantined"));
-	assert_audited("\"action\":\"kms:GenerateDataKey\"");
+	assert_audited("\"eventName\":\"GenerateDataKey\"");
 	assert_audited("KMSInternalException");
 }
 

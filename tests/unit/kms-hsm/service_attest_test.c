@@ -128,7 +128,7 @@ users_and_strangers_may_not_whatever_the_policy_says(void **state)
 	assert_answered(attest(RIG_STRANGER, "rewrap"), SLK_DENIED);
 	assert_answered(attest(RIG_ALICE, "journal"), SLK_DENIED);
 	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
-	assert_contains(rig_audit_last(&rig), "sealock:Attest");
+	assert_contains(rig_audit_last(&rig), "\"eventName\":\"Attest\"");
 }
 
 static void
@@ -155,7 +155,7 @@ the_audit_line_has_purpose_and_digest(void **state)
 	slk_hex(slk_span(digest, sizeof(digest)), hex, sizeof(hex));
 	assert_answered(attest(RIG_ROOT, "rewrap"), SLK_OK);
 	const char *line = rig_audit_last(&rig);
-	assert_contains(line, "\"action\":\"sealock:Attest\"");
+	assert_contains(line, "\"eventSource\":\"sealock\",\"eventName\":\"Attest\"");
 	assert_contains(line, "\"purpose\":\"rewrap\"");
 	assert_contains(line, hex);
 	assert_contains(line, "\"outcome\":\"allowed\"");

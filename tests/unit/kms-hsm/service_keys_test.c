@@ -53,8 +53,7 @@ new_key_is_enabled_and_described(void **state)
 	assert_int_equal(fake_hsm_keys_count(rig.link), 1);
 	assert_answered(rig_describe_key(&rig, RIG_ALICE, id), SLK_OK);
 	assert_answered(rig_describe_key(&rig, RIG_ALICE, arn), SLK_OK);
-	assert_contains(
-		rig_audit(&rig), "\"action\":\"kms:CreateKey\",\"resource\":\"arn:aws:kms:");
+	assert_contains(rig_audit(&rig), "\"eventName\":\"CreateKey\"");
 }
 
 static void
@@ -86,7 +85,7 @@ stranger_is_refused_every_request_with_a_line(void **state)
 	const char *line = rig_audit_last(&rig);
 	assert_contains(line, "\"uid\":9999");
 	assert_contains(line, "\"outcome\":\"denied\"");
-	assert_lacks(line, "\"principal\"");
+	assert_contains(line, "\"userIdentity\":{\"type\":\"Unknown\",\"uid\":9999");
 	assert_answered(rig_create_key(&rig, RIG_STRANGER, ""), SLK_DENIED);
 	assert_answered(rig_describe_key(&rig, RIG_STRANGER, "alias/x"), SLK_DENIED);
 	assert_answered(rig_authorize(&rig, RIG_STRANGER, RIG_ALICE, "kinesis:PutRecord", "web"),
@@ -187,9 +186,9 @@ table_of_requests_and_classes_holds(void **state)
 		{KMSP__REQUEST__CALL_DERIVE_SIGNING_KEY, false, false, false},
 	};
 
-	/* None is forgotten: these are all that the protocol has, but id, version, timeout and
-	 * grant tokens. */
-	assert_int_equal(sizeof(rows) / sizeof(rows[0]), kmsp__request__descriptor.n_fields - 4);
+	/* None is forgotten: these are all that the protocol has, but id, version, timeout,
+	 * correlation and grant tokens. */
+	assert_int_equal(sizeof(rows) / sizeof(rows[0]), kmsp__request__descriptor.n_fields - 5);
 
 	rig_start(&wide,
 		"  - {effect: Allow, principals: ['*'], actions: ['*'], resources: ['*']}\n");

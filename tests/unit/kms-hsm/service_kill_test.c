@@ -205,7 +205,7 @@ die_in_destroy(unsigned n, enum hsm hsm)
 	assert_string_equal(
 		rig_decrypt(&rig, RIG_ROOT, "", "", slk_span(blob, blob_len))->exception,
 		"InvalidCiphertextException");
-	assert_contains(rig_audit(&rig), "\"action\":\"kms:DeleteKey\"");
+	assert_contains(rig_audit(&rig), "\"eventName\":\"DeleteKey\"");
 	rig_stop(&rig);
 	return hit;
 }

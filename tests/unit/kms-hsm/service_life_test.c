@@ -59,7 +59,7 @@ deletion_waits_for_both_clocks_and_leaves_a_tombstone(void **state)
 	assert_answered(ASK(DESCRIBE_KEY, arn), SLK_NOT_FOUND);
 	tick_turns(4);
 	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
-	assert_contains(rig_audit(&rig), "\"action\":\"kms:DeleteKey\"");
+	assert_contains(rig_audit(&rig), "\"eventName\":\"DeleteKey\"");
 }
 
 static void
@@ -87,14 +87,14 @@ key_is_not_destroyed_before_its_line_is_on_disk(void **state)
 		assert_int_equal(fake_hsm_keys_count(rig.link), 1);
 		assert_int_equal(fake_hsm_calls_count(rig.link, HSM_DESTROY_KEY), 0);
 		faultfs_init(&rig.ff, slk_fs_posix(), 0, 0, false, SLK_IO);
-		assert_string_equal(rig_describe_key(&rig, RIG_ROOT, arn)->exception,
-			i == 0 ? "" : "KMSInternalException"); /* a failed flush is final */
+		rig.mono_ns += SLK_NS_PER_S;
+		assert_string_equal(rig_describe_key(&rig, RIG_ROOT, arn)->exception, "");
 	}
 	rig_restart(&rig);
 	for (int k = 0; k < 2; k++)
 		tick_turns(3);
 	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
-	assert_contains(rig_audit(&rig), "\"action\":\"kms:DeleteKey\"");
+	assert_contains(rig_audit(&rig), "\"eventName\":\"DeleteKey\"");
 }
 
 /* Nobody asks anything meanwhile, and the service is stopped: the line is there. */
@@ -108,7 +108,7 @@ what_it_does_by_itself_needs_no_request_to_be_audited(void **state)
 	assert_answered(ASK(SCHEDULE_KEY_DELETION, arn), SLK_OK);
 	let_deletion_come_due();
 	tick_turns(2);
-	assert_contains(rig_audit_last(&rig), "\"action\":\"kms:DeleteKey\"");
+	assert_contains(rig_audit_last(&rig), "\"eventName\":\"DeleteKey\"");
 	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
 }
 
@@ -129,7 +129,7 @@ many_keys_end_at_once_with_a_line_each(void **state)
 	tick_turns(40);
 	tick_turns(40);
 	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
-	for (const char *at = rig_audit(&rig); (at = strstr(at, "kms:DeleteKey")) != NULL; at++)
+	for (const char *at = rig_audit(&rig); (at = strstr(at, "\"DeleteKey\"")) != NULL; at++)
 		lines++;
 	assert_int_equal(lines, 20);
 }
@@ -236,7 +236,7 @@ old_material_still_decrypts_after_rotations(void **state)
 	reply = rig_decrypt(&rig, RIG_ROOT, "", "", slk_span(blob, len));
 	assert_answered(reply, SLK_OK);
 	assert_memory_equal(reply->cipher->plaintext.data, "text", 4);
-	assert_contains(rig_audit(&rig), "\"action\":\"kms:RotateKey\"");
+	assert_contains(rig_audit(&rig), "\"eventName\":\"RotateKey\"");
 }
 
 static void

@@ -317,7 +317,8 @@ alias_is_led_to_another_key_of_its_kind(void **state)
 	rig_restart(&rig);
 	assert_string_equal(target("alias/x"), second);
 	const char *line = rig_audit(&rig);
-	assert_contains(line, "\"action\":\"kms:UpdateAlias\",\"resource\":\"" ALIAS_ARN "x\"");
+	assert_contains(line, "\"eventName\":\"UpdateAlias\"");
+	assert_contains(line, "\"resources\":[{\"ARN\":\"" ALIAS_ARN "x\"}]");
 }
 
 static void

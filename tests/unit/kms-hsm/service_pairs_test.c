@@ -540,7 +540,7 @@ re_encrypt_goes_from_and_to_rsa(void **state)
 		const Kmsp__Reply *reply = rig_re_encrypt(&rig, RIG_ALICE, at, &legs[i]);
 		assert_answered(reply, SLK_OK);
 		assert_string_equal(reply->re_encrypted->key_arn, legs[i].key);
-		assert_contains(rig_audit_last(&rig), "\"source\":{\"resource\":\"");
+		assert_contains(rig_audit_last(&rig), "\"sourceKeyMaterialId\":\"");
 		reply = rig_last(&rig);
 		at = keep(reply->re_encrypted->blob, &kept);
 	}

@@ -154,7 +154,7 @@ audit_line_names_both_keys_contexts_and_generations(void **state)
 	(void)state;
 	struct kept a;
 	struct fmt_blob source, target;
-	char hex[33], part[512];
+	char material[KMS_MATERIAL_TEXT], part[512 + KMS_ARN_MAX];
 	struct slk_span blob = sealed(from, "old=1", "x", &a);
 
 	const Kmsp__Reply *reply = rig_re_encrypt(&rig, RIG_ALICE, blob,
@@ -164,17 +164,17 @@ audit_line_names_both_keys_contexts_and_generations(void **state)
 	assert_ok(fmt_blob_decode(
 		slk_span(reply->re_encrypted->blob.data, reply->re_encrypted->blob.len), &target));
 	const char *line = rig_audit_last(&rig);
-	assert_contains(line, "\"action\":\"kms:ReEncrypt\"");
-	slk_hex(slk_span(target.backing_id, 16), hex, sizeof(hex));
-	snprintf(part, sizeof(part),
-		"\"resource\":\"%s\",\"encryptionContext\":{\"new\":\"2\"},\"backingKey\":\"%s\"",
-		to, hex);
+	assert_contains(line, "\"eventName\":\"ReEncrypt\"");
+	assert_contains(line,
+		"\"requestParameters\":{\"sourceEncryptionContext\":{\"old\":\"1\"},"
+		"\"destinationEncryptionContext\":{\"new\":\"2\"}}");
+	snprintf(part, sizeof(part), "\"resources\":[{\"ARN\":\"%s\"},{\"ARN\":\"%s\"}]", to, from);
 	assert_contains(line, part);
-	slk_hex(slk_span(source.backing_id, 16), hex, sizeof(hex));
-	snprintf(part, sizeof(part),
-		"\"source\":{\"resource\":\"%s\",\"encryptionContext\":{\"old\":\"1\"},"
-		"\"backingKey\":\"%s\"}",
-		from, hex);
+	kms_material_print(source.key_id, source.backing_id, material);
+	snprintf(part, sizeof(part), "\"sourceKeyMaterialId\":\"%s\"", material);
+	assert_contains(line, part);
+	kms_material_print(target.key_id, target.backing_id, material);
+	snprintf(part, sizeof(part), "\"destinationKeyMaterialId\":\"%s\"", material);
 	assert_contains(line, part);
 }
 

@@ -305,7 +305,7 @@ worn_key_rotates_without_being_told(void **state)
 		rig_generate(&rig, RIG_ROOT, key_arn, "", true), SLK_OK); /* takes a chunk */
 	tick_turns(4);
 	assert_int_equal(rotations_count(), 2);
-	assert_contains(rig_audit(&rig), "\"action\":\"kms:RotateKey\"");
+	assert_contains(rig_audit(&rig), "\"eventName\":\"RotateKey\"");
 	assert_memory_not_equal(read_key().backing_id, before.backing_id, KMS_ID_BYTES);
 	assert_false(ASK(LIST_KEY_ROTATIONS, key_arn)->rotations->rotations[1]->on_demand);
 	/* New wraps are under the new one, and the old one opens. */

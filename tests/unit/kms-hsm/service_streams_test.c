@@ -253,9 +253,10 @@ stream_key_is_wrapped_for_its_stream(void **state)
 	size_t len = reply->cipher->blob.len;
 	memcpy(blob, reply->cipher->blob.data, len);
 	const char *line = rig_audit_last(&rig);
-	assert_contains(line, "\"principal\":\"kinesis.amazonaws.com\",\"uid\":2000");
-	assert_contains(line,
-		"\"viaService\":\"kinesis.local.amazonaws.com\",\"sourceArn\":\"" WEB_ARN "\"");
+	assert_contains(
+		line, "{\"type\":\"AWSService\",\"arn\":\"kinesis.amazonaws.com\",\"uid\":2000");
+	assert_contains(line, "\"invokedBy\":\"kinesis.local.amazonaws.com\"}");
+	assert_contains(line, "\"sourceArn\":\"" WEB_ARN "\"");
 	assert_contains(line, "\"encryptionContext\":{\"aws:kinesis:arn\":\"" WEB_ARN "\"}");
 	/* A reader with kms:Decrypt opens it, with the stream as its context. */
 	reply = rig_decrypt(&rig, RIG_BOB, "", "aws:kinesis:arn=" WEB_ARN, slk_span(blob, len));
@@ -343,9 +344,9 @@ put_into_a_plain_stream_needs_one_right(void **state)
 		rig_authorize(&rig, RIG_INGEST, RIG_ALICE, "kinesis:PutRecord", "plain"), SLK_OK);
 	const char *line = rig_audit_last(&rig);
 	assert_contains(line,
-		"\"principal\":\"" RIG_ALICE_ARN
-		"\",\"uid\":1000,\"door\":{\"uid\":2000,\"pid\":77}");
-	assert_contains(line, "\"action\":\"kinesis:PutRecord\"");
+		"\"arn\":\"" RIG_ALICE_ARN "\",\"uid\":1000,\"door\":{\"uid\":2000,\"pid\":77}");
+	assert_contains(
+		line, "\"eventSource\":\"kinesis.amazonaws.com\",\"eventName\":\"PutRecord\"");
 	const Kmsp__Reply *reply =
 		rig_authorize(&rig, RIG_INGEST, RIG_BOB, "kinesis:PutRecord", "plain");
 	assert_answered(reply, SLK_DENIED);
