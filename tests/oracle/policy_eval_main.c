@@ -51,6 +51,20 @@ string_of(yajl_val v)
 	return YAJL_IS_STRING(v) ? YAJL_GET_STRING(v) : NULL;
 }
 
+static size_t
+items(yajl_val list)
+{
+	need(YAJL_IS_ARRAY(list), "a list is expected");
+	return list->u.array.len;
+}
+
+static yajl_val
+item(yajl_val list, size_t index)
+{
+	need(index < items(list), "a list is too short");
+	return list->u.array.values[index];
+}
+
 static int
 parse_one(struct eval *e, struct side *side, yajl_val text, enum pol_kind kind)
 {
@@ -71,8 +85,8 @@ parse_side(struct eval *e, struct side *side, yajl_val v, enum pol_kind kind)
 	if (!YAJL_IS_ARRAY(v))
 		return parse_one(e, side, v, kind);
 	int rc = 0;
-	for (size_t i = 0; !rc && i < YAJL_GET_ARRAY(v)->len; i++)
-		rc = parse_one(e, side, YAJL_GET_ARRAY(v)->values[i], kind);
+	for (size_t i = 0; !rc && i < items(v); i++)
+		rc = parse_one(e, side, item(v, i), kind);
 	return rc;
 }
 
@@ -80,17 +94,16 @@ parse_side(struct eval *e, struct side *side, yajl_val v, enum pol_kind kind)
 static void
 fill_values(struct eval *e, yajl_val context)
 {
-	size_t n = YAJL_GET_ARRAY(context)->len;
+	size_t n = items(context);
 	need(n <= VALUES_MAX, "too many condition keys");
 	for (size_t i = 0; i < n; i++) {
-		yajl_val pair = YAJL_GET_ARRAY(context)->values[i];
-		yajl_val list = YAJL_GET_ARRAY(pair)->values[1];
-		e->values[i].key = string_of(YAJL_GET_ARRAY(pair)->values[0]);
+		yajl_val list = item(item(context, i), 1);
+		e->values[i].key = string_of(item(item(context, i), 0));
 		e->values[i].values = e->strings[i];
-		e->values[i].count = YAJL_GET_ARRAY(list)->len;
+		e->values[i].count = items(list);
 		need(e->values[i].count <= VALUES_MAX, "too many values");
 		for (size_t j = 0; j < e->values[i].count; j++)
-			e->strings[i][j] = string_of(YAJL_GET_ARRAY(list)->values[j]);
+			e->strings[i][j] = string_of(item(list, j));
 	}
 	e->query.values = e->values;
 	e->query.values_count = n;
