@@ -15,6 +15,7 @@
 
 #define TEXTS_MAX 256
 #define ENTRIES_MAX 4096
+#define ON_DEMAND_MAX 10000u /* each leaves an object on the token */
 
 static const cyaml_schema_value_t text_entry = {
 	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512),
@@ -107,6 +108,8 @@ static const cyaml_schema_field_t config_fields[] = {
 	CYAML_FIELD_MAPPING("catalog", CYAML_FLAG_DEFAULT, struct kms_config, catalog, file_fields),
 	CYAML_FIELD_MAPPING("audit", CYAML_FLAG_DEFAULT, struct kms_config, audit, audit_fields),
 	CYAML_FIELD_MAPPING("hsm", CYAML_FLAG_DEFAULT, struct kms_config, hsm, hsm_fields),
+	CYAML_FIELD_UINT(
+		"on_demand_rotations", CYAML_FLAG_OPTIONAL, struct kms_config, on_demand_rotations),
 	STRING_OPT("ingest_user", struct kms_config, ingest_user, 32),
 	TEXTS("admins", CYAML_FLAG_OPTIONAL, struct kms_config, admins),
 	CYAML_FIELD_SEQUENCE("principals", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
@@ -165,6 +168,7 @@ fill(struct kms_config *config)
 	if (rc == SLK_OK)
 		rc = fill_hsm(&config->hsm);
 	fill_number(&config->socket.mode, 0660);
+	fill_number(&config->on_demand_rotations, KMS_CONFIG_ON_DEMAND);
 	fill_number(&config->audit.deadline_ms, 2000);
 	fill_number(&config->audit.reserve_mb, 4);
 	return rc;
@@ -277,6 +281,10 @@ check(const char *path, const struct kms_config *config, struct slk_error *err)
 		return slk_fail(err, SLK_CONFIG,
 			"configuration %s: socket.mode: 0%o is more than 0777", path,
 			config->socket.mode);
+	if (config->on_demand_rotations > ON_DEMAND_MAX)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: on_demand_rotations: %u is more than %u", path,
+			config->on_demand_rotations, ON_DEMAND_MAX);
 	int rc = check_audit(path, &config->audit, err);
 	return rc == SLK_OK ? check_hsm(path, &config->hsm, err) : rc;
 }

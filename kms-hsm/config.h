@@ -115,6 +115,8 @@ struct kms_config_statement {
 	uint32_t resources_count;
 };
 
+#define KMS_CONFIG_ON_DEMAND 25u /* rotations of one key, as in AWS */
+
 struct kms_config {
 	char *account;
 	char *region;
@@ -123,6 +125,7 @@ struct kms_config {
 	struct kms_config_file catalog;
 	struct kms_config_audit audit;
 	struct kms_config_hsm hsm;
+	uint32_t on_demand_rotations; /* of one key */
 	char *ingest_user; /* NULL: no door */
 	char **admins; /* NULL: root */
 	uint32_t admins_count;

@@ -151,6 +151,7 @@ open_doors(struct front *f, struct slk_error *err)
 		.clock = f->clock,
 		.module = f->config->hsm.module,
 		.workers_count = f->config->hsm.workers,
+		.on_demand_max = f->config->on_demand_rotations,
 		.head_interval_s = f->config->audit.head_interval_s,
 		.head_lines = f->config->audit.head_lines,
 	};

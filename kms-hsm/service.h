@@ -18,6 +18,7 @@
 #include "base/secret.h"
 #include "base/sock.h"
 #include "catalog.h"
+#include "config.h"
 #include "hsm/link.h"
 #include "kmsclient/wire.h"
 #include "policy.h"
@@ -25,7 +26,7 @@
 
 struct kms_service;
 
-#define KMS_ON_DEMAND_MAX 25u
+#define KMS_ON_DEMAND_MAX KMS_CONFIG_ON_DEMAND
 
 /* All borrowed, for the life of the service. */
 struct kms_service_parts {

@@ -74,6 +74,7 @@ open_all(struct kms_rig *rig)
 		.clock = &rig->clock,
 		.head_interval_s = rig->head_interval_s != 0 ? rig->head_interval_s : UINT32_MAX,
 		.head_lines = UINT32_MAX,
+		.on_demand_max = rig->config->on_demand_rotations,
 		.module = rig->config->hsm.module};
 	assert_ok(kms_service_new(&parts, &rig->service));
 	kms_service_tick(rig->service);

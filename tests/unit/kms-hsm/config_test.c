@@ -43,6 +43,7 @@ a_short_file_is_filled_with_the_defaults(void **state)
 	assert_string_equal(config->hsm.state_file, "/tmp/pin.state");
 	assert_int_equal(config->hsm.deadline_ms, 5000);
 	assert_int_equal(config->socket.mode, 0660);
+	assert_int_equal(config->on_demand_rotations, 25);
 	assert_null(config->hsm.token_serial);
 	kms_config_free(config);
 }
@@ -77,6 +78,7 @@ numbers_out_of_range_are_refused(void **state)
 	refused("  workers: 2\n", "hsm.workers");
 	refused("  deadline_ms: 600001\n", "deadline");
 	refused("account: 123\n", "twelve digits");
+	refused("on_demand_rotations: 10001\n", "on_demand_rotations");
 	refused("  pin_credential: hsm-pin\n", "two ways for one PIN");
 	refused("  module_paths: [relative]\n", "module_paths: 'relative'");
 }

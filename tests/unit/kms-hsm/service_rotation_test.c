@@ -168,6 +168,17 @@ key_rotates_25_times_on_demand(void **state)
 }
 
 static void
+limit_of_rotations_is_what_the_configuration_says(void **state)
+{
+	(void)state;
+	rig.config->on_demand_rotations = 2;
+	rig_restart(&rig);
+	assert_answered(ASK(ROTATE_KEY_ON_DEMAND, key_arn), SLK_OK);
+	assert_answered(ASK(ROTATE_KEY_ON_DEMAND, key_arn), SLK_OK);
+	assert_answered(ASK(ROTATE_KEY_ON_DEMAND, key_arn), SLK_LIMIT);
+}
+
+static void
 key_that_is_disabled_in_between_is_finished_and_stays_disabled(void **state)
 {
 	(void)state;
@@ -381,6 +392,7 @@ main(void)
 		CASE(automatic_rotation_within_20_minutes_is_a_conflict),
 		CASE(automatic_rotation_in_progress_is_a_conflict),
 		CASE(key_rotates_25_times_on_demand),
+		CASE(limit_of_rotations_is_what_the_configuration_says),
 		CASE(key_that_is_disabled_in_between_is_finished_and_stays_disabled),
 		CASE(rotation_of_a_key_that_ends_leaves_nothing),
 		CASE(keys_that_cannot_rotate_are_told_so),
