@@ -1,0 +1,105 @@
+#include "slk_test.h"
+
+#include <string.h>
+
+#include "base/base64.h"
+
+/* RFC 4648, section 10, without the padding. */
+static const struct {
+	const char *plain, *text;
+} vectors[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"},
+	{"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}};
+
+static void
+vectors_of_the_standard_fit_both_ways(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+		char text[16];
+		uint8_t bytes[16];
+		size_t len = 99, plain_len = strlen(vectors[i].plain);
+		assert_ok(slk_base64_encode(
+			SLK_BASE64, slk_span_str(vectors[i].plain), text, sizeof(text)));
+		assert_string_equal(text, vectors[i].text);
+		assert_int_equal(strlen(text), slk_base64_chars(plain_len));
+		assert_ok(slk_base64_decode(
+			SLK_BASE64, slk_span_str(text), bytes, sizeof(bytes), &len));
+		assert_int_equal(len, plain_len);
+		assert_memory_equal(bytes, vectors[i].plain, len);
+	}
+}
+
+static void
+every_byte_and_both_alphabets_come_back(void **state)
+{
+	(void)state;
+	static const char *const digits[] = {
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"};
+
+	for (unsigned a = SLK_BASE64; a <= SLK_BASE64_URL; a++) {
+		uint8_t in[48], bytes[256], out[256];
+		char text[400];
+		size_t len = 0;
+		for (unsigned i = 0; i < 256; i++)
+			bytes[i] = (uint8_t)i;
+		assert_ok(slk_base64_encode(a, slk_span(bytes, 256), text, sizeof(text)));
+		assert_ok(slk_base64_decode(a, slk_span_str(text), out, sizeof(out), &len));
+		assert_int_equal(len, 256);
+		assert_memory_equal(out, bytes, 256);
+		assert_ok(slk_base64_decode(a, slk_span_str(digits[a]), in, sizeof(in), &len));
+		assert_ok(slk_base64_encode(a, slk_span(in, len), text, sizeof(text)));
+		assert_string_equal(text, digits[a]);
+	}
+}
+
+static void
+every_other_character_is_refused(void **state)
+{
+	(void)state;
+	for (unsigned a = SLK_BASE64; a <= SLK_BASE64_URL; a++) {
+		unsigned good = 0;
+		for (unsigned c = 0; c < 256; c++) {
+			const uint8_t text[4] = {'A', (uint8_t)c, 'A', 'A'};
+			uint8_t out[3];
+			size_t len = 7;
+			int rc = slk_base64_decode(a, slk_span(text, 4), out, sizeof(out), &len);
+			good += rc == SLK_OK;
+			assert_true(rc == SLK_OK ? len == 3 : rc == SLK_MALFORMED && len == 7);
+		}
+		assert_int_equal(good, 64);
+	}
+}
+
+static void
+wrong_lengths_and_bits_left_over_are_refused(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"A", "AAAAA", "Zh", "Zm9", "Zg==", "Zm8="};
+	uint8_t out[8];
+	size_t len = 7;
+	char text[4];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(
+			slk_base64_decode(SLK_BASE64, slk_span_str(bad[i]), out, sizeof(out), &len),
+			SLK_MALFORMED);
+	assert_int_equal(
+		slk_base64_decode(SLK_BASE64, slk_span_str("Zm9v"), out, 2, &len), SLK_FULL);
+	assert_int_equal(
+		slk_base64_encode(SLK_BASE64, slk_span_str("foo"), text, sizeof(text)), SLK_FULL);
+	assert_int_equal(len, 7);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vectors_of_the_standard_fit_both_ways),
+		cmocka_unit_test(every_byte_and_both_alphabets_come_back),
+		cmocka_unit_test(every_other_character_is_refused),
+		cmocka_unit_test(wrong_lengths_and_bits_left_over_are_refused),
+	};
+
+	return cmocka_run_group_tests_name("base64", tests, NULL, NULL);
+}
