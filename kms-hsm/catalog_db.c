@@ -26,6 +26,11 @@
 	" (SELECT 1 FROM attachments h WHERE h.policy_id = p.id AND h.identity_id = i.id))" \
 	" FROM policies p "
 
+#define ACCESS_KEY_COLUMNS \
+	"SELECT a.id, a.identity_id, i.name, i.unique_id, a.sealed, a.active, a.created_ns," \
+	" a.last_used_ns FROM access_keys a JOIN identities i ON i.id = a.identity_id "
+#define SESSION_KEY_COLUMNS "SELECT id, sealed, created_ns FROM session_keys "
+
 /* Numbers of states: catalog.h. A partial index is taken only where its condition is repeated word
  * for word. */
 static const char *const texts[SQL_COUNT] = {
@@ -197,6 +202,24 @@ static const char *const texts[SQL_COUNT] = {
 		"SELECT document, stream_id FROM stream_policies WHERE stream_id > ?1"
 		" ORDER BY stream_id LIMIT 1",
 	[SQL_STREAM_POLICY_DELETE] = "DELETE FROM stream_policies WHERE stream_id = ?1",
+	[SQL_ACCESS_KEY_COUNT] = "SELECT count(*) FROM access_keys WHERE identity_id = ?1",
+	[SQL_ACCESS_KEY_INSERT] =
+		"INSERT INTO access_keys (id, identity_id, sealed, active, created_ns, "
+		"last_used_ns)"
+		" SELECT ?1, id, ?3, 1, ?4, 0 FROM identities WHERE id = ?2 AND kind = 0",
+	[SQL_ACCESS_KEY_GET] = ACCESS_KEY_COLUMNS "WHERE a.id = ?1",
+	[SQL_ACCESS_KEY_LIST] =
+		ACCESS_KEY_COLUMNS "WHERE a.identity_id = ?1 AND a.id > ?2 ORDER BY a.id LIMIT ?3",
+	[SQL_ACCESS_KEY_SWITCH] =
+		"UPDATE access_keys SET active = ?3 WHERE id = ?1 AND identity_id = ?2",
+	[SQL_ACCESS_KEY_DELETE] = "DELETE FROM access_keys WHERE id = ?1 AND identity_id = ?2",
+	[SQL_ACCESS_KEY_USED] = "UPDATE access_keys SET last_used_ns = ?2 WHERE id = ?1",
+	[SQL_SESSION_KEY_INSERT] =
+		"INSERT INTO session_keys (id, sealed, created_ns) VALUES (?1, ?2, ?3)",
+	[SQL_SESSION_KEY_TRIM] = "DELETE FROM session_keys WHERE number <= (SELECT number FROM"
+				 " session_keys ORDER BY number DESC LIMIT 1 OFFSET ?1)",
+	[SQL_SESSION_KEY_GET] = SESSION_KEY_COLUMNS "WHERE id = ?1",
+	[SQL_SESSION_KEY_NEWEST] = SESSION_KEY_COLUMNS "ORDER BY number DESC LIMIT 1",
 };
 
 int

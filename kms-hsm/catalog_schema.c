@@ -118,8 +118,17 @@ static const char identities_and_policies[] =
 	") WITHOUT ROWID;"
 	"CREATE INDEX access_keys_identity ON access_keys (identity_id, id);";
 
+/* What session tokens are sealed under; the newest has the highest number. */
+static const char session_keys[] =
+	"CREATE TABLE session_keys ("
+	" number INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" id BLOB NOT NULL UNIQUE CHECK (length(id) = 16), sealed BLOB NOT NULL,"
+	" created_ns INTEGER NOT NULL"
+	");";
+
 /* steps[n] leads from version n to n + 1. Never change one that was released. */
-static const char *const steps[] = {first_version, kinds_and_life, identities_and_policies};
+static const char *const steps[] = {
+	first_version, kinds_and_life, identities_and_policies, session_keys};
 
 #define VERSION ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -110,6 +110,37 @@ make_identities(void)
 	assert_ok(kms_catalog_inline_put(catalog, ALICE, "in", "{i}"));
 }
 
+struct kms_access_key_row
+access_key_of(const char *id)
+{
+	struct kms_access_key_row row = {
+		.user_row = ALICE, .sealed = {{1, 2, 3}, 3}, .created_ns = WORLD_START};
+
+	snprintf(row.id, sizeof(row.id), "%s", id);
+	return row;
+}
+
+struct kms_session_key_row
+session_key_of(uint8_t number)
+{
+	struct kms_session_key_row row = {.sealed = {{4, 5, 6, 7}, 4}, .created_ns = WORLD_START};
+
+	memcpy(row.id, id_of(number), sizeof(row.id));
+	return row;
+}
+
+/* ALICE has one access key; session tokens are sealed under the second key. */
+static void
+make_credentials(void)
+{
+	const struct kms_access_key_row row = access_key_of("AKIA1");
+	const struct kms_session_key_row first = session_key_of(1), second = session_key_of(2);
+
+	assert_ok(kms_catalog_access_key_create(catalog, &row));
+	assert_ok(kms_catalog_session_key_add(catalog, &first));
+	assert_ok(kms_catalog_session_key_add(catalog, &second));
+}
+
 static void
 make_world(void)
 {
@@ -132,6 +163,7 @@ make_world(void)
 	assert_ok(kms_catalog_key_schedule(catalog, id_of(ENDING), WORLD_START, 7));
 	assert_ok(kms_catalog_key_doom(catalog, id_of(ENDING)));
 	make_identities();
+	make_credentials();
 	make_key(TURNING);
 	assert_ok(kms_catalog_rotation_set(catalog, id_of(TURNING), 90, WORLD_START));
 	assert_ok(kms_catalog_backing_begin(
@@ -293,6 +325,9 @@ static const struct {
 		"key_policies) OR id IN (SELECT key_id FROM grants))"),
 	NO_ROW("a role has a trust policy and a user has none",
 		"SELECT 1 FROM identities WHERE (kind = 1) <> (trust IS NOT NULL)"),
+	NO_ROW("only users have access keys, and at most two",
+		"SELECT 1 FROM identities i WHERE (SELECT count(*) FROM access_keys a"
+		" WHERE a.identity_id = i.id) > (CASE i.kind WHEN 0 THEN 2 ELSE 0 END)"),
 	NO_ROW("a Destroying key has one",
 		"SELECT 1 FROM keys k WHERE k.state = 4 AND NOT EXISTS"
 		" (SELECT 1 FROM backings b WHERE b.key_id = k.id AND b.state <> 3)"),
@@ -338,7 +373,8 @@ world_dump(struct world_dump *out)
 {
 	static const char *const tables[] = {"keys", "backings", "public_keys", "tags", "aliases",
 		"streams", "identities", "identity_tags", "inline_policies", "policies",
-		"attachments", "key_policies", "stream_policies", "sqlite_sequence"};
+		"attachments", "key_policies", "stream_policies", "access_keys", "session_keys",
+		"sqlite_sequence"};
 	sqlite3 *db = NULL;
 
 	copy_catalog(catalog_path, crash_path);

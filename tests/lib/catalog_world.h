@@ -3,7 +3,7 @@
 #ifndef SLK_TESTS_LIB_CATALOG_WORLD_H
 #define SLK_TESTS_LIB_CATALOG_WORLD_H
 
-#include "catalog_iam.h"
+#include "catalog_access.h"
 #include "catalog_rig.h"
 
 #define WORLD_START 1000u /* when everything was made */
@@ -24,6 +24,8 @@ const uint8_t *id_of(uint8_t number);
 const struct kms_check *check_of(uint8_t number);
 struct kms_alias alias_of(const char *name, uint8_t key);
 struct kms_stream stream_of(const char *name);
+struct kms_access_key_row access_key_of(const char *id); /* ALICE's */
+struct kms_session_key_row session_key_of(uint8_t number);
 int begin_key(uint8_t number, const struct kms_tag *tags, size_t count);
 
 /* Of a group of tests: makes the world once, and installs faultvfs. */

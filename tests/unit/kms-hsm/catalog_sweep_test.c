@@ -255,6 +255,40 @@ do_stream_policy_delete(void)
 	return kms_catalog_stream_policy_delete(catalog, 1);
 }
 
+static int
+do_access_key_create(void)
+{
+	const struct kms_access_key_row row = access_key_of("AKIA2");
+
+	return kms_catalog_access_key_create(catalog, &row);
+}
+
+static int
+do_access_key_switch(void)
+{
+	return kms_catalog_access_key_switch(catalog, ALICE, "AKIA1", false);
+}
+
+static int
+do_access_key_delete(void)
+{
+	return kms_catalog_access_key_delete(catalog, ALICE, "AKIA1");
+}
+
+static int
+do_access_key_used(void)
+{
+	return kms_catalog_access_key_used(catalog, "AKIA1", 77);
+}
+
+static int
+do_session_key_add(void)
+{
+	const struct kms_session_key_row row = session_key_of(3);
+
+	return kms_catalog_session_key_add(catalog, &row);
+}
+
 /* A second time, the change is refused, or it is there already, or it is one more. */
 enum again { REFUSED, SAME, MORE };
 
@@ -300,6 +334,11 @@ static const struct change {
 	{"key_policy_put", do_key_policy_put, SAME},
 	{"stream_policy_put", do_stream_policy_put, SAME},
 	{"stream_policy_delete", do_stream_policy_delete, REFUSED},
+	{"access_key_create", do_access_key_create, REFUSED},
+	{"access_key_switch", do_access_key_switch, SAME},
+	{"access_key_delete", do_access_key_delete, REFUSED},
+	{"access_key_used", do_access_key_used, SAME},
+	{"session_key_add", do_session_key_add, REFUSED},
 };
 
 /* --- sweeps over the changes --- */
