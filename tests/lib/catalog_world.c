@@ -177,7 +177,7 @@ static const char *const parts[] = {"", "-wal", "-journal"};
 static void
 copy_file(const char *from, const char *to)
 {
-	static uint8_t bytes[1 << 20];
+	static uint8_t bytes[1 << 22];
 	int in = open(from, O_RDONLY);
 
 	(void)unlink(to);
@@ -255,6 +255,21 @@ world_keep(const char *name)
 	snprintf(path, sizeof(path), "%s/%s", world_dir, name);
 	copy_catalog(catalog_path, path);
 	return path;
+}
+
+void
+world_power_cut(enum faultvfs_left left)
+{
+	char path[400], part[408];
+
+	snprintf(path, sizeof(path), "%s/cut.db", world_dir);
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		snprintf(part, sizeof(part), "%s%s", path, parts[i]);
+		(void)unlink(part);
+	}
+	faultvfs_power_cut(catalog_path, path, left);
+	world_copy(path);
+	catalog_reopen();
 }
 
 /* --- faults --- */

@@ -5,6 +5,7 @@
 
 #include "catalog_access.h"
 #include "catalog_rig.h"
+#include "faultvfs.h"
 
 #define WORLD_START 1000u /* when everything was made */
 #define WORLD_CALLS_MAX 200u /* of the disk, for one call of the catalog */
@@ -37,6 +38,8 @@ void world_begin(void);
 void world_copy(const char *from);
 /* The catalog's file and log, to a file in the world's directory; its path is borrowed until the next call. */
 const char *world_keep(const char *name);
+/* The power fails now, under a catalog that was opened while faultvfs_remember() was on: it is open again on what is left. */
+void world_power_cut(enum faultvfs_left left);
 
 /* How the disk fails, and what the catalog has to say. */
 struct world_fault {

@@ -4,10 +4,14 @@
 #include "slk_test.h"
 
 #include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "catalog_world.h"
 #include "faultvfs.h"
+
+#define LOG_CHANGES 300u /* more than the log holds */
 
 /* --- changes --- */
 
@@ -427,6 +431,123 @@ every_change_is_there_in_full_or_not_at_all(void **state)
 	}
 }
 
+/* --- the power fails --- */
+
+static const struct world_fault power = {"power fails", false, true, SQLITE_IOERR_WRITE, SLK_IO};
+
+/* Before the n-th call of the disk, or after the change if there are fewer: false. */
+static bool
+cut_power_at(const struct change *c, unsigned n, enum faultvfs_left left,
+	const struct world_dump worlds[2])
+{
+	world_begin();
+	world_arm(&power, n);
+	int rc = c->act();
+	bool hit = faultvfs_hit();
+	world_power_cut(left);
+	bool done = happened(c, &power, n, worlds);
+	if (rc == SLK_OK && !done)
+		fail_msg("%s: answered, and lost when the power failed", c->name);
+	return hit;
+}
+
+static void
+what_was_answered_is_there_when_the_power_fails(void **state)
+{
+	static struct world_dump worlds[2];
+
+	(void)state;
+	faultvfs_remember(true);
+	for (size_t i = 0; i < COUNT(changes); i++) {
+		world_begin();
+		world_dump(&worlds[0]);
+		assert_ok(changes[i].act());
+		world_dump(&worlds[1]);
+		unsigned n = 1;
+		while (cut_power_at(&changes[i], n, FAULTVFS_LEFT_NONE, worlds)) {
+			const enum faultvfs_left some = 1 + (n + i) % (FAULTVFS_LEFT_COUNT - 1);
+			(void)cut_power_at(&changes[i], n, some, worlds);
+			assert_true(++n < WORLD_CALLS_MAX);
+		}
+		assert_true(n > 1);
+	}
+	faultvfs_remember(false);
+}
+
+/* Changes until the power fails; how many were answered. */
+static unsigned
+describe_until(unsigned n)
+{
+	unsigned number = 0;
+	char text[16];
+	int rc = SLK_OK;
+
+	world_arm(&power, n);
+	while (rc == SLK_OK && number < LOG_CHANGES) {
+		snprintf(text, sizeof(text), "%u", number + 1);
+		rc = kms_catalog_description_set(catalog, id_of(TURNED), text);
+		number += rc == SLK_OK;
+	}
+	return number;
+}
+
+/* The log is written back into the file now and then, and begun anew. */
+static void
+power_that_fails_while_the_log_is_written_back_takes_nothing(void **state)
+{
+	unsigned answered = 0;
+
+	(void)state;
+	faultvfs_remember(true);
+	for (unsigned n = 1; answered < LOG_CHANGES; n += 5) {
+		char text[64];
+		world_begin();
+		answered = describe_until(n);
+		world_power_cut((enum faultvfs_left)(n % FAULTVFS_LEFT_COUNT));
+		assert_ok(kms_catalog_description_get(catalog, id_of(TURNED), text, sizeof(text)));
+		unsigned found = (unsigned)strtoul(text, NULL, 10);
+		if (found != answered && found != answered + 1)
+			fail_msg("call %u: %u were answered, %u is there", n, answered, found);
+	}
+	faultvfs_remember(false);
+}
+
+static void
+run_sql(sqlite3 *db, const char *sql)
+{
+	char *why = NULL;
+
+	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
+		fail_msg("%s", why);
+}
+
+/* The disk of these tests does lose what is not flushed. */
+static void
+without_a_flush_at_each_commit_the_last_one_is_lost(void **state)
+{
+	char path[400], left[400];
+	sqlite3 *db = NULL;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/lazy.db", catalog_dir);
+	snprintf(left, sizeof(left), "%s/left.db", catalog_dir);
+	faultvfs_remember(true);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	run_sql(db,
+		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+		"PRAGMA synchronous = NORMAL; CREATE TABLE t (x);"
+		"PRAGMA wal_checkpoint(TRUNCATE); INSERT INTO t VALUES (1)");
+	faultvfs_power_cut(path, left, FAULTVFS_LEFT_NONE);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	faultvfs_remember(false);
+	assert_int_equal(sqlite3_open(left, &db), SQLITE_OK);
+	sqlite3_stmt *s = NULL;
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT x FROM t", -1, &s, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(s), SQLITE_DONE);
+	sqlite3_finalize(s);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 /* Wraps: at the end of a chunk, with the disk failing, none is given that is not counted. */
 static void
 no_wrap_is_given_that_is_not_on_disk(void **state)
@@ -458,6 +579,9 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, catalog_setup, catalog_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(every_change_is_there_in_full_or_not_at_all),
+		CASE(what_was_answered_is_there_when_the_power_fails),
+		CASE(power_that_fails_while_the_log_is_written_back_takes_nothing),
+		CASE(without_a_flush_at_each_commit_the_last_one_is_lost),
 		CASE(no_wrap_is_given_that_is_not_on_disk),
 	};
 
