@@ -267,18 +267,28 @@ kms_call_hsm(struct kms_call *call, const struct hsm_request *request, kms_call_
 
 /* --- steps --- */
 
+int
+kms_call_ask(struct kms_call *call, const struct kms_question *question,
+	char out_sentence[KMS_SENTENCE_MAX])
+{
+	struct kms_question q = *question;
+
+	call->facts.wall_ns = slk_wall_ns(call->service->parts.clock);
+	q.facts = &call->facts;
+	return kms_policy_decide(call->service->iam, &q, out_sentence);
+}
+
 static int
 decide(struct kms_call *call, struct kms_question *q, const char *shown, char *sentence)
 {
-	int rc = kms_policy_decide(call->service->parts.policy, q, sentence);
+	int rc = kms_call_ask(call, q, sentence);
 
 	/* A refusal names what the caller named: it must not tell that an alias exists, and where
 	 * it leads. */
 	if (rc != SLK_OK && shown != NULL && strcmp(shown, q->resource) != 0)
 		(void)snprintf(sentence, KMS_SENTENCE_MAX,
 			"User: %s is not authorized to perform: %s on resource: %s because no "
-			"statement of the policy "
-			"allows the %s action",
+			"identity-based policy allows the %s action",
 			q->principal, q->action, shown, q->action);
 	return rc;
 }
@@ -298,7 +308,10 @@ kms_call_authorize(
 	/* What the table lets a door ask about streams it may ask about all of them. */
 	if (rc != SLK_OK && (call->classes & call->row->classes & KMS_CLASS_DOOR) != 0) {
 		char first[KMS_SENTENCE_MAX];
-		q = (struct kms_question){KMS_SERVICE_PRINCIPAL, action, resource, true};
+		q = (struct kms_question){.principal = KMS_SERVICE_PRINCIPAL,
+			.action = action,
+			.resource = resource,
+			.granted = true};
 		rc = decide(call, &q, shown, first);
 		if (rc == SLK_OK)
 			(void)snprintf(call->principal, sizeof(call->principal), "%s",
@@ -308,6 +321,20 @@ kms_call_authorize(
 	}
 	if (rc != SLK_OK)
 		kms_call_deny(call, "AccessDeniedException", sentence);
+	return rc;
+}
+
+int
+kms_call_authorize_key(
+	struct kms_call *call, const char *action, const struct kms_key *key, const char *shown)
+{
+	char arn[KMS_ARN_MAX];
+
+	kms_arn_key(&call->service->parts.realm, key->id, arn);
+	call->facts.key = key;
+	int rc = kms_call_authorize(call, action, arn, shown);
+	call->facts.key = NULL; /* it may be gone when the next question is asked */
+	call->facts.request_alias = NULL;
 	return rc;
 }
 
@@ -343,7 +370,6 @@ kms_call_find_key(
 	struct kms_catalog *catalog = call->service->parts.catalog;
 	struct kms_ref ref;
 	struct kms_alias alias;
-	char arn[KMS_ARN_MAX];
 
 	int rc = kms_ref_parse(&call->service->parts.realm, text, &ref);
 	if (rc != SLK_OK) {
@@ -354,6 +380,8 @@ kms_call_find_key(
 	if (ref.kind == KMS_REF_ALIAS) {
 		rc = kms_catalog_alias_get(catalog, ref.alias, &alias);
 		memcpy(ref.id, alias.key_id, rc == SLK_OK ? sizeof(ref.id) : 0);
+		memcpy(call->request_alias, ref.alias, sizeof(call->request_alias));
+		call->facts.request_alias = call->request_alias;
 	}
 	if (rc == SLK_OK)
 		rc = kms_catalog_key_get(catalog, ref.id, out_key);
@@ -363,8 +391,7 @@ kms_call_find_key(
 		kms_call_fail_catalog(call, rc);
 		return rc;
 	}
-	kms_arn_key(&call->service->parts.realm, out_key->id, arn);
-	return kms_call_authorize(call, action, arn, ref.arn);
+	return kms_call_authorize_key(call, action, out_key, ref.arn);
 }
 
 int

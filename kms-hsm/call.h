@@ -13,6 +13,8 @@
 
 #include "format/blob.h"
 #include "chores.h"
+#include "facts.h"
+#include "iam.h"
 #include "heads.h"
 #include "service.h"
 
@@ -62,6 +64,10 @@ struct kms_call {
 	char attest_purpose[KMS_ATTEST_PURPOSE_MAX]; /* "": no Attest */
 	uint8_t attest_digest[KMS_ATTEST_DIGEST_BYTES];
 
+	/* For conditions of policies. */
+	struct kms_facts facts;
+	char request_alias[KMS_ALIAS_MAX];
+
 	/* State of the operation. */
 	struct kms_key key;
 	uint8_t backing_id[KMS_ID_BYTES];
@@ -98,6 +104,7 @@ struct kms_hsm_worker {
 
 struct kms_service {
 	struct kms_service_parts parts;
+	struct kms_iam *iam;
 	struct kms_calls finished; /* wait for the next flush of the audit log */
 	struct kms_calls flushing; /* wait for the one that goes on */
 	struct kms_calls waiters; /* for a key of the appliance */
@@ -150,6 +157,12 @@ uint64_t kms_call_hsm_deadline(const struct kms_call *call);
  */
 MUST_USE int kms_call_authorize(
 	struct kms_call *call, const char *action, const char *resource, const char *shown);
+/* The same for a key, whose spec, usage, tags and aliases conditions may ask for. */
+MUST_USE int kms_call_authorize_key(
+	struct kms_call *call, const char *action, const struct kms_key *key, const char *shown);
+/* May principal do it? The answer alone; the call goes on. granted: struct kms_question. */
+MUST_USE int kms_call_ask(struct kms_call *call, const struct kms_question *question,
+	char out_sentence[KMS_SENTENCE_MAX]);
 /* Find the key that text names and authorise the call's action on it. */
 MUST_USE int kms_call_find_key(
 	struct kms_call *call, const char *action, const char *text, struct kms_key *out_key);

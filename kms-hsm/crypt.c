@@ -92,8 +92,14 @@ int
 kms_crypt_key(struct kms_call *call, const char *action, const char *text, enum kms_usage usage,
 	const char *operation)
 {
-	int rc = kms_call_find_key(call, action, text, &call->key);
+	const char *algorithm = kms_algorithm_name(call->algorithm);
 
+	call->facts.context = call->context;
+	if (usage == KMS_USAGE_ENCRYPT_DECRYPT)
+		call->facts.encryption_algorithm = algorithm;
+	else
+		call->facts.signing_algorithm = algorithm;
+	int rc = kms_call_find_key(call, action, text, &call->key);
 	if (rc == SLK_OK)
 		rc = kms_call_key_direct(call, &call->key);
 	if (rc == SLK_OK)
@@ -236,7 +242,7 @@ authorize_open(struct kms_call *call, const char *action, const struct kms_seale
 	kms_arn_key(&call->service->parts.realm, key->id, arn);
 	strcpy(call->resource, arn);
 	if (key->manager == KMS_MANAGER_CUSTOMER || strcmp(action, "kms:Decrypt") != 0)
-		return kms_call_authorize(call, action, arn, NULL);
+		return kms_call_authorize_key(call, action, key, NULL);
 	int rc = authorize_appliance(call, key, names->context);
 	if (rc == SLK_OK)
 		strcpy(call->resource, arn);
@@ -316,6 +322,8 @@ kms_crypt_open(struct kms_call *call, const char *action, const char *operation,
 		return rc;
 	}
 	bool found = rc == SLK_OK;
+	call->facts.context = names->context;
+	call->facts.encryption_algorithm = kms_algorithm_name(names->algorithm);
 	out_sealed->algorithm = names->algorithm;
 	if (names->algorithm != KMS_ALG_SYMMETRIC_DEFAULT ||
 		(found && !kms_spec_is_symmetric(given.spec)))

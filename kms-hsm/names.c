@@ -165,6 +165,9 @@ kms_arn_resource(const struct kms_realm *realm, const char *text, char out[KMS_A
 		return put(out, "%s", text);
 	if (starts_with(text, "key/") || starts_with(text, ALIAS_PREFIX))
 		return put(out, "arn:aws:kms:%s:%s:%s", realm->region, realm->account, text);
+	if (starts_with(text, "user/") || starts_with(text, "role/") ||
+		starts_with(text, "policy/"))
+		return put(out, "arn:aws:iam::%s:%s", realm->account, text);
 	if (starts_with(text, "stream/"))
 		return put(out, "arn:aws:kinesis:%s:%s:%s", realm->region, realm->account, text);
 	return SLK_INVALID;

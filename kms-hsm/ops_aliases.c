@@ -83,7 +83,7 @@ kms_op_update_alias(struct kms_call *call, const Kmsp__Request *request)
 {
 	struct kms_service *s = call->service;
 	struct kms_alias alias, present;
-	char arn[KMS_ARN_MAX], key_arn[KMS_ARN_MAX];
+	char arn[KMS_ARN_MAX];
 	struct kms_key before;
 
 	if (find_target(call, request->update_alias, arn, &alias) != SLK_OK)
@@ -92,8 +92,7 @@ kms_op_update_alias(struct kms_call *call, const Kmsp__Request *request)
 	if (rc == SLK_OK)
 		rc = kms_catalog_key_get(s->parts.catalog, present.key_id, &before);
 	if (rc == SLK_OK) {
-		kms_arn_key(&s->parts.realm, present.key_id, key_arn);
-		if (kms_call_authorize(call, call->action, key_arn, arn) != SLK_OK)
+		if (kms_call_authorize_key(call, call->action, &before, arn) != SLK_OK)
 			return;
 		strcpy(call->resource, arn);
 		if (kms_spec_is_symmetric(before.spec) != kms_spec_is_symmetric(call->key.spec) ||
@@ -119,7 +118,7 @@ kms_op_delete_alias(struct kms_call *call, const Kmsp__Request *request)
 	const char *name = request->delete_alias->alias;
 	struct kms_service *s = call->service;
 	struct kms_alias alias;
-	char arn[KMS_ARN_MAX], key_arn[KMS_ARN_MAX];
+	char arn[KMS_ARN_MAX];
 
 	if (check_alias(call, name) != SLK_OK)
 		return;
@@ -127,9 +126,10 @@ kms_op_delete_alias(struct kms_call *call, const Kmsp__Request *request)
 	if (kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
 		return;
 	int rc = kms_catalog_alias_get(s->parts.catalog, name, &alias);
+	if (rc == SLK_OK)
+		rc = kms_catalog_key_get(s->parts.catalog, alias.key_id, &call->key);
 	if (rc == SLK_OK) {
-		kms_arn_key(&s->parts.realm, alias.key_id, key_arn);
-		if (kms_call_authorize(call, call->action, key_arn, arn) != SLK_OK)
+		if (kms_call_authorize_key(call, call->action, &call->key, arn) != SLK_OK)
 			return;
 		strcpy(call->resource, arn);
 		rc = kms_catalog_alias_delete(s->parts.catalog, name);

@@ -130,8 +130,11 @@ authorize(struct kms_call *call)
 	}
 	if (of_doors)
 		(void)strcpy(call->principal, KMS_SERVICE_PRINCIPAL);
-	const struct kms_question q = {call->principal, call->action, call->resource, true};
-	int rc = kms_policy_decide(call->service->parts.policy, &q, sentence);
+	const struct kms_question q = {.principal = call->principal,
+		.action = call->action,
+		.resource = call->resource,
+		.granted = true};
+	int rc = kms_call_ask(call, &q, sentence);
 	if (rc != SLK_OK)
 		kms_call_deny(call, "AccessDeniedException", sentence);
 	return rc;

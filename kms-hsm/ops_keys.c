@@ -187,8 +187,12 @@ kms_op_create_key(struct kms_call *call, const Kmsp__Request *request)
 	}
 	if (kms_call_check_description(call, in->description) != SLK_OK ||
 		kms_call_take_tags(call, in->tags, in->n_tags, tags) != SLK_OK ||
-		take_kind(call, in, &kind) != SLK_OK ||
-		kms_call_authorize(call, call->action, "*", NULL) != SLK_OK ||
+		take_kind(call, in, &kind) != SLK_OK)
+		return;
+	call->facts.new_key = &kind;
+	call->facts.request_tags = tags;
+	call->facts.request_tags_count = in->n_tags;
+	if (kms_call_authorize(call, call->action, "*", NULL) != SLK_OK ||
 		(in->n_tags > 0 &&
 			kms_call_authorize(call, "kms:TagResource", "*", NULL) != SLK_OK))
 		return;

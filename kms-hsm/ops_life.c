@@ -92,6 +92,7 @@ kms_op_schedule_key_deletion(struct kms_call *call, const Kmsp__Request *request
 	uint32_t days = in->pending_window_days != 0 ? in->pending_window_days : WINDOW_DAYS_MAX;
 	struct kms_service *s = call->service;
 
+	call->facts.window_days = days;
 	if (check_window(call, days) != SLK_OK || find(call, in->key, MADE) != SLK_OK)
 		return;
 	/* What passed before must not count for this key. */

@@ -9,10 +9,13 @@ static int
 authorize(struct kms_call *call)
 {
 	char sentence[KMS_SENTENCE_MAX] = "";
-	const struct kms_question q = {call->principal, call->action, "*", true};
+	const struct kms_question q = {.principal = call->principal,
+		.action = call->action,
+		.resource = "*",
+		.granted = true};
 
 	strcpy(call->resource, "*");
-	int rc = kms_policy_decide(call->service->parts.policy, &q, sentence);
+	int rc = kms_call_ask(call, &q, sentence);
 	if (rc != SLK_OK)
 		kms_call_deny(call, "AccessDeniedException", sentence);
 	return rc;

@@ -24,6 +24,8 @@ check_appliance(struct kms_call *call, const struct kms_key *from)
 static int
 find_target(struct kms_call *call, const char *text, const struct kms_key *from)
 {
+	call->facts.context = call->context;
+	call->facts.encryption_algorithm = kms_algorithm_name(call->algorithm);
 	int rc = kms_call_find_key(call, "kms:ReEncryptTo", text, &call->key);
 
 	if (rc == SLK_OK)

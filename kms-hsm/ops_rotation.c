@@ -59,6 +59,7 @@ kms_op_enable_key_rotation(struct kms_call *call, const Kmsp__Request *request)
 			days < PERIOD_DAYS_MIN ? PERIOD_DAYS_MIN : PERIOD_DAYS_MAX);
 		return;
 	}
+	call->facts.rotation_days = days;
 	if (find(call, in->key) != SLK_OK)
 		return;
 	kms_call_end(call,

@@ -162,6 +162,8 @@ kms_op_delete_stream(struct kms_call *call, const Kmsp__Request *request)
 		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
 		return;
 	int rc = kms_catalog_stream_delete(call->service->parts.catalog, name);
+	if (rc == SLK_OK)
+		rc = kms_iam_stream_changed(call->service->iam, name);
 	if (rc == SLK_NOT_FOUND)
 		fail_missing_stream(call, name);
 	else if (rc != SLK_OK)
@@ -252,10 +254,40 @@ stream_and_key(struct kms_call *call, const char *name)
 	return rc;
 }
 
+/* May the key of the stream be used for it, in the stream's encryption context? */
+static int
+ask_for_stream(struct kms_call *call, const struct kms_question *q, const char *stream_arn,
+	const struct fmt_context *context)
+{
+	char sentence[KMS_SENTENCE_MAX] = "";
+
+	call->facts.key = &call->key;
+	call->facts.context = context;
+	call->facts.via_stream = true;
+	call->facts.source_arn = stream_arn;
+	int rc = kms_call_ask(call, q, sentence);
+	call->facts.key = NULL; /* all three end before the call does */
+	call->facts.context = NULL;
+	call->facts.source_arn = NULL;
+	if (rc != SLK_OK)
+		kms_call_deny(call, "KMSAccessDeniedException", sentence);
+	return rc;
+}
+
+static int
+stream_context(struct kms_call *call, const char *stream_arn, struct fmt_context **out)
+{
+	int rc = fmt_context_for_stream(stream_arn, out);
+
+	if (rc != SLK_OK)
+		kms_call_fail(call, rc, "KMSInternalException", "out of memory");
+	return rc;
+}
+
 void
 kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *request)
 {
-	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX], sentence[KMS_SENTENCE_MAX] = "";
+	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
 	struct kms_service *s = call->service;
 
 	strcpy(call->principal, KMS_SERVICE_PRINCIPAL);
@@ -266,17 +298,13 @@ kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *request)
 		return;
 	kms_arn_key(&s->parts.realm, call->key.id, call->resource);
 	/* Who created the stream bound it to this key: that stands for an Allow. */
-	const struct kms_question q = {KMS_SERVICE_PRINCIPAL, call->action, call->resource, true};
-	if (kms_policy_decide(s->parts.policy, &q, sentence) != SLK_OK) {
-		kms_call_deny(call, "KMSAccessDeniedException", sentence);
-		return;
-	}
-	if (stream_key_usable(call, &call->key) != SLK_OK)
-		return;
-	int rc = fmt_context_for_stream(arn, &call->context);
-	if (rc != SLK_OK)
-		kms_call_fail(call, rc, "KMSInternalException", "out of memory");
-	else
+	const struct kms_question q = {.principal = KMS_SERVICE_PRINCIPAL,
+		.action = call->action,
+		.resource = call->resource,
+		.granted = true};
+	if (stream_context(call, arn, &call->context) == SLK_OK &&
+		ask_for_stream(call, &q, arn, call->context) == SLK_OK &&
+		stream_key_usable(call, &call->key) == SLK_OK)
 		kms_data_key_generate(call);
 }
 
@@ -334,16 +362,17 @@ door_action(const char *text)
 static int
 authorize_put_key(struct kms_call *call)
 {
-	char sentence[KMS_SENTENCE_MAX] = "", arn[KMS_ARN_MAX];
+	struct fmt_context *context = NULL;
+	char arn[KMS_ARN_MAX];
 
 	kms_arn_key(&call->service->parts.realm, call->key.id, arn);
-	const struct kms_question q = {call->principal, "kms:GenerateDataKey", arn, false};
-	int rc = kms_policy_decide(call->service->parts.policy, &q, sentence);
-	if (rc != SLK_OK)
-		kms_call_deny(call, "KMSAccessDeniedException", sentence);
-	else
-		rc = stream_key_usable(call, &call->key);
-	return rc;
+	const struct kms_question q = {
+		.principal = call->principal, .action = "kms:GenerateDataKey", .resource = arn};
+	int rc = stream_context(call, call->resource, &context);
+	if (rc == SLK_OK)
+		rc = ask_for_stream(call, &q, call->resource, context);
+	fmt_context_free(context);
+	return rc == SLK_OK ? stream_key_usable(call, &call->key) : rc;
 }
 
 void
@@ -366,8 +395,13 @@ kms_op_authorize(struct kms_call *call, const Kmsp__Request *request)
 	strcpy(call->resource, arn);
 	if (door_caller(call, in) != SLK_OK)
 		return;
-	const struct kms_question q = {call->principal, action, arn, false};
-	if (kms_policy_decide(call->service->parts.policy, &q, sentence) != SLK_OK) {
+	if (in->source_ip[0] != '\0') {
+		call->facts.source_ip = in->source_ip;
+		call->facts.over_tls = in->over_tls ? KMS_TRUE : KMS_FALSE;
+	}
+	const struct kms_question q = {
+		.principal = call->principal, .action = action, .resource = arn};
+	if (kms_call_ask(call, &q, sentence) != SLK_OK) {
 		kms_call_deny(call, "AccessDeniedException", sentence);
 		return;
 	}

@@ -88,8 +88,11 @@ kms_op_tag_resource(struct kms_call *call, const Kmsp__Request *request)
 	static struct kms_tag tags[KMS_TAGS_MAX]; /* one thread */
 	const Kmsp__TagResource *in = request->tag_resource;
 
-	if (kms_call_take_tags(call, in->tags, in->n_tags, tags) != SLK_OK ||
-		find(call, in->key) != SLK_OK)
+	if (kms_call_take_tags(call, in->tags, in->n_tags, tags) != SLK_OK)
+		return;
+	call->facts.request_tags = tags;
+	call->facts.request_tags_count = in->n_tags;
+	if (find(call, in->key) != SLK_OK)
 		return;
 	int rc = kms_catalog_tags_set(call->service->parts.catalog, call->key.id, tags, in->n_tags);
 	if (rc == SLK_LIMIT)
@@ -113,6 +116,8 @@ kms_op_untag_resource(struct kms_call *call, const Kmsp__Request *request)
 			return;
 		}
 	}
+	call->facts.tag_keys = (const char *const *)in->tag_keys;
+	call->facts.tag_keys_count = in->n_tag_keys;
 	if (find(call, in->key) != SLK_OK)
 		return;
 	kms_call_end(call,

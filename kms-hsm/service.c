@@ -81,7 +81,10 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	if (s == NULL)
 		return SLK_NO_MEMORY;
 	int rc = kms_digests_new(&s->digests);
+	if (rc == SLK_OK)
+		rc = kms_iam_new(parts->policy, parts->catalog, &s->iam);
 	if (rc != SLK_OK) {
+		kms_digests_free(s->digests);
 		free(s);
 		return rc;
 	}
@@ -125,6 +128,7 @@ kms_service_free(struct kms_service *service)
 	STAILQ_CONCAT(&service->flushing, &service->finished);
 	give_answers(service, kms_audit_flush(service->parts.audit, &err), &err);
 	kms_digests_free(service->digests);
+	kms_iam_free(service->iam);
 	free(service);
 }
 

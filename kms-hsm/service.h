@@ -47,7 +47,7 @@ struct kms_service_parts {
 /* frame: the packed Reply; the receiver frees it. NULL if memory ran out: hang up. */
 typedef void (*kms_answer_fn)(void *arg, struct slk_secret *frame);
 
-/* SLK_NO_MEMORY, SLK_UNSUPPORTED (libcrypto lacks a hash). */
+/* SLK_NO_MEMORY, SLK_UNSUPPORTED (libcrypto lacks a hash), what the catalog says (logged). */
 MUST_USE int kms_service_new(
 	const struct kms_service_parts *parts, struct kms_service **out_service);
 /* The link must have been freed before, so that every call has been answered. NULL allowed. */

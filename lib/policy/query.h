@@ -16,7 +16,7 @@
 #include "policy/same.h"
 
 #define POL_ACTION_MAX 128u /* with terminator */
-#define POL_VALUES_MAX 128u
+#define POL_VALUES_MAX 256u /* an encryption context, and tags of three kinds */
 
 /* One condition key of the request, "aws:SourceArn", "kms:EncryptionContext:aws:kinesis:arn", with its values. A key that is
  * absent is not the same as one with no values: an empty set makes ForAllValues true. Keys are compared without case; a key

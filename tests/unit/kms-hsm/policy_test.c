@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy.h"
+#include "iam.h"
 
 #define KEY "arn:aws:kms:local:000000000000:key/"
 #define ALICE "arn:aws:iam::000000000000:user/alice"
@@ -26,23 +26,44 @@ statement(char *effect, char **principal, char **action, char **resource)
 		.resources_count = 1};
 }
 
+/* Principals that are known, beside root. */
+static char *roles[] = {(char *)"user/alice", (char *)"user/bob", (char *)"user/Alice",
+	(char *)"role/alice", (char *)"user/ALICE", (char *)"role/syslog",
+	(char *)"arn:aws:iam::111111111111:user/alice"};
+
 static int
 compile(struct kms_config_statement *statements, uint32_t count, struct kms_policy **out,
 	struct slk_error *err)
 {
-	struct kms_config config = {
-		.account = account, .region = region, .policy = statements, .policy_count = count};
+	struct kms_config config = {.account = account,
+		.region = region,
+		.policy = statements,
+		.policy_count = count,
+		.roles = roles,
+		.roles_count = sizeof(roles) / sizeof(*roles)};
 
 	return kms_policy_new(&config, out, err);
+}
+
+static int
+ask(const struct kms_policy *p, const struct kms_question *q, char *sentence)
+{
+	struct kms_iam *iam = NULL;
+
+	assert_ok(kms_iam_new(p, NULL, &iam));
+	int rc = kms_policy_decide(iam, q, sentence);
+	kms_iam_free(iam);
+	return rc;
 }
 
 static int
 decide(const struct kms_policy *p, const char *principal, const char *action, const char *resource)
 {
 	char sentence[KMS_SENTENCE_MAX] = "";
-	const struct kms_question q = {principal, action, resource, false};
+	const struct kms_question q = {
+		.principal = principal, .action = action, .resource = resource};
 
-	int rc = kms_policy_decide(p, &q, sentence);
+	int rc = ask(p, &q, sentence);
 	if (rc != SLK_OK) {
 		assert_int_equal(rc, SLK_DENIED);
 		assert_non_null(strstr(sentence, principal));
@@ -101,15 +122,16 @@ explicit_deny_wins_in_either_order(void **state)
 	for (int order = 0; order < 2; order++) {
 		struct kms_config_statement both[] = {order ? deny : allow, order ? allow : deny};
 		char sentence[KMS_SENTENCE_MAX] = "";
-		const struct kms_question q = {ALICE, "kms:Decrypt", KEY "1", true};
+		const struct kms_question q = {.principal = ALICE,
+			.action = "kms:Decrypt",
+			.resource = KEY "1",
+			.granted = true};
 		struct kms_policy *p = NULL;
 		assert_ok(compile(both, 2, &p, NULL));
-		assert_int_equal(kms_policy_decide(p, &q, sentence),
-			SLK_DENIED); /* also if granted otherwise */
+		assert_int_equal(ask(p, &q, sentence), SLK_DENIED); /* also if granted otherwise */
 		assert_string_equal(sentence,
 			"User: " ALICE " is not authorized to perform: kms:Decrypt on "
-			"resource: " KEY "1 with an explicit deny in the policy, statement "
-			"no-reading");
+			"resource: " KEY "1 with an explicit deny in an identity-based policy");
 		assert_ok(decide(p, BOB, "kms:Decrypt", KEY "1"));
 		assert_ok(decide(p, ALICE, "kms:Encrypt", KEY "1"));
 		kms_policy_free(p);
@@ -122,11 +144,13 @@ grant_stands_for_an_allow(void **state)
 	(void)state;
 	struct kms_policy *p = NULL;
 	char sentence[KMS_SENTENCE_MAX];
-	const struct kms_question q = {
-		"kinesis.amazonaws.com", "kms:GenerateDataKey", KEY "1", true};
+	const struct kms_question q = {.principal = "kinesis.amazonaws.com",
+		.action = "kms:GenerateDataKey",
+		.resource = KEY "1",
+		.granted = true};
 
 	assert_ok(compile(NULL, 0, &p, NULL));
-	assert_ok(kms_policy_decide(p, &q, sentence));
+	assert_ok(ask(p, &q, sentence));
 	kms_policy_free(p);
 }
 
@@ -213,12 +237,13 @@ malformed_statements_are_refused_with_their_fault(void **state)
 {
 	(void)state;
 	char allow[] = "Allow", typo[] = "allow", star[] = "*", action[] = "kms:Decyrpt",
-	     who[] = "alice", where[] = "keys/1";
+	     who[] = "alice", where[] = "keys/1", control[] = "kms:\x01*";
 
 	malformed_statement_is_refused(typo, star, star, star, "neither Allow nor Deny");
 	malformed_statement_is_refused(allow, star, action, star, "kms:Decyrpt");
 	malformed_statement_is_refused(allow, who, star, star, "alice");
 	malformed_statement_is_refused(allow, star, star, where, "keys/1");
+	malformed_statement_is_refused(allow, star, control, star, "kms:");
 }
 
 /* A copy with the mode that it asks for, whatever the umask of this checkout was. */

@@ -323,7 +323,7 @@ refusal_names_action_resource_and_principal(void **state)
 	snprintf(expected, sizeof(expected),
 		"User: " RIG_BOB_ARN
 		" is not authorized to perform: kms:Decrypt on resource: %s because no "
-		"statement of the policy allows the kms:Decrypt action",
+		"identity-based policy allows the kms:Decrypt action",
 		key_arn);
 	assert_string_equal(reply->message, expected);
 	assert_int_equal(reply->result_case, KMSP__REPLY__RESULT__NOT_SET);

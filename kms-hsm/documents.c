@@ -1,0 +1,40 @@
+#include "documents.h"
+
+#include <string.h>
+
+static unsigned
+needs_of(const char *json)
+{
+	unsigned needs = 0;
+
+	if (strstr(json, "\\u") != NULL)
+		return KMS_NEEDS_VALUES | KMS_NEEDS_CONTEXT | KMS_NEEDS_TAGS | KMS_NEEDS_ALIASES;
+	if (strcasestr(json, "condition") != NULL || strstr(json, "${") != NULL)
+		needs |= KMS_NEEDS_VALUES;
+	if (strcasestr(json, "encryptioncontext") != NULL)
+		needs |= KMS_NEEDS_CONTEXT;
+	if (strcasestr(json, "resourcetag") != NULL)
+		needs |= KMS_NEEDS_TAGS;
+	if (strcasestr(json, "resourcealiases") != NULL)
+		needs |= KMS_NEEDS_ALIASES;
+	return needs;
+}
+
+int
+kms_document_parse(const char *json, enum pol_kind kind, struct kms_document *out_document,
+	struct pol_problem *out_problem)
+{
+	struct kms_document d = {.needs = needs_of(json)};
+
+	int rc = pol_document_parse(slk_span_str(json), kind, &d.parsed, out_problem);
+	if (rc == SLK_OK)
+		*out_document = d;
+	return rc;
+}
+
+void
+kms_document_free(struct kms_document *document)
+{
+	pol_document_free(document->parsed);
+	*document = (struct kms_document){NULL, 0};
+}
