@@ -230,10 +230,30 @@ lengths_and_numbers_have_limits(void **state)
 	assert_ok(compile("${a}${a}${a}${a}${a}${a}${a}${a}", POL_PATTERN_VARIABLES, &p));
 }
 
+static void
+texts_are_the_same_only_if_every_byte_is(void **state)
+{
+	(void)state;
+	char a[48], b[48];
+
+	for (size_t len = 0; len < sizeof(a); len++) {
+		memset(a, 'x', sizeof(a));
+		memset(b, 'x', sizeof(b));
+		a[len] = 'y'; /* the byte behind them is none of theirs */
+		assert_true(pol_same(a, b, len));
+		for (size_t i = 0; i < len; i++) {
+			b[i] = 'X';
+			assert_false(pol_same(a, b, len));
+			b[i] = 'x';
+		}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(texts_are_the_same_only_if_every_byte_is),
 		cmocka_unit_test(a_star_matches_any_text_also_slashes_and_colons),
 		cmocka_unit_test(a_question_mark_matches_one_byte_and_not_none),
 		cmocka_unit_test(wildcards_in_the_text_are_text),
