@@ -17,6 +17,7 @@ kms_catalog_open(const char *path, struct kms_catalog **out_catalog, struct slk_
 		kms_catalog_close(c);
 		return rc;
 	}
+	kms_cache_new(c);
 	*out_catalog = c;
 	return SLK_OK;
 }
@@ -27,6 +28,7 @@ kms_catalog_close(struct kms_catalog *catalog)
 	if (catalog == NULL)
 		return;
 	kms_db_close(catalog);
+	kms_cache_free(catalog);
 	free(catalog->wraps);
 	free(catalog);
 }
@@ -117,10 +119,14 @@ int
 kms_catalog_key_get(
 	struct kms_catalog *catalog, const uint8_t id[KMS_ID_BYTES], struct kms_key *out_key)
 {
+	if (kms_cache_get(catalog, id, out_key))
+		return SLK_OK;
 	sqlite3_stmt *s = kms_db_statement(catalog, SQL_KEY_GET);
-
 	kms_db_bind_id(s, 1, id);
-	return kms_db_one(catalog, s, kms_db_key_row, out_key);
+	int rc = kms_db_one(catalog, s, kms_db_key_row, out_key);
+	if (rc == SLK_OK)
+		kms_cache_put(catalog, out_key);
+	return rc;
 }
 
 int

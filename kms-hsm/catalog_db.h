@@ -121,6 +121,8 @@ struct kms_wraps { /* one backing key that was used by this process */
 	uint64_t reserved, used;
 };
 
+struct kms_cached_key;
+
 struct kms_catalog {
 	sqlite3 *db;
 	sqlite3_stmt *statements[SQL_COUNT];
@@ -128,6 +130,7 @@ struct kms_catalog {
 	char error[256];
 	struct kms_wraps *wraps; /* sorted by id */
 	size_t wraps_count, wraps_cap;
+	struct kms_cached_key *cache; /* NULL: none */
 };
 
 MUST_USE int kms_db_open(const char *path, struct kms_catalog *catalog, struct slk_error *err);
@@ -176,6 +179,15 @@ MUST_USE int kms_db_backing_enable(struct kms_catalog *catalog, const uint8_t *i
 	const struct kms_check *check, uint64_t wall_ns);
 MUST_USE int kms_db_tags_set(struct kms_catalog *catalog, const uint8_t *key_id,
 	const struct kms_tag *tags, size_t count);
+
+/* --- keys as they were last read (catalog_cache.c) --- Any change of the catalog, whatever it changed, makes all of them stale;
+ * within a transaction none is given or taken. Without memory there is no cache. */
+void kms_cache_new(struct kms_catalog *catalog);
+void kms_cache_free(struct kms_catalog *catalog);
+/* False: read it. */
+MUST_USE bool kms_cache_get(
+	const struct kms_catalog *catalog, const uint8_t id[KMS_ID_BYTES], struct kms_key *out_key);
+void kms_cache_put(struct kms_catalog *catalog, const struct kms_key *key);
 
 /* Binding cannot fail but for memory, and then the step that follows says so. What is bound is
  * borrowed until the step. A NULL id binds NULL. */

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "catalog_db.h"
 #include "catalog_rig.h"
 
 static struct kms_key
@@ -56,6 +57,66 @@ key_goes_from_creating_to_enabled_and_stays(void **state)
 	char text[KMS_DESCRIPTION_MAX];
 	assert_ok(kms_catalog_description_get(catalog, key.id, text, sizeof(text)));
 	assert_string_equal(text, "seven");
+}
+
+static void
+a_key_that_was_read_before_is_read_as_it_is_now(void **state)
+{
+	(void)state;
+	struct kms_key key = key_of(7), read;
+
+	assert_ok(kms_catalog_key_begin(catalog, &key, "seven", NULL, 0));
+	assert_ok(kms_catalog_key_get(catalog, key.id, &read));
+	assert_int_equal(read.state, KMS_KEY_CREATING);
+	assert_ok(kms_catalog_key_enable(catalog, key.id, &check));
+	for (int i = 0; i < 2; i++) {
+		assert_ok(kms_catalog_key_get(catalog, key.id, &read));
+		assert_int_equal(read.state, KMS_KEY_ENABLED);
+		assert_memory_equal(read.kcv, check.kcv, sizeof(check.kcv));
+	}
+	assert_int_equal(kms_catalog_key_enable(catalog, key.id, &check), SLK_NOT_FOUND);
+	assert_ok(kms_catalog_key_switch(catalog, key.id, false));
+	for (int i = 0; i < 2; i++) {
+		assert_ok(kms_catalog_key_get(catalog, key.id, &read));
+		assert_int_equal(read.state, KMS_KEY_DISABLED);
+	}
+}
+
+/* A key that is enabled has no backing key left to enable: the transaction reads it as enabled and is rolled back. */
+static void
+what_a_transaction_saw_that_was_rolled_back_is_not_kept(void **state)
+{
+	(void)state;
+	struct kms_key key = key_of(7), read;
+
+	assert_ok(kms_catalog_key_begin(catalog, &key, "seven", NULL, 0));
+	assert_int_equal(sqlite3_exec(((struct kms_catalog *)catalog)->db,
+				 "UPDATE backings SET state = 2", NULL, NULL, NULL),
+		SQLITE_OK);
+	assert_true(kms_catalog_key_enable(catalog, key.id, &check) != SLK_OK);
+	assert_ok(kms_catalog_key_get(catalog, key.id, &read));
+	assert_int_equal(read.state, KMS_KEY_CREATING);
+}
+
+/* Ids whose last bytes are the same have one place in memory. */
+static void
+keys_that_share_a_place_are_told_apart(void **state)
+{
+	(void)state;
+	struct kms_key a = key_of(7), b = key_of(7), read;
+
+	b.id[0] = 8;
+	b.backing_id[0] = 8;
+	assert_ok(kms_catalog_key_begin(catalog, &a, "a", NULL, 0));
+	assert_ok(kms_catalog_key_begin(catalog, &b, "b", NULL, 0));
+	for (int i = 0; i < 3; i++) {
+		assert_ok(kms_catalog_key_get(catalog, a.id, &read));
+		assert_memory_equal(read.backing_id, a.backing_id, sizeof(a.backing_id));
+		assert_ok(kms_catalog_key_get(catalog, b.id, &read));
+		assert_memory_equal(read.backing_id, b.backing_id, sizeof(b.backing_id));
+	}
+	b.id[0] = 9;
+	assert_int_equal(kms_catalog_key_get(catalog, b.id, &read), SLK_NOT_FOUND);
 }
 
 static void
@@ -362,6 +423,9 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, catalog_setup, catalog_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(key_goes_from_creating_to_enabled_and_stays),
+		CASE(a_key_that_was_read_before_is_read_as_it_is_now),
+		CASE(what_a_transaction_saw_that_was_rolled_back_is_not_kept),
+		CASE(keys_that_share_a_place_are_told_apart),
 		CASE(key_is_begun_and_enabled_only_once),
 		CASE(appliance_has_one_key_of_each_usage),
 		CASE(lists_come_in_pages),
