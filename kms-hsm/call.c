@@ -57,8 +57,9 @@ audit(struct kms_call *call)
 {
 	char via[64];
 
-	(void)snprintf(
-		via, sizeof(via), "kinesis.%s.amazonaws.com", call->service->parts.realm.region);
+	if (call->source_arn[0] != '\0')
+		(void)snprintf(via, sizeof(via), "kinesis.%s.amazonaws.com",
+			call->service->parts.realm.region);
 	const struct kms_audit_entry entry = {
 		.request_id = call->request_id,
 		.principal = call->principal[0] != '\0' ? call->principal : NULL,
@@ -299,9 +300,10 @@ kms_call_authorize(
 {
 	const char *user = kms_principals_arn(call->service->parts.principals, call->peer.uid);
 	struct kms_question q = {.principal = user, .action = action, .resource = resource};
-	char sentence[KMS_SENTENCE_MAX] = "";
+	char sentence[KMS_SENTENCE_MAX];
 	int rc = SLK_DENIED;
 
+	sentence[0] = '\0'; /* not all of it: this is asked with every request */
 	(void)snprintf(call->resource, sizeof(call->resource), "%s", resource);
 	if (user != NULL)
 		rc = decide(call, &q, shown, sentence);

@@ -18,6 +18,7 @@
 #include "heads.h"
 #include "service.h"
 
+#define KMS_IDS_AHEAD 64u /* one system call for so many ids of requests */
 #define KMS_ATTEST_PURPOSE_MAX 33u /* with terminator */
 #define KMS_ATTEST_DIGEST_BYTES 32u
 #define KMS_CORRELATION_MAX 65u /* with terminator */
@@ -131,6 +132,8 @@ struct kms_service {
 	struct kms_heads heads;
 	uint64_t requests, denied, errors, worker_restarts, data_keys;
 	struct kms_digests *digests;
+	uint8_t ids[KMS_IDS_AHEAD][FMT_UUID_BYTES]; /* random bytes for ids of requests */
+	unsigned ids_left; /* the first so many are unused */
 };
 
 /* --- ends of a call --- */

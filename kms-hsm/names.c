@@ -11,14 +11,39 @@
 #define ALIAS_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/_-"
 #define STREAM_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
+/* The parts one after the other, cut off at the end: this happens several times per request. */
+static void
+print(char out[KMS_ARN_MAX], const char *const *parts, size_t count)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(parts[i]);
+		if (len > KMS_ARN_MAX - 1 - at)
+			len = KMS_ARN_MAX - 1 - at;
+		memcpy(out + at, parts[i], len);
+		at += len;
+	}
+	out[at] = '\0';
+}
+
+static void
+print_arn(const char *service, const struct kms_realm *realm, const char *kind, const char *name,
+	char out[KMS_ARN_MAX])
+{
+	const char *const parts[] = {
+		"arn:aws:", service, ":", realm->region, ":", realm->account, ":", kind, name};
+
+	print(out, parts, sizeof(parts) / sizeof(parts[0]));
+}
+
 void
 kms_arn_key(const struct kms_realm *realm, const uint8_t id[FMT_UUID_BYTES], char out[KMS_ARN_MAX])
 {
 	char uuid[FMT_UUID_TEXT];
 
 	fmt_uuid_print(id, uuid);
-	(void)snprintf(
-		out, KMS_ARN_MAX, "arn:aws:kms:%s:%s:key/%s", realm->region, realm->account, uuid);
+	print_arn("kms", realm, "key/", uuid, out);
 }
 
 void
@@ -33,15 +58,13 @@ kms_material_print(const uint8_t key_id[FMT_UUID_BYTES], const uint8_t backing_i
 void
 kms_arn_alias(const struct kms_realm *realm, const char *alias, char out[KMS_ARN_MAX])
 {
-	(void)snprintf(
-		out, KMS_ARN_MAX, "arn:aws:kms:%s:%s:%s", realm->region, realm->account, alias);
+	print_arn("kms", realm, "", alias, out);
 }
 
 void
 kms_arn_stream(const struct kms_realm *realm, const char *stream, char out[KMS_ARN_MAX])
 {
-	(void)snprintf(out, KMS_ARN_MAX, "arn:aws:kinesis:%s:%s:stream/%s", realm->region,
-		realm->account, stream);
+	print_arn("kinesis", realm, "stream/", stream, out);
 }
 
 static bool
@@ -59,9 +82,8 @@ resource_of(const struct kms_realm *realm, const char *service, const char *text
 
 	if (!starts_with(text, "arn:"))
 		return text;
-	int len = snprintf(prefix, sizeof(prefix), "arn:aws:%s:%s:%s:", service, realm->region,
-		realm->account);
-	return starts_with(text, prefix) ? text + len : NULL;
+	print_arn(service, realm, "", "", prefix);
+	return starts_with(text, prefix) ? text + strlen(prefix) : NULL;
 }
 
 /* Of these characters only, and not more than fit the column. */

@@ -193,18 +193,31 @@ identify(struct kms_call *call)
 	(void)snprintf(call->principal, sizeof(call->principal), "%s", arn != NULL ? arn : "");
 }
 
+static int
+new_request_id(struct kms_service *s, char out[FMT_UUID_TEXT])
+{
+	if (s->ids_left == 0) {
+		int rc = slk_random(s->ids, sizeof(s->ids));
+		if (rc != SLK_OK)
+			return rc;
+		s->ids_left = KMS_IDS_AHEAD;
+	}
+	uint8_t *id = s->ids[--s->ids_left];
+	fmt_uuid_mark(id);
+	fmt_uuid_print(id, out);
+	return SLK_OK;
+}
+
 int
 kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 	const Kmsp__Request *request, kms_answer_fn answer, void *arg)
 {
 	struct kms_call *call = calloc(1, sizeof(*call));
-	uint8_t uuid[FMT_UUID_BYTES];
 
-	if (call == NULL || fmt_uuid_new(uuid) != SLK_OK) {
+	if (call == NULL || new_request_id(service, call->request_id) != SLK_OK) {
 		free(call);
 		return SLK_NO_MEMORY;
 	}
-	fmt_uuid_print(uuid, call->request_id);
 	call->service = service;
 	call->answer = answer;
 	call->arg = arg;

@@ -9,6 +9,13 @@
 /* Bytes before each dash. */
 static const uint8_t groups[] = {4, 2, 2, 2, 6};
 
+void
+fmt_uuid_mark(uint8_t random[FMT_UUID_BYTES])
+{
+	random[6] = (uint8_t)(0x40 | (random[6] & 0x0f));
+	random[8] = (uint8_t)(0x80 | (random[8] & 0x3f));
+}
+
 int
 fmt_uuid_new(uint8_t out_uuid[FMT_UUID_BYTES])
 {
@@ -17,8 +24,7 @@ fmt_uuid_new(uint8_t out_uuid[FMT_UUID_BYTES])
 
 	if (rc != SLK_OK)
 		return rc;
-	id[6] = (uint8_t)(0x40 | (id[6] & 0x0f));
-	id[8] = (uint8_t)(0x80 | (id[8] & 0x3f));
+	fmt_uuid_mark(id);
 	memcpy(out_uuid, id, sizeof(id));
 	return SLK_OK;
 }

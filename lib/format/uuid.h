@@ -11,6 +11,8 @@
 
 /* A random UUID, version 4. SLK_SYSTEM. */
 MUST_USE int fmt_uuid_new(uint8_t out_uuid[FMT_UUID_BYTES]);
+/* The UUID of random bytes, in place, for those who draw many at once. */
+void fmt_uuid_mark(uint8_t random[FMT_UUID_BYTES]);
 void fmt_uuid_print(const uint8_t uuid[FMT_UUID_BYTES], char out_text[FMT_UUID_TEXT]);
 /* Parse 8-4-4-4-12 hex digits of either case, nothing before or after. SLK_MALFORMED; *out is
  * untouched on error. */
