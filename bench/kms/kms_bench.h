@@ -97,7 +97,7 @@ MUST_USE bool kb_echo_run(struct kb_echo *e, unsigned count, size_t ask_bytes, s
 /* --- a slow HSM, and one that goes away (faults.c) --- */
 struct kb_fault_figures {
 	double sessions_gain; /* 8 sessions against one, calls of 1 ms */
-	double workers_gain; /* 8 workers against one; 0: not measured */
+	double workers_gain; /* 8 workers of one session each against one */
 	double back_ms; /* from healing to the first success */
 	double overrun_ms; /* the worst answer beyond its deadline */
 };

@@ -53,7 +53,8 @@ static void
 check_results(yajl_val root)
 {
 	static const char *const wanted[] = {"raw loop", "RPC, depth 1", "RPC, depth 8",
-		"RPC, depth 32", "round trip, two cores", "1 session", "8 sessions"};
+		"RPC, depth 32", "round trip, two cores", "1 session", "8 sessions",
+		"8 workers of 1 session"};
 	unsigned seen = 0;
 	yajl_val results = at(root, "results", yajl_t_array);
 
