@@ -259,9 +259,9 @@ run(struct front *f)
 		uint64_t now_ns = slk_mono_ns(f->clock);
 		if (now_ns >= tick_ns) {
 			kms_service_tick(f->service);
-			hsm_link_send(f->link);
 			tick_ns = now_ns + TICK_NS;
 		}
+		hsm_link_send(f->link); /* what the tick and the flush of the last turn asked for */
 		uint64_t wake_ns = kms_service_wake_ns(f->service);
 		int n = epoll_wait(f->epoll_fd, events, 5,
 			until(now_ns, wake_ns < tick_ns ? wake_ns : tick_ns));
