@@ -34,7 +34,8 @@
  *       start_deadline_ms: 30000         # optional; the same for initialising, opening and logging in
  *       worker_user: sealock-hsm         # optional; used when started as root
  *       worker_program: /usr/sbin/sealock-hsm-worker       # optional; default: beside sealock-kmsd
- *     ingest_user: sealock-ingest        # optional; ingestd's user, the only door at present
+ *     ingest_user: sealock-ingest        # optional; ingestd's user, a door
+ *     gateway_user: sealock-gateway      # optional; the gateway's user, who asks for days' signing keys
  *     admins: [root]                     # optional; who may send administrative requests
  *     principals:                        # optional; which uid is which principal; all others are denied
  *       - user: alice                    # name or number
@@ -127,6 +128,7 @@ struct kms_config {
 	struct kms_config_hsm hsm;
 	uint32_t on_demand_rotations; /* of one key */
 	char *ingest_user; /* NULL: no door */
+	char *gateway_user; /* NULL: no gateway */
 	char **admins; /* NULL: root */
 	uint32_t admins_count;
 	struct kms_config_principal *principals;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DOORS_MAX 1u
+#define DOORS_MAX 2u /* ingestd, the gateway */
 
 struct entry {
 	uid_t uid;
@@ -137,6 +137,20 @@ add_roles(struct kms_principals *p, const struct kms_config *config, const struc
 }
 
 static int
+add_door(struct kms_principals *p, const char *user, const char *key, enum kms_class class,
+	struct slk_error *err)
+{
+	uid_t uid;
+
+	if (user == NULL)
+		return SLK_OK;
+	int rc = resolve(user, key, &uid, err);
+	if (rc == SLK_OK)
+		entry_of(p, uid)->classes |= class;
+	return rc;
+}
+
+static int
 fill(struct kms_principals *p, const struct kms_config *config, struct slk_error *err)
 {
 	const struct kms_realm realm = {config->account, config->region};
@@ -144,12 +158,10 @@ fill(struct kms_principals *p, const struct kms_config *config, struct slk_error
 
 	if (rc == SLK_OK)
 		rc = add_admins(p, config, &realm, err);
-	if (rc == SLK_OK && config->ingest_user != NULL) {
-		uid_t uid;
-		rc = resolve(config->ingest_user, "ingest_user", &uid, err);
-		if (rc == SLK_OK)
-			entry_of(p, uid)->classes |= KMS_CLASS_DOOR;
-	}
+	if (rc == SLK_OK)
+		rc = add_door(p, config->ingest_user, "ingest_user", KMS_CLASS_DOOR, err);
+	if (rc == SLK_OK)
+		rc = add_door(p, config->gateway_user, "gateway_user", KMS_CLASS_GATEWAY, err);
 	return rc == SLK_OK ? add_roles(p, config, &realm, err) : rc;
 }
 

@@ -21,6 +21,7 @@ enum kms_class {
 	KMS_CLASS_ADMIN = 2, /* may send administrative requests, if the policy allows them, too */
 	KMS_CLASS_DOOR = 4, /* ingestd: service principal of its streams; may ask Authorize for its
 			       callers */
+	KMS_CLASS_GATEWAY = 8, /* the gateway: checks signatures of callers on the network */
 };
 
 /* The service principal as which ingestd asks for the keys of its streams, as AWS names it. */

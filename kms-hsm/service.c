@@ -16,6 +16,7 @@
 
 #define PEOPLE (KMS_CLASS_USER | KMS_CLASS_ADMIN)
 #define ANYBODY (PEOPLE | KMS_CLASS_DOOR)
+#define ANYBODY_AT_ALL (ANYBODY | KMS_CLASS_GATEWAY)
 
 /* Which class of peer may send which request; the policy decides after that. Everything else is
  * refused. */
@@ -68,7 +69,7 @@ static const struct kms_row rows[] = {
 		kms_op_generate_stream_key, false},
 	ROW(AUTHORIZE) = {KMS_CLASS_DOOR, "sealock:Authorize", kms_op_authorize, false},
 	ROW(ATTEST) = {KMS_CLASS_ADMIN | KMS_CLASS_DOOR, "sealock:Attest", kms_op_attest, false},
-	ROW(STATUS) = {ANYBODY, "sealock:Status", kms_op_status, true},
+	ROW(STATUS) = {ANYBODY_AT_ALL, "sealock:Status", kms_op_status, true},
 };
 
 static const struct kms_row no_row = {0, "(unknown)", NULL, false};
@@ -168,6 +169,16 @@ refuse_class(struct kms_call *call)
 			"User: %s is not authorized to perform: %s; this request is for ingestd "
 			"only",
 			call->principal, call->action);
+	else if (call->row->classes == KMS_CLASS_GATEWAY)
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"User: %s is not authorized to perform: %s; this request is for the "
+			"gateway only: gateway_user: in the configuration of sealock-kmsd",
+			call->principal, call->action);
+	else if (call->classes == KMS_CLASS_GATEWAY)
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"the gateway is not authorized to perform: %s; it asks for the signing "
+			"keys of its callers and nothing else",
+			call->action);
 	else if (call->row->classes == KMS_CLASS_ADMIN)
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
 			"User: %s is not authorized to perform: %s; this is an administrative "

@@ -82,7 +82,8 @@ start(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uid_t peers[] = {RIG_ROOT, RIG_ALICE, RIG_BOB, RIG_INGEST, RIG_STRANGER};
+	static const uid_t peers[] = {
+		RIG_ROOT, RIG_ALICE, RIG_BOB, RIG_INGEST, RIG_STRANGER, RIG_GATEWAY};
 	static struct kmsp_arena *arena;
 	const Kmsp__Request *request = NULL;
 
@@ -95,7 +96,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	put_blobs(request);
 	unsigned before = rig.answers;
-	rig_begin(&rig, peers[data[0] % 5], request);
+	rig_begin(&rig, peers[data[0] % 6], request);
 	for (int i = 0; i < 5 && rig.answers == before; i++)
 		rig_turn(&rig);
 	if (rig.answers != before + 1 || rig_last(&rig)->id != request->id)

@@ -19,6 +19,7 @@ static const char base_config[] =
 	"hsm:\n  profile: softhsm\n  module: /usr/lib/softhsm/libsofthsm2.so\n"
 	"  token_label: fake\n  pin_file: /tmp/unused.pin\n"
 	"ingest_user: 2000\n"
+	"gateway_user: 2001\n"
 	"admins: [0]\n"
 	"principals:\n"
 	"  - {user: 1000, arn: user/alice}\n"

@@ -8,7 +8,14 @@
 #include "service.h"
 
 /* Peers of the rig. */
-enum { RIG_ROOT = 0, RIG_ALICE = 1000, RIG_BOB = 1001, RIG_INGEST = 2000, RIG_STRANGER = 9999 };
+enum {
+	RIG_ROOT = 0,
+	RIG_ALICE = 1000,
+	RIG_BOB = 1001,
+	RIG_INGEST = 2000,
+	RIG_GATEWAY = 2001,
+	RIG_STRANGER = 9999
+};
 
 #define RIG_ROOT_ARN "arn:aws:iam::000000000000:root"
 #define RIG_ALICE_ARN "arn:aws:iam::000000000000:user/alice"

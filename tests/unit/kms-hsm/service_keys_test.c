@@ -93,6 +93,12 @@ stranger_is_refused_every_request_with_a_line(void **state)
 	assert_int_equal(fake_hsm_keys_count(rig.link), 0);
 }
 
+static bool
+is_for_the_gateway(Kmsp__Request__CallCase request)
+{
+	return request == KMSP__REQUEST__CALL_STATUS;
+}
+
 /* Every request from every class of peer, with a policy that would allow each: the table decides
  * alone. */
 static void
@@ -213,6 +219,8 @@ table_of_requests_and_classes_holds(void **state)
 			rig_call(&wide, RIG_ROOT, request)->status == SLK_DENIED, !rows[i].admin);
 		assert_int_equal(
 			rig_call(&wide, RIG_INGEST, request)->status == SLK_DENIED, !rows[i].door);
+		assert_int_equal(rig_call(&wide, RIG_GATEWAY, request)->status == SLK_DENIED,
+			!is_for_the_gateway(rows[i].request));
 		assert_answered(rig_call(&wide, RIG_STRANGER, request), SLK_DENIED);
 		kmsp_arena_free(arena);
 	}
