@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The documents of docs/policies.md are what they are said to be, and each row of its table of decisions is decided so, by
-lib/policy and by policy_oracle.py.
+"""The documents of docs/policies.md are what they are said to be, each row of its table of decisions is decided so, by
+lib/policy and by policy_oracle.py, and its condition keys are those of kmsd.
 
     policy_docs_test.py BUILD_DIR
 """
@@ -14,6 +14,7 @@ import policy_differential_test
 import policy_oracle
 
 DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "policies.md")
+VALUES = os.path.join(os.path.dirname(DOC), "..", "kms-hsm", "values.c")
 KEY = "arn:aws:kms:local:000000000000:key/1"
 CALLERS = {
     "alice": policy_cases.caller("arn:aws:iam::000000000000:user/alice"),
@@ -56,6 +57,16 @@ def check_row(build, docs, row):
     return ok or print("%s: lib/policy %r, oracle %r" % (row, got, expected))
 
 
+def check_keys(text):
+    """The page's table of condition keys has those that kmsd gives values to, and no other."""
+    with open(VALUES, encoding="utf-8") as f:
+        given = set(re.findall(r'"((?:aws|kms|sts):[A-Za-z/:]+)"', f.read()))
+    table = text.split("| key | type | value comes from |")[1].split("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = {re.sub(r"(?<=/)T$|(?<=:)NAME$", "", k) for c in cells for k in re.findall("`([^`]+)`", c)}
+    return given == named or print("condition keys: only kmsd %s, only the page %s" % (given - named, named - given))
+
+
 def main():
     build = sys.argv[1]
     text = open(DOC, encoding="utf-8").read()
@@ -64,6 +75,7 @@ def main():
     rows = [[c.strip() for c in line.strip("|\n").split("|")] for line in text.splitlines()
             if re.match(r"\| (%s) \|" % "|".join(CALLERS), line)]
     results = [bool(check_document(build, *f)) for f in found] + [bool(check_row(build, docs, r)) for r in rows]
+    results.append(bool(check_keys(text)))
     if len(found) != text.count("```json ") or len(rows) < 20:
         print("a document or a row of the page was not understood")
         results.append(False)
