@@ -28,6 +28,7 @@
 #define KMSC_DESCRIPTION_MAX 32769u /* 8,192 characters of UTF-8, with terminator */
 #define KMSC_ALGORITHM_MAX 32u /* with terminator */
 #define KMSC_ALGORITHMS_MAX 8u
+#define KMSC_CORRELATION_MAX 65u /* with terminator */
 #define KMSC_MATERIAL_MAX 65u /* hex, with terminator */
 
 struct kmsc;
@@ -35,6 +36,9 @@ struct kmsc;
 /* path: NULL for $SEALOCK_KMS_SOCKET, or else KMSC_DEFAULT_SOCKET. timeout_ms: per call, 0 for 5,000. Does not connect. */
 MUST_USE int kmsc_new(const char *path, unsigned timeout_ms, struct kmsc **out_client);
 void kmsc_free(struct kmsc *client); /* NULL allowed */
+/* What its next calls are called in kmsd's audit log, so that they are found there; "": nothing. At first it is
+ * $SEALOCK_CORRELATION_ID. Copied. SLK_TOO_LARGE beyond 64 bytes (kmsc_new() says so, too). */
+MUST_USE int kmsc_correlate(struct kmsc *c, const char *id);
 
 /* About 33 KiB: a description may be long. */
 struct kmsc_key {

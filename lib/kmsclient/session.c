@@ -16,6 +16,7 @@
 struct kmsc {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	unsigned timeout_ms;
+	char correlation[KMSC_CORRELATION_MAX];
 	int fd; /* -1: not connected */
 	pid_t pid; /* the process that made it */
 	uint64_t next_id;
@@ -39,7 +40,10 @@ kmsc_new(const char *path, unsigned timeout_ms, struct kmsc **out_client)
 	c->pid = getpid();
 	c->timeout_ms = timeout_ms != 0 ? timeout_ms : TIMEOUT_DEFAULT_MS;
 
+	const char *correlation = getenv("SEALOCK_CORRELATION_ID");
 	int rc = strlen(path) < sizeof(c->path) ? SLK_OK : SLK_TOO_LARGE;
+	if (rc == SLK_OK && correlation != NULL)
+		rc = kmsc_correlate(c, correlation);
 	if (rc == SLK_OK) {
 		strcpy(c->path, path);
 		rc = slk_secret_new(KMSP_FRAME_MAX, &c->send);
@@ -53,6 +57,15 @@ kmsc_new(const char *path, unsigned timeout_ms, struct kmsc **out_client)
 		return rc;
 	}
 	*out_client = c;
+	return SLK_OK;
+}
+
+int
+kmsc_correlate(struct kmsc *c, const char *id)
+{
+	if (strlen(id) >= sizeof(c->correlation))
+		return SLK_TOO_LARGE;
+	(void)strcpy(c->correlation, id);
 	return SLK_OK;
 }
 
@@ -207,6 +220,7 @@ prepare(struct kmsc *c, Kmsp__Request *request, struct slk_error *err)
 			"this client of kmsd was made before fork; the child must make its own");
 	request->id = ++c->next_id;
 	request->timeout_ms = c->timeout_ms;
+	request->correlation = c->correlation;
 	int rc =
 		kmsp_request_pack(request, slk_secret_bytes(c->send), KMSP_FRAME_MAX, &c->sent_len);
 	if (rc != SLK_OK)
