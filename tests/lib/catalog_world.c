@@ -361,6 +361,15 @@ hold_laws(sqlite3 *db)
 }
 
 static void
+add_bytes(struct world_dump *out, const void *bytes, size_t len)
+{
+	assert_true(len <= sizeof(out->bytes) - out->len);
+	if (len > 0)
+		memcpy(out->bytes + out->len, bytes, len);
+	out->len += len;
+}
+
+static void
 dump_table(sqlite3 *db, const char *table, struct world_dump *out)
 {
 	char sql[128];
@@ -370,15 +379,10 @@ dump_table(sqlite3 *db, const char *table, struct world_dump *out)
 	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		for (int i = 0; i < sqlite3_column_count(s); i++) {
-			const uint8_t *bytes = sqlite3_column_blob(s, i);
-			int n = sqlite3_column_bytes(s, i);
-			for (int k = 0; k < n; k++)
-				out->len += (size_t)snprintf(out->text + out->len,
-					sizeof(out->text) - out->len, "%02x", bytes[k]);
-			out->text[out->len++] = ' ';
+			const int head[] = {sqlite3_column_type(s, i), sqlite3_column_bytes(s, i)};
+			add_bytes(out, head, sizeof(head));
+			add_bytes(out, sqlite3_column_blob(s, i), (size_t)head[1]);
 		}
-		out->text[out->len++] = '\n';
-		assert_true(out->len < sizeof(out->text) / 2);
 	}
 	sqlite3_finalize(s);
 }
@@ -396,7 +400,7 @@ world_dump(struct world_dump *out)
 	assert_int_equal(sqlite3_open_v2(crash_path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
 	assert_int_equal(
 		sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
-	memset(out, 0, sizeof(*out));
+	out->len = 0;
 	for (size_t i = 0; i < COUNT(tables); i++)
 		dump_table(db, tables[i], out);
 	hold_laws(db);
@@ -406,5 +410,5 @@ world_dump(struct world_dump *out)
 bool
 world_same(const struct world_dump *a, const struct world_dump *b)
 {
-	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
 }

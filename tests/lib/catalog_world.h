@@ -53,7 +53,7 @@ void world_arm(const struct world_fault *fault, unsigned n);
 void world_disarm(void);
 
 struct world_dump {
-	char text[1 << 15];
+	uint8_t bytes[1 << 14];
 	size_t len;
 };
 /* All rows of what a crash now would leave; and the laws of the catalog hold there. */
