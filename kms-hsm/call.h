@@ -14,6 +14,7 @@
 #include "format/blob.h"
 #include "chores.h"
 #include "facts.h"
+#include "grants.h"
 #include "iam.h"
 #include "heads.h"
 #include "service.h"
@@ -52,6 +53,7 @@ struct kms_call {
 
 	/* What the audit line will say. */
 	char principal[KMS_ARN_MAX]; /* "": unknown */
+	bool by_grant; /* the right on the key comes from a grant, not from a policy */
 	bool by_door, uid_known;
 	uid_t caller_uid;
 	const char *action;
@@ -134,6 +136,7 @@ struct kms_service {
 	struct kms_digests *digests;
 	uint8_t ids[KMS_IDS_AHEAD][FMT_UUID_BYTES]; /* random bytes for ids of requests */
 	unsigned ids_left; /* the first so many are unused */
+	struct kms_grants *grants;
 };
 
 /* --- ends of a call --- */
@@ -166,6 +169,11 @@ MUST_USE int kms_call_authorize_key(
 /* May principal do it? The answer alone; the call goes on. granted: struct kms_question. */
 MUST_USE int kms_call_ask(struct kms_call *call, const struct kms_question *question,
 	char out_sentence[KMS_SENTENCE_MAX]);
+/* The caller has the right by something else than a policy; a Deny still wins. */
+MUST_USE int kms_call_authorize_granted(
+	struct kms_call *call, const char *action, const char *resource);
+/* Is each of these the token of a grant? None is needed: grants work at once. */
+MUST_USE int kms_call_check_tokens(struct kms_call *call, char *const *tokens, size_t count);
 /* Find the key that text names and authorise the call's action on it. */
 MUST_USE int kms_call_find_key(
 	struct kms_call *call, const char *action, const char *text, struct kms_key *out_key);
@@ -265,5 +273,12 @@ void kms_op_get_key_rotation_status(struct kms_call *call, const Kmsp__Request *
 void kms_op_rotate_key_on_demand(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_list_key_rotations(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_list_orphans(struct kms_call *call, const Kmsp__Request *request);
+
+/* ops_grants.c */
+void kms_op_create_grant(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_grants(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_retirable_grants(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_retire_grant(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_revoke_grant(struct kms_call *call, const Kmsp__Request *request);
 
 #endif

@@ -193,6 +193,10 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_KEY_POLICY_NEXT] = "SELECT document, key_id FROM key_policies WHERE key_id > ?1 ORDER "
 				"BY key_id LIMIT 1",
 	[SQL_DOOM_KEY_POLICY] = "DELETE FROM key_policies WHERE key_id = ?1",
+	[SQL_GRANT_INSERT] =
+		"INSERT INTO grants VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[SQL_GRANT_DELETE] = "DELETE FROM grants WHERE id = ?1",
+	[SQL_GRANT_NEXT] = "SELECT * FROM grants WHERE id > ?1 ORDER BY id LIMIT 1",
 	[SQL_DOOM_GRANTS] = "DELETE FROM grants WHERE key_id = ?1",
 	[SQL_STREAM_POLICY_PUT] =
 		"INSERT INTO stream_policies VALUES (?1, ?2)"

@@ -404,6 +404,8 @@ doom(struct kms_call *call)
 {
 	struct kms_service *s = call->service;
 	int rc = kms_catalog_key_doom(s->parts.catalog, call->key.id);
+	if (rc == SLK_OK)
+		kms_grants_forget_key(s->grants, call->key.id);
 
 	if (rc == SLK_OK)
 		rc = kms_iam_key_changed(s->iam, call->key.id);

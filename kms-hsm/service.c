@@ -61,6 +61,12 @@ static const struct kms_row rows[] = {
 	ROW(VERIFY) = {PEOPLE, "kms:Verify", kms_op_verify, false},
 	ROW(GET_PUBLIC_KEY) = {PEOPLE, "kms:GetPublicKey", kms_op_get_public_key, false},
 	ROW(GENERATE_RANDOM) = {PEOPLE, "kms:GenerateRandom", kms_op_generate_random, false},
+	ROW(CREATE_GRANT) = {PEOPLE, "kms:CreateGrant", kms_op_create_grant, false},
+	ROW(LIST_GRANTS) = {PEOPLE, "kms:ListGrants", kms_op_list_grants, false},
+	ROW(LIST_RETIRABLE_GRANTS) = {PEOPLE, "kms:ListRetirableGrants",
+		kms_op_list_retirable_grants, false},
+	ROW(RETIRE_GRANT) = {PEOPLE, "kms:RetireGrant", kms_op_retire_grant, false},
+	ROW(REVOKE_GRANT) = {PEOPLE, "kms:RevokeGrant", kms_op_revoke_grant, false},
 	ROW(CREATE_STREAM) = {KMS_CLASS_ADMIN, "kinesis:CreateStream", kms_op_create_stream, false},
 	ROW(DESCRIBE_STREAM) = {ANYBODY, "kinesis:DescribeStream", kms_op_describe_stream, false},
 	ROW(LIST_STREAMS) = {ANYBODY, "kinesis:ListStreams", kms_op_list_streams, false},
@@ -78,13 +84,19 @@ int
 kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_service)
 {
 	struct kms_service *s = calloc(1, sizeof(*s));
+	struct slk_error err = {0};
 
 	if (s == NULL)
 		return SLK_NO_MEMORY;
 	int rc = kms_digests_new(&s->digests);
 	if (rc == SLK_OK)
 		rc = kms_iam_new(parts->policy, parts->catalog, &s->iam);
+	if (rc == SLK_OK)
+		rc = kms_grants_new(parts->catalog, &s->grants, &err);
 	if (rc != SLK_OK) {
+		if (err.text[0] != '\0')
+			slk_error_log("kmsd cannot start", slk_kv("error", (const char *)err.text));
+		kms_iam_free(s->iam);
 		kms_digests_free(s->digests);
 		free(s);
 		return rc;
@@ -128,6 +140,7 @@ kms_service_free(struct kms_service *service)
 	settle(service, true);
 	STAILQ_CONCAT(&service->flushing, &service->finished);
 	give_answers(service, kms_audit_flush(service->parts.audit, &err), &err);
+	kms_grants_free(service->grants);
 	kms_digests_free(service->digests);
 	kms_iam_free(service->iam);
 	free(service);
@@ -245,8 +258,6 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 		(void)strcpy(call->correlation, request->correlation);
 	if ((call->classes & call->row->classes) == 0)
 		refuse_class(call);
-	else if (request->n_grant_tokens > 0)
-		kms_call_fail(call, SLK_INVALID, "InvalidGrantTokenException", "%s", "");
 	else if (call->correlation[0] == '\0' && request->correlation[0] != '\0')
 		kms_call_fail(call, SLK_INVALID, "ValidationException",
 			"a correlation id has at most %u bytes", KMS_CORRELATION_MAX - 1);
@@ -254,7 +265,8 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 		kms_call_fail(call, SLK_UNAVAILABLE, "KMSInternalException",
 			"the disk of the audit log is full; nothing is given out until it has "
 			"room");
-	else
+	else if (kms_call_check_tokens(call, request->grant_tokens, request->n_grant_tokens) ==
+		SLK_OK)
 		call->row->handler(call, request);
 	return SLK_OK;
 }

@@ -141,9 +141,23 @@ make_credentials(void)
 	assert_ok(kms_catalog_session_key_add(catalog, &second));
 }
 
+struct kms_grant
+grant_of(uint8_t number)
+{
+	struct kms_grant grant = {.grantee = "arn:aws:iam::000000000000:user/alice",
+		.issuer = "arn:aws:iam::000000000000:root",
+		.operations = KMS_BIT(KMS_GRANT_DECRYPT),
+		.created_ns = WORLD_START};
+
+	memset(grant.id, number, sizeof(grant.id));
+	memcpy(grant.key_id, id_of(TURNED), sizeof(grant.key_id));
+	return grant;
+}
+
 static void
 make_world(void)
 {
+	const struct kms_grant grant = grant_of(1);
 	const struct kms_stream stream = stream_of("s");
 	uint64_t id;
 
@@ -155,6 +169,7 @@ make_world(void)
 	assert_ok(kms_catalog_stream_create(catalog, &stream, &id));
 	assert_ok(kms_catalog_stream_policy_put(catalog, id, "{s}"));
 	assert_ok(kms_catalog_key_policy_put(catalog, id_of(TURNED), "{k}"));
+	assert_ok(kms_catalog_grant_create(catalog, &grant));
 	assert_ok(begin_key(NEW, NULL, 0));
 	make_key(PENDING);
 	name_key(PENDING, "alias/pending");
@@ -392,8 +407,8 @@ world_dump(struct world_dump *out)
 {
 	static const char *const tables[] = {"keys", "backings", "public_keys", "tags", "aliases",
 		"streams", "identities", "identity_tags", "inline_policies", "policies",
-		"attachments", "key_policies", "stream_policies", "access_keys", "session_keys",
-		"sqlite_sequence"};
+		"attachments", "key_policies", "stream_policies", "grants", "access_keys",
+		"session_keys", "sqlite_sequence"};
 	sqlite3 *db = NULL;
 
 	copy_catalog(catalog_path, crash_path);

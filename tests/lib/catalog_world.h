@@ -4,6 +4,7 @@
 #define SLK_TESTS_LIB_CATALOG_WORLD_H
 
 #include "catalog_access.h"
+#include "catalog_grants.h"
 #include "catalog_rig.h"
 #include "faultvfs.h"
 
@@ -25,6 +26,8 @@ const uint8_t *id_of(uint8_t number);
 const struct kms_check *check_of(uint8_t number);
 struct kms_alias alias_of(const char *name, uint8_t key);
 struct kms_stream stream_of(const char *name);
+/* On TURNED; the id is number, 32 times. */
+struct kms_grant grant_of(uint8_t number);
 struct kms_access_key_row access_key_of(const char *id); /* ALICE's */
 struct kms_session_key_row session_key_of(uint8_t number);
 int begin_key(uint8_t number, const struct kms_tag *tags, size_t count);

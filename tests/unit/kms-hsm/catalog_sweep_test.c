@@ -248,6 +248,20 @@ do_key_policy_put(void)
 }
 
 static int
+do_grant_create(void)
+{
+	const struct kms_grant grant = grant_of(2);
+
+	return kms_catalog_grant_create(catalog, &grant);
+}
+
+static int
+do_grant_delete(void)
+{
+	return kms_catalog_grant_delete(catalog, grant_of(1).id);
+}
+
+static int
 do_stream_policy_put(void)
 {
 	return kms_catalog_stream_policy_put(catalog, 1, "{t}");
@@ -338,6 +352,8 @@ static const struct change {
 	{"key_policy_put", do_key_policy_put, SAME},
 	{"stream_policy_put", do_stream_policy_put, SAME},
 	{"stream_policy_delete", do_stream_policy_delete, REFUSED},
+	{"grant_create", do_grant_create, REFUSED},
+	{"grant_delete", do_grant_delete, REFUSED},
 	{"access_key_create", do_access_key_create, REFUSED},
 	{"access_key_switch", do_access_key_switch, SAME},
 	{"access_key_delete", do_access_key_delete, REFUSED},
