@@ -290,7 +290,6 @@ world_power_cut(enum faultvfs_left left)
 /* --- faults --- */
 
 const struct world_fault world_faults[WORLD_FAULTS] = {
-	{"write fails once", false, false, SQLITE_IOERR_WRITE, SLK_IO},
 	{"flush fails for ever", false, true, SQLITE_IOERR_FSYNC, SLK_IO},
 	{"disk is full for ever", false, true, SQLITE_FULL, SLK_DISK_FULL},
 	{"read fails once", true, false, 0, SLK_IO},

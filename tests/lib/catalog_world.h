@@ -50,7 +50,7 @@ struct world_fault {
 	bool reads, for_ever;
 	int code, expected;
 };
-#define WORLD_FAULTS 4u
+#define WORLD_FAULTS 3u
 extern const struct world_fault world_faults[WORLD_FAULTS];
 void world_arm(const struct world_fault *fault, unsigned n);
 void world_disarm(void);

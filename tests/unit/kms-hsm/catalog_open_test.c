@@ -1,6 +1,7 @@
 /* Reading and opening the catalog, with the disk failing at each call beneath it in turn. */
 #include "slk_test.h"
 
+#include <assert.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,7 @@ static union {
 	uint64_t u64;
 	char text[KMS_DESCRIPTION_MAX];
 } out;
+static_assert(sizeof(out) == sizeof(out.bytes), "all of it is compared as bytes");
 static size_t out_count;
 
 static int
@@ -298,7 +300,7 @@ read_with_fault(int (*read)(void), unsigned n, bool for_ever)
 	assert_true(rc == SLK_OK || (hit && rc == SLK_IO));
 	if (rc != SLK_OK) {
 		assert_int_equal(out_count, count_before);
-		assert_true(is_list(read) || memcmp(&out, before, sizeof(out)) == 0);
+		assert_true(is_list(read) || memcmp(out.bytes, before, sizeof(before)) == 0);
 	}
 	assert_ok(read());
 	return hit;
