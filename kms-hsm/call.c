@@ -29,7 +29,7 @@ pack(struct kms_call *call, Kmsp__Reply *reply)
 
 	slk_secret_free(call->frame);
 	call->frame = NULL;
-	if (len > KMSP_REPLY_MAX || slk_secret_new(len, &call->frame) != SLK_OK)
+	if (len > KMSP_FRAME_MAX || slk_secret_new(len, &call->frame) != SLK_OK)
 		return;
 	size_t packed = 0;
 	if (kmsp_reply_pack(reply, slk_secret_bytes(call->frame), len, &packed) != SLK_OK ||

@@ -196,9 +196,9 @@ void kms_call_deny(struct kms_call *call, const char *exception, const char *sen
 
 /* --- shared between operations --- */
 /* Ids for a new key, and its row in Creating. Of *kind, manager, spec, usage and rotation_days are
- * taken. */
+ * taken. policy: NULL for the default one. */
 MUST_USE int kms_key_begin(struct kms_service *service, const struct kms_key *kind,
-	const char *description, const struct kms_tag *tags, size_t tags_count,
+	const char *description, const struct kms_tag *tags, size_t tags_count, const char *policy,
 	struct kms_key *out_key);
 /* Generate a data key under call->key with call->context and answer with it. */
 void kms_data_key_generate(struct kms_call *call);
@@ -221,6 +221,14 @@ MUST_USE int kms_call_check_description(struct kms_call *call, const char *text)
 /* Check tags of a request and take them; out has room for KMS_TAGS_MAX. */
 MUST_USE int kms_call_take_tags(
 	struct kms_call *call, Kmsp__Tag *const *in, size_t count, struct kms_tag *out);
+/* Is it a sound policy of the key, under which the caller could change it again? The key may not be there yet. */
+MUST_USE int kms_call_check_key_policy(
+	struct kms_call *call, const char *key_arn, const char *json, bool bypass);
+/* The name and the ARN out of a stream's name or ARN. */
+MUST_USE int kms_call_parse_stream(
+	struct kms_call *call, const char *text, char name[KMS_STREAM_MAX], char arn[KMS_ARN_MAX]);
+/* End the call: there is no such stream. */
+void kms_call_missing_stream(struct kms_call *call, const char *name);
 /* How many entries a page of a list may have. */
 static inline uint32_t
 kms_page(uint32_t limit)
@@ -280,5 +288,38 @@ void kms_op_list_grants(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_list_retirable_grants(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_retire_grant(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_revoke_grant(struct kms_call *call, const Kmsp__Request *request);
+
+/* ops_identities.c, ops_policies.c, ops_keypolicy.c, ops_explain.c */
+void kms_op_create_user(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_create_role(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_get_identity(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_users(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_roles(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delete_identity(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_tag_identity(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_untag_identity(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_update_trust_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_put_inline_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_get_inline_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delete_inline_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_inline_policies(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_create_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_get_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_update_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delete_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_policies(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_attach_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_detach_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_attached_policies(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_policy_holders(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_put_boundary(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delete_boundary(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_put_key_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_get_key_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_key_policies(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_put_resource_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_get_resource_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delete_resource_policy(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_explain(struct kms_call *call, const Kmsp__Request *request);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "catalog_db.h"
+#include "catalog_iam.h"
 
 int
 kms_catalog_open(const char *path, struct kms_catalog **out_catalog, struct slk_error *err)
@@ -74,6 +75,13 @@ int
 kms_catalog_key_begin(struct kms_catalog *catalog, const struct kms_key *key,
 	const char *description, const struct kms_tag *tags, size_t tags_count)
 {
+	return kms_catalog_key_begin_under(catalog, key, description, tags, tags_count, NULL);
+}
+
+int
+kms_catalog_key_begin_under(struct kms_catalog *catalog, const struct kms_key *key,
+	const char *description, const struct kms_tag *tags, size_t tags_count, const char *policy)
+{
 	int rc = kms_db_begin(catalog);
 	if (rc != SLK_OK)
 		return rc;
@@ -93,6 +101,8 @@ kms_catalog_key_begin(struct kms_catalog *catalog, const struct kms_key *key,
 			catalog, key->id, key->backing_id, KMS_BACKING_FIRST, key->created_ns);
 	if (rc == SLK_OK)
 		rc = kms_db_tags_set(catalog, key->id, tags, tags_count);
+	if (rc == SLK_OK && policy != NULL)
+		rc = kms_catalog_key_policy_put(catalog, key->id, policy);
 	return kms_db_end(catalog, rc);
 }
 

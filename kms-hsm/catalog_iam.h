@@ -107,6 +107,9 @@ MUST_USE int kms_catalog_holder_list(struct kms_catalog *catalog, uint64_t polic
 
 /* --- policies of keys and streams --- */
 
+/* kms_catalog_key_begin() for a key that has a policy of its own from the first moment; NULL: it has none. */
+MUST_USE int kms_catalog_key_begin_under(struct kms_catalog *catalog, const struct kms_key *key,
+	const char *description, const struct kms_tag *tags, size_t tags_count, const char *policy);
 /* Set or replace. SLK_NOT_FOUND: no such key. */
 MUST_USE int kms_catalog_key_policy_put(
 	struct kms_catalog *catalog, const uint8_t key_id[KMS_ID_BYTES], const char *document);

@@ -84,7 +84,8 @@ kms_appliance_key(struct kms_service *service, enum kms_usage usage, struct kms_
 
 	int rc = kms_catalog_key_appliance(service->parts.catalog, usage, out_key);
 	if (rc == SLK_NOT_FOUND)
-		rc = kms_key_begin(service, &kinds[usage], descriptions[usage], NULL, 0, out_key);
+		rc = kms_key_begin(
+			service, &kinds[usage], descriptions[usage], NULL, 0, NULL, out_key);
 	return rc;
 }
 

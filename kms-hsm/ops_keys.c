@@ -90,7 +90,7 @@ kms_answer_key(struct kms_call *call)
 
 int
 kms_key_begin(struct kms_service *service, const struct kms_key *kind, const char *description,
-	const struct kms_tag *tags, size_t tags_count, struct kms_key *out_key)
+	const struct kms_tag *tags, size_t tags_count, const char *policy, struct kms_key *out_key)
 {
 	struct kms_key key = *kind;
 
@@ -102,8 +102,10 @@ kms_key_begin(struct kms_service *service, const struct kms_key *kind, const cha
 	if (rc == SLK_OK)
 		rc = slk_random(key.backing_id, sizeof(key.backing_id));
 	if (rc == SLK_OK)
-		rc = kms_catalog_key_begin(
-			service->parts.catalog, &key, description, tags, tags_count);
+		rc = kms_catalog_key_begin_under(
+			service->parts.catalog, &key, description, tags, tags_count, policy);
+	if (rc == SLK_OK && policy != NULL)
+		rc = kms_iam_key_changed(service->iam, key.id);
 	if (rc == SLK_OK)
 		*out_key = key;
 	return rc;
@@ -172,31 +174,46 @@ take_kind(struct kms_call *call, const Kmsp__CreateKey *in, struct kms_key *out)
 	return SLK_OK;
 }
 
+/* The key has no id yet; any other will do for the question. */
+static int
+check_policy(struct kms_call *call, const Kmsp__CreateKey *in)
+{
+	char arn[KMS_ARN_MAX];
+	uint8_t id[KMS_ID_BYTES];
+
+	if (fmt_uuid_new(id) != SLK_OK) {
+		kms_call_fail(call, SLK_INTERNAL, "KMSInternalException", "no random bytes");
+		return SLK_INTERNAL;
+	}
+	kms_arn_key(&call->service->parts.realm, id, arn);
+	return kms_call_check_key_policy(call, arn, in->policy, in->bypass_lockout_check);
+}
+
 void
 kms_op_create_key(struct kms_call *call, const Kmsp__Request *request)
 {
 	static struct kms_tag tags[KMS_TAGS_MAX]; /* one thread */
 	const Kmsp__CreateKey *in = request->create_key;
+	const char *policy = in->policy[0] != '\0' ? in->policy : NULL;
 	struct kms_key kind = {.manager = KMS_MANAGER_CUSTOMER};
 	struct hsm_request ask;
 
-	if (in->policy[0] != '\0') {
-		kms_call_fail(call, SLK_UNSUPPORTED, "UnsupportedOperationException",
-			"a key is created with the default policy here");
-		return;
-	}
 	if (kms_call_check_description(call, in->description) != SLK_OK ||
 		kms_call_take_tags(call, in->tags, in->n_tags, tags) != SLK_OK ||
 		take_kind(call, in, &kind) != SLK_OK)
 		return;
 	call->facts.new_key = &kind;
+	if (policy != NULL)
+		call->facts.bypass_lockout_check = in->bypass_lockout_check ? KMS_TRUE : KMS_FALSE;
 	call->facts.request_tags = tags;
 	call->facts.request_tags_count = in->n_tags;
 	if (kms_call_authorize(call, call->action, "*", NULL) != SLK_OK ||
 		(in->n_tags > 0 &&
-			kms_call_authorize(call, "kms:TagResource", "*", NULL) != SLK_OK))
+			kms_call_authorize(call, "kms:TagResource", "*", NULL) != SLK_OK) ||
+		(policy != NULL && check_policy(call, in) != SLK_OK))
 		return;
-	int rc = kms_key_begin(call->service, &kind, in->description, tags, in->n_tags, &call->key);
+	int rc = kms_key_begin(
+		call->service, &kind, in->description, tags, in->n_tags, policy, &call->key);
 	if (rc != SLK_OK) {
 		kms_call_fail_catalog(call, rc);
 		return;

@@ -37,16 +37,16 @@ answer_stream(struct kms_call *call)
 	kms_call_ok(call, &reply);
 }
 
-static void
-fail_missing_stream(struct kms_call *call, const char *name)
+void
+kms_call_missing_stream(struct kms_call *call, const char *name)
 {
 	kms_call_fail(call, SLK_NOT_FOUND, "ResourceNotFoundException",
 		"Stream %s under account %s not found.", name, call->service->parts.realm.account);
 }
 
 /* The stream's name out of a name or an ARN. */
-static int
-parse_stream(
+int
+kms_call_parse_stream(
 	struct kms_call *call, const char *text, char name[KMS_STREAM_MAX], char arn[KMS_ARN_MAX])
 {
 	int rc = kms_stream_parse(&call->service->parts.realm, text, name);
@@ -113,7 +113,7 @@ kms_op_create_stream(struct kms_call *call, const Kmsp__Request *request)
 			"a stream has 1 to %u shards, not %u", SHARDS_MAX, in->shard_count);
 		return;
 	}
-	if (parse_stream(call, in->name, name, arn) != SLK_OK ||
+	if (kms_call_parse_stream(call, in->name, name, arn) != SLK_OK ||
 		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
 		return;
 	strcpy(call->stream.name, name);
@@ -140,12 +140,12 @@ kms_op_describe_stream(struct kms_call *call, const Kmsp__Request *request)
 {
 	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
 
-	if (parse_stream(call, request->describe_stream->stream, name, arn) != SLK_OK ||
+	if (kms_call_parse_stream(call, request->describe_stream->stream, name, arn) != SLK_OK ||
 		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
 		return;
 	int rc = kms_catalog_stream_get(call->service->parts.catalog, name, &call->stream);
 	if (rc == SLK_NOT_FOUND)
-		fail_missing_stream(call, name);
+		kms_call_missing_stream(call, name);
 	else if (rc != SLK_OK)
 		kms_call_fail_catalog(call, rc);
 	else
@@ -158,14 +158,14 @@ kms_op_delete_stream(struct kms_call *call, const Kmsp__Request *request)
 	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
 
-	if (parse_stream(call, request->delete_stream->stream, name, arn) != SLK_OK ||
+	if (kms_call_parse_stream(call, request->delete_stream->stream, name, arn) != SLK_OK ||
 		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
 		return;
 	int rc = kms_catalog_stream_delete(call->service->parts.catalog, name);
 	if (rc == SLK_OK)
 		rc = kms_iam_stream_changed(call->service->iam, name);
 	if (rc == SLK_NOT_FOUND)
-		fail_missing_stream(call, name);
+		kms_call_missing_stream(call, name);
 	else if (rc != SLK_OK)
 		kms_call_fail_catalog(call, rc);
 	else
@@ -239,7 +239,7 @@ stream_and_key(struct kms_call *call, const char *name)
 
 	int rc = kms_catalog_stream_get(catalog, name, &call->stream);
 	if (rc == SLK_NOT_FOUND) {
-		fail_missing_stream(call, name);
+		kms_call_missing_stream(call, name);
 		return rc;
 	}
 	if (rc == SLK_OK)
@@ -291,7 +291,7 @@ kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *request)
 	struct kms_service *s = call->service;
 
 	strcpy(call->principal, KMS_SERVICE_PRINCIPAL);
-	if (parse_stream(call, request->generate_stream_key->stream, name, arn) != SLK_OK)
+	if (kms_call_parse_stream(call, request->generate_stream_key->stream, name, arn) != SLK_OK)
 		return;
 	strcpy(call->source_arn, arn);
 	if (stream_and_key(call, name) != SLK_OK)
@@ -390,7 +390,7 @@ kms_op_authorize(struct kms_call *call, const Kmsp__Request *request)
 		return;
 	}
 	call->action = action;
-	if (parse_stream(call, in->resource, name, arn) != SLK_OK)
+	if (kms_call_parse_stream(call, in->resource, name, arn) != SLK_OK)
 		return;
 	strcpy(call->resource, arn);
 	if (door_caller(call, in) != SLK_OK)

@@ -20,10 +20,11 @@ static const char base_config[] =
 	"  token_label: fake\n  pin_file: /tmp/unused.pin\n"
 	"ingest_user: 2000\n"
 	"gateway_user: 2001\n"
-	"admins: [0]\n"
+	"admins: [0, 1002]\n"
 	"principals:\n"
 	"  - {user: 1000, arn: user/alice}\n"
 	"  - {user: 1001, arn: user/bob}\n"
+	"  - {user: 1002, arn: user/admin}\n"
 	"roles: [role/syslog]\n"
 	"policy:\n"
 	"  - {effect: Allow, principals: [root], actions: ['*'], resources: ['*']}\n";

@@ -12,6 +12,7 @@ enum {
 	RIG_ROOT = 0,
 	RIG_ALICE = 1000,
 	RIG_BOB = 1001,
+	RIG_ADMIN = 1002,
 	RIG_INGEST = 2000,
 	RIG_GATEWAY = 2001,
 	RIG_STRANGER = 9999
@@ -20,6 +21,7 @@ enum {
 #define RIG_ROOT_ARN "arn:aws:iam::000000000000:root"
 #define RIG_ALICE_ARN "arn:aws:iam::000000000000:user/alice"
 #define RIG_BOB_ARN "arn:aws:iam::000000000000:user/bob"
+#define RIG_ADMIN_ARN "arn:aws:iam::000000000000:user/admin"
 
 struct kms_rig {
 	char dir[256], catalog_path[300], audit_path[300];
@@ -43,7 +45,7 @@ struct kms_rig {
 };
 
 /* policy: YAML of the statements, as in kmsd.yaml, or "" for none. root may do everything with kms
- * and kinesis. */
+ * and kinesis; admin is among admins: and may do nothing else. */
 void rig_start(struct kms_rig *rig, const char *policy);
 void rig_stop(struct kms_rig *rig);
 /* As after a crash of the front: what is on disk stays, the rest begins anew. */
