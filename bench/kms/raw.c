@@ -142,12 +142,8 @@ one(struct kb_raw *r, bool random_iv)
 {
 	uint8_t plain[KB_DATA_KEY_BYTES], sealed[KB_DATA_KEY_BYTES + TAG_BYTES], iv[IV_BYTES] = {0};
 	CK_ULONG len = sizeof(sealed);
-	CK_GCM_PARAMS params = {.iv_ptr = iv,
-		.iv_len = IV_BYTES,
-		.iv_bits = IV_BYTES * 8,
-		.aad_ptr = r->aad,
-		.aad_len = r->aad_len,
-		.tag_bits = TAG_BYTES * 8};
+	/* CK_GCM_PARAMS, in order: its members have other names in each release of p11-kit. */
+	CK_GCM_PARAMS params = {iv, IV_BYTES, IV_BYTES * 8, r->aad, r->aad_len, TAG_BYTES * 8};
 	CK_MECHANISM mechanism = {CKM_AES_GCM, &params, sizeof(params)};
 
 	r->counter++;

@@ -10,10 +10,18 @@
 #include "base/bytes.h"
 #include "hsm/token.h"
 
-/* The parameters of one call, in the layout of a profile. */
+/* The parameters of one call, in the layout of a profile. p11-kit's CK_GCM_PARAMS has other names for its members in each
+ * release. */
 struct hsm_gcm_params {
 	union {
-		CK_GCM_PARAMS with_bits;
+		struct {
+			unsigned char *iv_ptr;
+			unsigned long iv_len;
+			unsigned long iv_bits;
+			unsigned char *aad_ptr;
+			unsigned long aad_len;
+			unsigned long tag_bits;
+		} with_bits;
 		struct {
 			unsigned char *iv_ptr;
 			unsigned long iv_len;

@@ -89,22 +89,25 @@ void
 hsm_mechanism_of(enum kms_algorithm algorithm, struct hsm_mechanism *out)
 {
 	unsigned digest = kms_algorithm_digest_bytes(algorithm);
+	CK_MECHANISM_TYPE hash;
+	CK_RSA_PKCS_MGF_TYPE mgf;
 
+	/* Members by position: their names are others in each release of p11-kit. */
 	memset(out, 0, sizeof(*out));
 	switch (algorithm) {
 	case KMS_ALG_RSAES_OAEP_SHA_1:
 	case KMS_ALG_RSAES_OAEP_SHA_256:
-		set_hash(algorithm == KMS_ALG_RSAES_OAEP_SHA_1 ? 20 : 32,
-			&out->params.oaep.hash_alg, &out->params.oaep.mgf);
-		out->params.oaep.source = CKZ_DATA_SPECIFIED;
+		set_hash(algorithm == KMS_ALG_RSAES_OAEP_SHA_1 ? 20 : 32, &hash, &mgf);
+		out->params.oaep =
+			(CK_RSA_PKCS_OAEP_PARAMS){hash, mgf, CKZ_DATA_SPECIFIED, NULL, 0};
 		out->mechanism = (CK_MECHANISM){
 			CKM_RSA_PKCS_OAEP, &out->params.oaep, sizeof(out->params.oaep)};
 		break;
 	case KMS_ALG_RSASSA_PSS_SHA_256:
 	case KMS_ALG_RSASSA_PSS_SHA_384:
 	case KMS_ALG_RSASSA_PSS_SHA_512:
-		set_hash(digest, &out->params.pss.hash_alg, &out->params.pss.mgf);
-		out->params.pss.s_len = digest;
+		set_hash(digest, &hash, &mgf);
+		out->params.pss = (CK_RSA_PKCS_PSS_PARAMS){hash, mgf, digest};
 		out->mechanism =
 			(CK_MECHANISM){CKM_RSA_PKCS_PSS, &out->params.pss, sizeof(out->params.pss)};
 		break;

@@ -17,7 +17,7 @@ draw_iv(CK_SESSION_HANDLE s, uint8_t *iv, unsigned long len)
 
 /* The parameters in the layout that the real module knows. */
 static CK_RV
-read_params(const CK_MECHANISM *m, CK_GCM_PARAMS *out)
+read_params(const CK_MECHANISM *m, struct gcm_params *out)
 {
 	const struct {
 		unsigned char *iv;
@@ -27,7 +27,7 @@ read_params(const CK_MECHANISM *m, CK_GCM_PARAMS *out)
 	} *without = m->pParameter;
 
 	if (m->ulParameterLen == sizeof(*without) && atomic_load(&ctl->layout_without_bits) != 0) {
-		*out = (CK_GCM_PARAMS){without->iv, without->iv_len, without->iv_len * 8,
+		*out = (struct gcm_params){without->iv, without->iv_len, without->iv_len * 8,
 			without->aad, without->aad_len, without->tag_bits};
 		return CKR_OK;
 	}
@@ -40,7 +40,7 @@ read_params(const CK_MECHANISM *m, CK_GCM_PARAMS *out)
 
 /* Where the IV is, or comes from; p is made what the real module needs. */
 static CK_RV
-settle_iv(CK_SESSION_HANDLE s, const CK_MECHANISM *m, CK_GCM_PARAMS *p, bool encrypting)
+settle_iv(CK_SESSION_HANDLE s, const CK_MECHANISM *m, struct gcm_params *p, bool encrypting)
 {
 	static const uint8_t zero[IV_BYTES];
 	struct session *st = p11shim_state_of(s);
@@ -67,7 +67,7 @@ settle_iv(CK_SESSION_HANDLE s, const CK_MECHANISM *m, CK_GCM_PARAMS *p, bool enc
 /* Our wrapper must never let these through to a module. The probe tries some on purpose, and says so by
  * P11SHIM_LENIENT. */
 static void
-insist_on_sound(const CK_GCM_PARAMS *p)
+insist_on_sound(const struct gcm_params *p)
 {
 	if (getenv("P11SHIM_LENIENT") == NULL &&
 		(p->iv_len != IV_BYTES || p->tag_bits != TAG_BYTES * 8 || p->aad_len == 0))
@@ -79,7 +79,7 @@ crypt_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key, bool encr
 {
 	struct session *st = p11shim_state_of(s);
 	bool prefix = m->mechanism == CLOUDHSM_AES_GCM && atomic_load(&ctl->prefix_gcm) != 0;
-	CK_GCM_PARAMS p;
+	struct gcm_params p;
 	CK_MECHANISM known = {CKM_AES_GCM, &p, sizeof(p)};
 
 	if (!p11shim_may_use(s, key))
@@ -183,7 +183,7 @@ begin_prefixed(CK_SESSION_HANDLE s, unsigned char **in, unsigned long *len)
 
 	if (*len < IV_BYTES + TAG_BYTES)
 		return CKR_ENCRYPTED_DATA_LEN_RANGE;
-	CK_GCM_PARAMS p = {*in, IV_BYTES, IV_BYTES * 8, st->aad, st->aad_len, TAG_BYTES * 8};
+	struct gcm_params p = {*in, IV_BYTES, IV_BYTES * 8, st->aad, st->aad_len, TAG_BYTES * 8};
 	CK_MECHANISM known = {CKM_AES_GCM, &p, sizeof(p)};
 	CK_RV rv = REAL(C_DecryptInit(s, &known, st->key));
 	*in += IV_BYTES;

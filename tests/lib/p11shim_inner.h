@@ -16,6 +16,16 @@ extern CK_FUNCTION_LIST *p11shim_real;
 #define ctl p11shim_ctl
 #define real p11shim_real
 
+/* CK_GCM_PARAMS, whose members have other names in each release of p11-kit. */
+struct gcm_params {
+	unsigned char *iv_ptr;
+	unsigned long iv_len;
+	unsigned long iv_bits;
+	unsigned char *aad_ptr;
+	unsigned long aad_len;
+	unsigned long tag_bits;
+};
+
 /* What a session is in the middle of. */
 struct session {
 	bool searching_victim;

@@ -49,6 +49,7 @@ cat >"$site/openssl.cnf" <<-END
 	[sealock_provider]
 	module = $site/sealock.so
 	activate = 1
+	ciphers = always
 	kms_socket = $site/run/kms/kms.sock
 	[req]
 	distinguished_name = name
@@ -208,7 +209,7 @@ cat >server.py <<-'END'
 	import http.server, ssl, sys
 	class Handler(http.server.BaseHTTPRequestHandler):
 	    def do_GET(self):
-	        self.send_response(200); self.end_headers(); self.wfile.write(b"from python\n")
+	        self.send_response(200); self.send_header("Content-Length", "12"); self.end_headers(); self.wfile.write(b"from python\n")
 	    def log_message(self, *args): pass
 	context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 	context.load_cert_chain(sys.argv[1], sys.argv[2])

@@ -392,6 +392,33 @@ the_algorithm_is_what_openssl_says(void **state)
 	}
 }
 
+static bool
+offers(const char *ciphers)
+{
+	OSSL_LIB_CTX *libctx = OSSL_LIB_CTX_new();
+
+	rig_configure(libctx, ciphers);
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(libctx, "AES-128-GCM", "provider=sealock");
+	bool there = cipher != NULL;
+	EVP_CIPHER_free(cipher);
+	OSSL_LIB_CTX_free(libctx);
+	ERR_clear_error();
+	return there;
+}
+
+/* By itself it steps aside where OpenSSL has wide code of its own: since 3.1, on CPUs that run it. */
+static void
+the_setting_says_whether_ciphers_are_offered(void **state)
+{
+	bool as_wide = OpenSSL_version_num() >= 0x30100000L && __builtin_cpu_supports("vaes") &&
+		__builtin_cpu_supports("avx512vl");
+
+	(void)state;
+	assert_true(offers("always"));
+	assert_false(offers("never"));
+	assert_int_equal(offers("auto"), !as_wide);
+}
+
 static void
 known_answers_on_demand(void **state)
 {
@@ -488,6 +515,7 @@ main(void)
 		cmocka_unit_test(opening_needs_a_tag),
 		cmocka_unit_test(parameters_out_of_range_are_refused),
 		cmocka_unit_test(the_algorithm_is_what_openssl_says),
+		cmocka_unit_test(the_setting_says_whether_ciphers_are_offered),
 		cmocka_unit_test(known_answers_on_demand),
 		cmocka_unit_test(the_property_prefers_our_ciphers_and_nothing_else),
 		cmocka_unit_test(threads_do_not_meet),
