@@ -38,6 +38,15 @@
 
 struct kms_audit;
 
+/* What a call is made with, or (issued) what it hands out or changes. Never a secret. */
+struct kms_audit_credential {
+	bool issued;
+	char access_key_id[21]; /* "": there is none */
+	char principal_id[96]; /* AIDA..., or AROA...:SESSION; "": not said */
+	char session[320]; /* ARN; "": none */
+	char source_identity[65]; /* "": none */
+};
+
 /* Absent members: NULL or 0, and left out of the line; outcome is from status. */
 struct kms_audit_entry {
 	const char *request_id;
@@ -57,6 +66,7 @@ struct kms_audit_entry {
 		from_resource; /* of ReEncrypt: the source; resource, context and backing_id are the target's */
 	const struct fmt_context *from_context;
 	const uint8_t *from_backing_id;
+	const struct kms_audit_credential *credential;
 	const char *attest_purpose; /* of Attest */
 	const uint8_t *attest_digest; /* 32 bytes */
 	const char *correlation; /* what the caller calls the request */

@@ -127,12 +127,68 @@ identity_type(const char *arn)
 }
 
 static void
+put_some(struct object *o, const char *name, const char *value)
+{
+	put_text(o, name, value[0] != '\0' ? value : NULL);
+}
+
+/* The role of a session. */
+static void
+put_session(struct object *who, const struct kms_audit_entry *e)
+{
+	put_name(who, "sessionContext");
+	struct object session = object_begin(who->w);
+	put_some(&session, "sourceIdentity", e->credential->source_identity);
+	put_name(&session, "sessionIssuer");
+	struct object issuer = object_begin(who->w);
+	put_text(&issuer, "type", "Role");
+	put_text(&issuer, "arn", e->principal);
+	object_end(&issuer);
+	object_end(&session);
+}
+
+/* The credential that a call hands out or changes. */
+static void
+put_response(struct object *o, const struct kms_audit_entry *e)
+{
+	const struct kms_audit_credential *c = e->credential;
+
+	if (c == NULL || !c->issued || e->status != SLK_OK)
+		return;
+	put_name(o, "responseElements");
+	struct object r = object_begin(o->w);
+	put_some(&r, "accessKeyId", c->access_key_id);
+	if (c->session[0] != '\0') {
+		put_name(&r, "assumedRoleUser");
+		struct object user = object_begin(o->w);
+		put_some(&user, "assumedRoleId", c->principal_id);
+		put_text(&user, "arn", c->session);
+		object_end(&user);
+		put_some(&r, "sourceIdentity", c->source_identity);
+	}
+	object_end(&r);
+}
+
+static void
 put_identity(struct object *o, const struct kms_audit_entry *e)
 {
+	const struct kms_audit_credential *c =
+		e->credential != NULL && !e->credential->issued ? e->credential : NULL;
+
 	put_name(o, "userIdentity");
 	struct object who = object_begin(o->w);
 	put_text(&who, "type", identity_type(e->principal));
-	put_text(&who, "arn", e->principal);
+	if (c != NULL && c->session[0] != '\0') {
+		put_some(&who, "principalId", c->principal_id);
+		put_text(&who, "arn", c->session);
+		put_session(&who, e);
+	} else {
+		if (c != NULL)
+			put_some(&who, "principalId", c->principal_id);
+		put_text(&who, "arn", e->principal);
+	}
+	if (c != NULL)
+		put_some(&who, "accessKeyId", c->access_key_id);
 	if (!e->by_door || e->uid_known)
 		put_number(&who, "uid", e->uid);
 	if (!e->by_door)
@@ -250,6 +306,25 @@ put_additional(struct object *o, const struct kms_audit_entry *e)
 	object_end(&a);
 }
 
+static bool
+is_of_aws(const char *service, size_t len)
+{
+	static const char *const services[] = {"iam", "kinesis", "kms", "sts"};
+
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (strlen(services[i]) == len && memcmp(services[i], service, len) == 0)
+			return true;
+	return false;
+}
+
+static void
+put_source(struct object *o, const char *service, size_t len)
+{
+	PUT(o->w, "\"");
+	slk_write_bytes(o->w, service, len);
+	PUT(o->w, ".amazonaws.com\"");
+}
+
 static void
 put_action(struct object *o, const char *action)
 {
@@ -257,10 +332,8 @@ put_action(struct object *o, const char *action)
 	size_t len = colon != NULL ? (size_t)(colon - action) : 0;
 
 	put_name(o, "eventSource");
-	if (len == 3 && memcmp(action, "kms", 3) == 0)
-		PUT(o->w, "\"kms.amazonaws.com\"");
-	else if (len == 7 && memcmp(action, "kinesis", 7) == 0)
-		PUT(o->w, "\"kinesis.amazonaws.com\"");
+	if (is_of_aws(action, len))
+		put_source(o, action, len);
 	else
 		put_string(o->w, len > 0 ? slk_span(action, len) : slk_span_str("sealock"));
 	put_text(o, "eventName", colon != NULL ? colon + 1 : action);
@@ -272,7 +345,7 @@ is_read_only(const char *action)
 {
 	static const char *const begins[] = {"Describe", "List", "Get", "Decrypt", "Encrypt",
 		"GenerateDataKey", "GenerateRandom", "ReEncrypt", "Sign", "Verify", "Attest",
-		"Status", "Authorize"};
+		"Status", "Authorize", "AssumeRole", "DeriveSigningKey"};
 	const char *colon = strchr(action, ':');
 	const char *name = colon != NULL ? colon + 1 : action;
 
@@ -315,6 +388,7 @@ kms_audit_line_body(struct slk_writer *w, const struct kms_audit_entry *entry, u
 	put_action(&o, entry->action);
 	put_identity(&o, entry);
 	put_parameters(&o, entry);
+	put_response(&o, entry);
 	put_resources(&o, entry);
 	put_additional(&o, entry);
 	put_outcome(&o, entry);

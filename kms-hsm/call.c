@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -76,6 +77,7 @@ audit(struct kms_call *call)
 		.from_resource = call->from_arn[0] != '\0' ? call->from_arn : NULL,
 		.from_context = call->from_context,
 		.from_backing_id = call->from_arn[0] != '\0' ? call->from_backing_id : NULL,
+		.credential = call->credential.access_key_id[0] != '\0' ? &call->credential : NULL,
 		.attest_purpose = call->attest_purpose[0] != '\0' ? call->attest_purpose : NULL,
 		.attest_digest = call->attest_digest,
 		.correlation = call->correlation[0] != '\0' ? call->correlation : NULL,
@@ -144,6 +146,15 @@ void
 kms_call_deny(struct kms_call *call, const char *exception, const char *sentence)
 {
 	kms_call_fail(call, SLK_DENIED, exception, "%s", sentence);
+}
+
+void *
+kms_call_work(struct kms_call *call, size_t len)
+{
+	call->work = calloc(1, len);
+	if (call->work == NULL)
+		kms_call_fail(call, SLK_NO_MEMORY, "KMSInternalException", "out of memory");
+	return call->work;
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include <sys/queue.h>
 
+#include "catalog_access.h"
 #include "format/blob.h"
 #include "chores.h"
 #include "facts.h"
@@ -67,6 +68,8 @@ struct kms_call {
 	char attest_purpose[KMS_ATTEST_PURPOSE_MAX]; /* "": no Attest */
 	uint8_t attest_digest[KMS_ATTEST_DIGEST_BYTES];
 
+	struct kms_audit_credential credential;
+
 	/* For conditions of policies. */
 	struct kms_facts facts;
 	char request_alias[KMS_ALIAS_MAX];
@@ -86,6 +89,11 @@ struct kms_call {
 	kms_call_done_fn done;
 	kms_call_fn resume; /* once the appliance's key is there */
 	enum kms_usage wait_usage; /* of which usage */
+	void *work; /* what the operation has beyond this; freed with the call */
+	struct slk_secret *held; /* likewise, if it is secret */
+	kms_call_done_fn own_done; /* own.h */
+	struct kms_session_key_row session_key; /* credentials.h */
+	kms_call_fn session_resume;
 
 	/* The answer. */
 	int status;
@@ -134,6 +142,8 @@ struct kms_service {
 	struct kms_heads heads;
 	uint64_t requests, denied, errors, worker_restarts, data_keys;
 	struct kms_digests *digests;
+	struct kms_hmac *hmac;
+	struct kms_sessions *sessions;
 	uint8_t ids[KMS_IDS_AHEAD][FMT_UUID_BYTES]; /* random bytes for ids of requests */
 	unsigned ids_left; /* the first so many are unused */
 	struct kms_grants *grants;
@@ -155,6 +165,8 @@ void kms_call_bad_marker(struct kms_call *call);
 void kms_call_fail_hsm(struct kms_call *call, const struct hsm_reply *reply);
 /* Ask the HSM; done is called only for SLK_OK, everything else ends the call. */
 void kms_call_hsm(struct kms_call *call, const struct hsm_request *request, kms_call_done_fn done);
+/* Zeroed memory for what the operation needs until its end, call->work; NULL: the call has ended. */
+void *kms_call_work(struct kms_call *call, size_t len);
 /* What is left of the call's time for the HSM. */
 uint64_t kms_call_hsm_deadline(const struct kms_call *call);
 
@@ -281,6 +293,14 @@ void kms_op_get_key_rotation_status(struct kms_call *call, const Kmsp__Request *
 void kms_op_rotate_key_on_demand(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_list_key_rotations(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_list_orphans(struct kms_call *call, const Kmsp__Request *request);
+
+/* ops_access.c, ops_assume.c, ops_signing.c */
+void kms_op_create_access_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_access_keys(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_update_access_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delete_access_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_assume_role(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_derive_signing_key(struct kms_call *call, const Kmsp__Request *request);
 
 /* ops_grants.c */
 void kms_op_create_grant(struct kms_call *call, const Kmsp__Request *request);

@@ -34,7 +34,8 @@ struct kms_facts {
 	const char *grant_constraint; /* "EncryptionContextEquals", "EncryptionContextSubset" */
 	enum kms_truth grant_for_service;
 	/* sts:AssumeRole. */
-	const char *external_id, *session_name;
+	const char *external_id, *session_name, *source_identity;
+	uint32_t duration_s;
 
 	uint64_t wall_ns; /* now */
 

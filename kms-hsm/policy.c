@@ -48,8 +48,8 @@ static const char *const actions[] = {"kms:CancelKeyDeletion", "kms:CreateAlias"
 	"iam:ListUserPolicies", "iam:ListUsers", "iam:PutRolePermissionsBoundary",
 	"iam:PutRolePolicy", "iam:PutUserPermissionsBoundary", "iam:PutUserPolicy", "iam:TagRole",
 	"iam:TagUser", "iam:UntagRole", "iam:UntagUser", "iam:UpdateAccessKey",
-	"iam:UpdateAssumeRolePolicy", "sts:AssumeRole", "sealock:Attest", "sealock:Explain",
-	"sealock:ListOrphans"};
+	"iam:UpdateAssumeRolePolicy", "sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession",
+	"sealock:Attest", "sealock:Explain", "sealock:ListOrphans"};
 
 static bool
 same(char a, char b, bool ignore_case)

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "call.h"
 #include "digest.h"
+#include "hmac.h"
+#include "sessions.h"
 
 #define TIMEOUT_DEFAULT_MS 5000u
 #define TIMEOUT_MAX_MS 30000u
@@ -120,10 +122,31 @@ static const struct kms_row rows[] = {
 	ROW(DELETE_RESOURCE_POLICY) = {KMS_CLASS_ADMIN, "kinesis:DeleteResourcePolicy",
 		kms_op_delete_resource_policy, false},
 	ROW(EXPLAIN) = {KMS_CLASS_ADMIN, "sealock:Explain", kms_op_explain, false},
+	ROW(CREATE_ACCESS_KEY) = {KMS_CLASS_ADMIN, "iam:CreateAccessKey", kms_op_create_access_key,
+		false},
+	ROW(LIST_ACCESS_KEYS) = {KMS_CLASS_ADMIN, "iam:ListAccessKeys", kms_op_list_access_keys,
+		false},
+	ROW(UPDATE_ACCESS_KEY) = {KMS_CLASS_ADMIN, "iam:UpdateAccessKey", kms_op_update_access_key,
+		false},
+	ROW(DELETE_ACCESS_KEY) = {KMS_CLASS_ADMIN, "iam:DeleteAccessKey", kms_op_delete_access_key,
+		false},
+	ROW(ASSUME_ROLE) = {PEOPLE, "sts:AssumeRole", kms_op_assume_role, false},
+	ROW(DERIVE_SIGNING_KEY) = {KMS_CLASS_GATEWAY, "sealock:DeriveSigningKey",
+		kms_op_derive_signing_key, false},
 	ROW(STATUS) = {ANYBODY_AT_ALL, "sealock:Status", kms_op_status, true},
 };
 
 static const struct kms_row no_row = {0, "(unknown)", NULL, false};
+
+static void
+free_members(struct kms_service *s)
+{
+	kms_sessions_free(s->sessions);
+	kms_hmac_free(s->hmac);
+	kms_grants_free(s->grants);
+	kms_iam_free(s->iam);
+	kms_digests_free(s->digests);
+}
 
 int
 kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_service)
@@ -138,11 +161,14 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 		rc = kms_iam_new(parts->policy, parts->catalog, &s->iam);
 	if (rc == SLK_OK)
 		rc = kms_grants_new(parts->catalog, &s->grants, &err);
+	if (rc == SLK_OK)
+		rc = kms_hmac_new(s->digests, &s->hmac);
+	if (rc == SLK_OK)
+		rc = kms_sessions_new(s->hmac, &s->sessions);
 	if (rc != SLK_OK) {
 		if (err.text[0] != '\0')
 			slk_error_log("kmsd cannot start", slk_kv("error", (const char *)err.text));
-		kms_iam_free(s->iam);
-		kms_digests_free(s->digests);
+		free_members(s);
 		free(s);
 		return rc;
 	}
@@ -185,9 +211,7 @@ kms_service_free(struct kms_service *service)
 	settle(service, true);
 	STAILQ_CONCAT(&service->flushing, &service->finished);
 	give_answers(service, kms_audit_flush(service->parts.audit, &err), &err);
-	kms_grants_free(service->grants);
-	kms_digests_free(service->digests);
-	kms_iam_free(service->iam);
+	free_members(service);
 	free(service);
 }
 
@@ -199,6 +223,8 @@ call_free(struct kms_call *call)
 	fmt_context_free(call->context);
 	fmt_context_free(call->from_context);
 	slk_secret_free(call->frame);
+	slk_secret_free(call->held);
+	free(call->work);
 	free(call);
 }
 

@@ -245,6 +245,9 @@ put_facts(const struct kms_iam *iam, const struct kms_facts *f, unsigned needs)
 	put_truth("kms:BypassPolicyLockoutSafetyCheck", f->bypass_lockout_check);
 	put("sts:ExternalId", f->external_id);
 	put("sts:RoleSessionName", f->session_name);
+	put("sts:SourceIdentity", f->source_identity);
+	if (f->duration_s > 0)
+		put_number("sts:DurationSeconds", f->duration_s);
 	put_tag_keys(f);
 	put_grant(f);
 	if ((needs & KMS_NEEDS_CONTEXT) != 0)

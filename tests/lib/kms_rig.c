@@ -25,6 +25,8 @@ static const char base_config[] =
 	"  - {user: 1000, arn: user/alice}\n"
 	"  - {user: 1001, arn: user/bob}\n"
 	"  - {user: 1002, arn: user/admin}\n"
+	"  - {user: 1003, arn: 'arn:aws:iam::111111111111:user/eve'}\n"
+	"  - {user: 1004, arn: role/app}\n"
 	"roles: [role/syslog]\n"
 	"policy:\n"
 	"  - {effect: Allow, principals: [root], actions: ['*'], resources: ['*']}\n";

@@ -13,6 +13,8 @@ enum {
 	RIG_ALICE = 1000,
 	RIG_BOB = 1001,
 	RIG_ADMIN = 1002,
+	RIG_EVE = 1003,
+	RIG_APP = 1004,
 	RIG_INGEST = 2000,
 	RIG_GATEWAY = 2001,
 	RIG_STRANGER = 9999
@@ -22,6 +24,7 @@ enum {
 #define RIG_ALICE_ARN "arn:aws:iam::000000000000:user/alice"
 #define RIG_BOB_ARN "arn:aws:iam::000000000000:user/bob"
 #define RIG_ADMIN_ARN "arn:aws:iam::000000000000:user/admin"
+#define RIG_EVE_ARN "arn:aws:iam::111111111111:user/eve" /* of another account */
 
 struct kms_rig {
 	char dir[256], catalog_path[300], audit_path[300];

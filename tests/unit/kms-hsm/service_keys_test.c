@@ -96,7 +96,8 @@ stranger_is_refused_every_request_with_a_line(void **state)
 static bool
 is_for_the_gateway(Kmsp__Request__CallCase request)
 {
-	return request == KMSP__REQUEST__CALL_STATUS;
+	return request == KMSP__REQUEST__CALL_STATUS ||
+		request == KMSP__REQUEST__CALL_DERIVE_SIGNING_KEY;
 }
 
 /* Every request from every class of peer, with a policy that would allow each: the table decides
@@ -183,13 +184,12 @@ table_of_requests_and_classes_holds(void **state)
 		{KMSP__REQUEST__CALL_GET_RESOURCE_POLICY, true, true, false},
 		{KMSP__REQUEST__CALL_DELETE_RESOURCE_POLICY, false, true, false},
 		{KMSP__REQUEST__CALL_EXPLAIN, false, true, false},
-		/* Not there yet: refused to all. */
-		{KMSP__REQUEST__CALL_ASSUME_ROLE, false, false, false},
-		{KMSP__REQUEST__CALL_CREATE_ACCESS_KEY, false, false, false},
-		{KMSP__REQUEST__CALL_LIST_ACCESS_KEYS, false, false, false},
-		{KMSP__REQUEST__CALL_UPDATE_ACCESS_KEY, false, false, false},
-		{KMSP__REQUEST__CALL_DELETE_ACCESS_KEY, false, false, false},
-		{KMSP__REQUEST__CALL_DERIVE_SIGNING_KEY, false, false, false},
+		{KMSP__REQUEST__CALL_ASSUME_ROLE, true, true, false},
+		{KMSP__REQUEST__CALL_CREATE_ACCESS_KEY, false, true, false},
+		{KMSP__REQUEST__CALL_LIST_ACCESS_KEYS, false, true, false},
+		{KMSP__REQUEST__CALL_UPDATE_ACCESS_KEY, false, true, false},
+		{KMSP__REQUEST__CALL_DELETE_ACCESS_KEY, false, true, false},
+		{KMSP__REQUEST__CALL_DERIVE_SIGNING_KEY, false, false, false}, /* the gateway */
 	};
 
 	/* None is forgotten: these are all that the protocol has, but id, version, timeout,

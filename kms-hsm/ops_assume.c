@@ -1,0 +1,420 @@
+/* AssumeRole: temporary credentials of a role.
+ *
+ *     parameters -> trust policy and identity policies decide -> limits of the role -> claims, in locked memory
+ *     -> session key -> the HSM draws the secret -> token
+ *
+ * Nothing is kept of a session; the token has it all (format/session.h). */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/log.h"
+#include "credentials.h"
+#include "crypt.h"
+#include "format/utf8.h"
+#include "own.h"
+#include "trust.h"
+
+#define DURATION_MIN_S 900u
+#define DURATION_MAX_S 43200u
+#define DURATION_DEFAULT_S 3600u /* and the longest that a role gets for another one */
+#define POLICY_CHARS_MAX 2048u
+#define EXTERNAL_ID_MIN 2u
+#define EXTERNAL_ID_MAX 1224u
+
+/* What is known before the HSM is asked; the claims are in call->held. */
+struct assume {
+	char arn[KMS_ARN_MAX]; /* of the role */
+	char role_name[KMS_NAME_MAX];
+	struct kms_identity_row role;
+	uint32_t duration_s;
+	uint64_t expires_ns;
+	size_t claims_len;
+	uint8_t key_id[KMS_ID_BYTES];
+};
+
+/* --- parameters --- */
+
+static int
+invalid(struct kms_call *call, const char *member, const char *constraint)
+{
+	kms_call_fail(call, SLK_INVALID, "ValidationError",
+		"1 validation error detected: Value at '%s' failed to satisfy constraint: %s",
+		member, constraint);
+	return SLK_INVALID;
+}
+
+/* A name, or an ARN of this account. */
+static int
+take_role(struct kms_call *call, const char *text, struct assume *a)
+{
+	const struct kms_realm *realm = &call->service->parts.realm;
+	char prefix[KMS_ARN_MAX];
+	const char *name = text;
+
+	if (kms_role_arn(realm, "", prefix) == SLK_OK && strncmp(text, prefix, strlen(prefix)) == 0)
+		name = text + strlen(prefix);
+	if (!kms_identity_name_is(name) || kms_role_arn(realm, name, a->arn) != SLK_OK)
+		return invalid(call, "roleArn",
+			"Member must be the name of a role or its ARN in this account");
+	strcpy(a->role_name, name);
+	strcpy(call->resource, a->arn);
+	return SLK_OK;
+}
+
+static bool
+is_external_id(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len >= EXTERNAL_ID_MIN && len <= EXTERNAL_ID_MAX &&
+		strspn(text,
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+			"_+=,.@:/-") == len;
+}
+
+static int
+take_names(struct kms_call *call, const Kmsp__AssumeRole *in)
+{
+	if (!kms_session_name_is(in->session_name))
+		return invalid(call, "roleSessionName",
+			"Member must be 2 to 64 of a-z A-Z 0-9 and _+=,.@-");
+	if (in->external_id[0] != '\0' && !is_external_id(in->external_id))
+		return invalid(call, "externalId",
+			"Member must be 2 to 1224 of a-z A-Z 0-9 and _+=,.@:/-");
+	if (in->source_identity[0] != '\0' && !kms_session_name_is(in->source_identity))
+		return invalid(call, "sourceIdentity",
+			"Member must be 2 to 64 of a-z A-Z 0-9 and _+=,.@-");
+	return SLK_OK;
+}
+
+static int
+take_duration(struct kms_call *call, uint32_t duration_s, struct assume *a)
+{
+	a->duration_s = duration_s != 0 ? duration_s : DURATION_DEFAULT_S;
+	if (a->duration_s < DURATION_MIN_S)
+		return invalid(call, "durationSeconds",
+			"Member must have value greater than or equal to 900");
+	if (a->duration_s > DURATION_MAX_S)
+		return invalid(call, "durationSeconds",
+			"Member must have value less than or equal to 43200");
+	return SLK_OK;
+}
+
+/* --- the decision --- */
+
+/* The role and its trust policy; both stay empty where there is none. */
+static int
+find_role(struct kms_call *call, struct assume *a, struct kms_document *out_trust)
+{
+	static char text[KMS_DOCUMENT_MAX]; /* one thread */
+	struct kms_catalog *catalog = call->service->parts.catalog;
+	struct pol_problem problem;
+
+	*out_trust = (struct kms_document){NULL, 0};
+	int rc = kms_catalog_identity_get(catalog, KMS_ROLE, a->role_name, &a->role);
+	if (rc == SLK_OK)
+		rc = kms_catalog_trust_get(catalog, a->role.id, text, sizeof(text));
+	if (rc == SLK_NOT_FOUND)
+		return SLK_OK;
+	if (rc == SLK_OK) {
+		rc = kms_document_parse(text, POL_TRUST, out_trust, &problem);
+		if (rc == SLK_MALFORMED || rc == SLK_TOO_LARGE) {
+			slk_error_log("trust policy cannot be read",
+				slk_kv("role", (const char *)a->role_name),
+				slk_kv("error", (const char *)problem.text));
+			return SLK_OK;
+		}
+	}
+	if (rc != SLK_OK)
+		kms_call_fail_catalog(call, rc);
+	return rc;
+}
+
+/* Tags and a source identity are rights of their own. */
+static int
+decide(struct kms_call *call, const Kmsp__AssumeRole *in, const char *role_arn,
+	const struct kms_document *trust)
+{
+	const struct {
+		const char *action;
+		bool wanted;
+	} rights[] = {{"sts:AssumeRole", true}, {"sts:TagSession", in->n_tags > 0},
+		{"sts:SetSourceIdentity", in->source_identity[0] != '\0'}};
+	char sentence[KMS_SENTENCE_MAX] = "";
+
+	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
+		const struct kms_question q = {.principal = call->principal,
+			.action = rights[i].action,
+			.resource = role_arn,
+			.facts = &call->facts};
+		if (rights[i].wanted &&
+			kms_trust_decide(call->service->iam, &q,
+				trust->parsed != NULL ? trust : NULL, sentence) != SLK_OK) {
+			kms_call_deny(call, "AccessDenied", sentence);
+			return SLK_DENIED;
+		}
+	}
+	return SLK_OK;
+}
+
+static int
+authorize(struct kms_call *call, const Kmsp__AssumeRole *in, const struct kms_tag *tags,
+	struct assume *a)
+{
+	const struct kms_identity *who = kms_iam_find(call->service->iam, call->principal);
+	struct kms_document trust;
+
+	if (who != NULL && who->type == KMS_IS_ROOT) {
+		kms_call_fail(call, SLK_DENIED, "AccessDenied",
+			"User: %s is not authorized to perform: %s on resource: %s: roles may not "
+			"be assumed by root accounts",
+			call->principal, call->action, a->arn);
+		return SLK_DENIED;
+	}
+	int rc = find_role(call, a, &trust);
+	if (rc != SLK_OK)
+		return rc;
+	call->facts = (struct kms_facts){.request_tags = tags,
+		.request_tags_count = in->n_tags,
+		.session_name = in->session_name,
+		.external_id = in->external_id[0] != '\0' ? in->external_id : NULL,
+		.source_identity = in->source_identity[0] != '\0' ? in->source_identity : NULL,
+		.duration_s = a->duration_s,
+		.wall_ns = slk_wall_ns(call->service->parts.clock)};
+	rc = decide(call, in, a->arn, &trust);
+	call->facts = (struct kms_facts){.key = NULL}; /* what it borrowed goes with the request */
+	kms_document_free(&trust);
+	return rc;
+}
+
+/* --- limits --- */
+
+static int
+check_duration(struct kms_call *call, const struct assume *a)
+{
+	const struct kms_identity *who = kms_iam_find(call->service->iam, call->principal);
+	uint32_t max = a->role.max_session_s > DURATION_DEFAULT_S ? a->role.max_session_s
+								  : DURATION_DEFAULT_S;
+
+	if (a->duration_s > max) {
+		kms_call_fail(call, SLK_INVALID, "ValidationError",
+			"The requested DurationSeconds exceeds the MaxSessionDuration set for this "
+			"role.");
+		return SLK_INVALID;
+	}
+	if (who != NULL && who->type == KMS_IS_ROLE && a->duration_s > DURATION_DEFAULT_S) {
+		kms_call_fail(call, SLK_INVALID, "ValidationError",
+			"The requested DurationSeconds exceeds the 1 hour session limit for roles "
+			"assumed by role chaining.");
+		return SLK_INVALID;
+	}
+	return SLK_OK;
+}
+
+static int
+check_policy(struct kms_call *call, const char *text)
+{
+	struct pol_document *document = NULL;
+	struct pol_problem problem;
+	size_t characters = 0;
+
+	if (text[0] == '\0')
+		return SLK_OK;
+	for (const char *c = text; *c != '\0'; c++)
+		characters += ((unsigned char)*c & 0xc0) != 0x80;
+	if (characters > POLICY_CHARS_MAX)
+		return invalid(
+			call, "policy", "Member must have length less than or equal to 2048");
+	int rc = pol_document_parse(slk_span_str(text), POL_IDENTITY, &document, &problem);
+	pol_document_free(document);
+	if (rc == SLK_NO_MEMORY)
+		kms_call_fail(call, rc, "KMSInternalException", "out of memory");
+	else if (rc != SLK_OK)
+		kms_call_fail(call, SLK_INVALID, "MalformedPolicyDocument",
+			"line %u, column %u: %s", problem.line, problem.column, problem.text);
+	return rc;
+}
+
+/* Managed policies by name or ARN. */
+static int
+take_policies(struct kms_call *call, const Kmsp__AssumeRole *in, struct fmt_session *s)
+{
+	struct kms_policy_row row;
+	char prefix[KMS_ARN_MAX];
+
+	if (in->n_policies > FMT_SESSION_POLICIES_MAX)
+		return invalid(
+			call, "policyArns", "Member must have length less than or equal to 10");
+	(void)snprintf(prefix, sizeof(prefix), "arn:aws:iam::%s:policy/",
+		call->service->parts.realm.account);
+	for (size_t i = 0; i < in->n_policies; i++) {
+		const char *name = in->policies[i];
+		if (strncmp(name, prefix, strlen(prefix)) == 0)
+			name += strlen(prefix);
+		int rc = strlen(name) < KMS_POLICY_NAME_MAX
+			? kms_catalog_policy_get(call->service->parts.catalog, name, &row)
+			: SLK_NOT_FOUND;
+		if (rc == SLK_NOT_FOUND)
+			return invalid(call, "policyArns",
+				"Member must name a managed policy of this account that exists");
+		if (rc != SLK_OK) {
+			kms_call_fail_catalog(call, rc);
+			return rc;
+		}
+		s->policies[i] = slk_span_str(name);
+	}
+	s->policies_count = in->n_policies;
+	return SLK_OK;
+}
+
+/* --- claims --- */
+
+static void
+too_large(struct kms_call *call, const struct fmt_session *s)
+{
+	size_t len = s->policy.len;
+
+	for (size_t i = 0; i < s->policies_count; i++)
+		len += 2 + s->policies[i].len;
+	for (size_t i = 0; i < s->tags_count; i++)
+		len += 4 + s->tag_keys[i].len + s->tag_values[i].len;
+	kms_call_fail(call, SLK_INVALID, "PackedPolicyTooLarge",
+		"Packed size of session policies and tags consumes %zu%% of allotted space.",
+		len * 100 / (FMT_SESSION_CLAIMS_MAX - 600));
+}
+
+static int
+pack(struct kms_call *call, const struct fmt_session *s, struct assume *a)
+{
+	int rc = slk_secret_new(FMT_SESSION_CLAIMS_MAX, &call->held);
+
+	if (rc == SLK_OK)
+		rc = fmt_session_encode(
+			s, slk_secret_bytes(call->held), FMT_SESSION_CLAIMS_MAX, &a->claims_len);
+	if (rc == SLK_TOO_LARGE)
+		too_large(call, s);
+	else if (rc == SLK_NO_MEMORY)
+		kms_call_fail(call, rc, "KMSInternalException", "out of (locked) memory");
+	else if (rc != SLK_OK)
+		kms_call_fail(call, SLK_INTERNAL, "KMSInternalException",
+			"the session's claims cannot be written: %s", slk_status_sentence(rc));
+	return rc;
+}
+
+/* All but the secret. */
+static int
+write_claims(struct kms_call *call, const Kmsp__AssumeRole *in, const struct kms_tag *tags,
+	struct assume *a)
+{
+	static const uint8_t no_seed[FMT_SESSION_SEED_BYTES];
+	static struct fmt_session s; /* one thread */
+	uint64_t now = slk_wall_ns(call->service->parts.clock);
+
+	a->expires_ns = now + a->duration_s * SLK_NS_PER_S;
+	s = (struct fmt_session){.issued_ns = now,
+		.expires_ns = a->expires_ns,
+		.access_key_id = slk_span_str(call->credential.access_key_id),
+		.seed = slk_span(no_seed, sizeof(no_seed)),
+		.role_id = slk_span_str(a->role.unique_id),
+		.role = slk_span_str(a->role.name),
+		.name = slk_span_str(in->session_name),
+		.source_identity = slk_span_str(in->source_identity),
+		.caller = slk_span_str(call->principal),
+		.policy = slk_span_str(in->policy),
+		.tags_count = in->n_tags};
+	for (size_t i = 0; i < in->n_tags; i++) {
+		s.tag_keys[i] = slk_span_str(tags[i].key);
+		s.tag_values[i] = slk_span_str(tags[i].value);
+	}
+	int rc = take_policies(call, in, &s);
+	return rc == SLK_OK ? pack(call, &s, a) : rc;
+}
+
+/* The access key id, and what the audit line says of the session. */
+static int
+name_session(struct kms_call *call, const Kmsp__AssumeRole *in, const struct assume *a)
+{
+	struct kms_audit_credential *c = &call->credential;
+
+	c->issued = true;
+	kms_session_arn(&call->service->parts.realm, slk_span_str(a->role.name),
+		slk_span_str(in->session_name), c->session);
+	(void)snprintf(c->principal_id, sizeof(c->principal_id), "%s:%s", a->role.unique_id,
+		in->session_name);
+	strcpy(c->source_identity, in->source_identity);
+	int rc = kms_access_id_new("ASIA", c->access_key_id);
+	if (rc != SLK_OK)
+		kms_call_fail(call, SLK_INTERNAL, "KMSInternalException", "no random bytes");
+	return rc;
+}
+
+/* --- the answer --- */
+
+static void
+answer(struct kms_call *call, const char *token, struct slk_span seed)
+{
+	const struct assume *a = call->work;
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	Kmsp__Session out = KMSP__SESSION__INIT;
+	char secret[KMS_SECRET_CHARS + 1];
+
+	if (slk_base64_encode(SLK_BASE64, seed, secret, sizeof(secret)) != SLK_OK) {
+		kms_call_fail(
+			call, SLK_INTERNAL, "KMSInternalException", "the secret has a wrong size");
+		return;
+	}
+	out.access_key_id = call->credential.access_key_id;
+	out.secret_access_key = secret;
+	out.session_token = kms_text(token);
+	out.expires_ns = a->expires_ns;
+	out.arn = call->credential.session;
+	out.id = call->credential.principal_id;
+	reply.result_case = KMSP__REPLY__RESULT_SESSION;
+	reply.session = &out;
+	kms_call_ok(call, &reply);
+	slk_wipe(secret, sizeof(secret));
+}
+
+static void
+drawn(struct kms_call *call, const struct hsm_reply *reply)
+{
+	static char token[FMT_SESSION_TEXT_MAX]; /* one thread; sealed */
+	const struct assume *a = call->work;
+	uint8_t *claims = slk_secret_bytes(call->held);
+
+	memcpy(claims + FMT_SESSION_SEED_AT, reply->plaintext.ptr, FMT_SESSION_SEED_BYTES);
+	int rc = kms_sessions_seal(call->service->sessions, a->key_id,
+		slk_span(claims, a->claims_len), token, sizeof(token));
+	if (rc == SLK_OK)
+		answer(call, token, reply->plaintext);
+	else
+		kms_call_fail(call, rc == SLK_NO_MEMORY ? rc : SLK_UNAVAILABLE,
+			"KMSInternalException", "the session token cannot be sealed: %s; try again",
+			slk_status_sentence(rc));
+}
+
+static void
+draw(struct kms_call *call)
+{
+	struct assume *a = call->work;
+
+	if (kms_session_key_newest(call, draw, a->key_id) == SLK_OK)
+		kms_own_random(call, FMT_SESSION_SEED_BYTES, drawn);
+}
+
+void
+kms_op_assume_role(struct kms_call *call, const Kmsp__Request *request)
+{
+	static struct kms_tag tags[KMS_TAGS_MAX]; /* one thread */
+	const Kmsp__AssumeRole *in = request->assume_role;
+	struct assume *a = kms_call_work(call, sizeof(*a));
+
+	if (a != NULL && take_role(call, in->role, a) == SLK_OK && take_names(call, in) == SLK_OK &&
+		take_duration(call, in->duration_s, a) == SLK_OK &&
+		kms_call_take_tags(call, in->tags, in->n_tags, tags) == SLK_OK &&
+		check_policy(call, in->policy) == SLK_OK &&
+		authorize(call, in, tags, a) == SLK_OK && check_duration(call, a) == SLK_OK &&
+		name_session(call, in, a) == SLK_OK && write_claims(call, in, tags, a) == SLK_OK)
+		draw(call);
+}
