@@ -5,26 +5,6 @@
 
 #define TEXT(rc, in, out) ((rc) == SLK_OK ? kmsc_text((in), (out), sizeof(out)) : (rc))
 
-/* Tags as messages that borrow from them. */
-struct tag_list {
-	Kmsp__Tag storage[KMSC_TAGS_MAX], *list[KMSC_TAGS_MAX];
-};
-
-static int
-list_tags(const struct kmsc_tag *tags, size_t count, struct tag_list *out, struct slk_error *err)
-{
-	if (count > KMSC_TAGS_MAX)
-		return slk_fail(
-			err, SLK_LIMIT, "a key has at most %u tags, not %zu", KMSC_TAGS_MAX, count);
-	for (size_t i = 0; i < count; i++) {
-		kmsp__tag__init(&out->storage[i]);
-		out->storage[i].key = kmsc_request_text(tags[i].key);
-		out->storage[i].value = kmsc_request_text(tags[i].value);
-		out->list[i] = &out->storage[i];
-	}
-	return SLK_OK;
-}
-
 /* A call that is answered by a key. */
 static int
 call_key(struct kmsc *c, Kmsp__Request *request, struct kmsc_key *out_key, struct slk_error *err)
@@ -37,24 +17,14 @@ call_key(struct kmsc *c, Kmsp__Request *request, struct kmsc_key *out_key, struc
 	return kmsc_call_end(c, rc, err);
 }
 
-/* A call that sets something, which does no harm twice, and is answered by nothing. */
-static int
-call_set(struct kmsc *c, Kmsp__Request *request, struct slk_error *err)
-{
-	const Kmsp__Reply *reply;
-
-	int rc = kmsc_call(c, request, KMSC_REPEATABLE, KMSP__REPLY__RESULT__NOT_SET, &reply, err);
-	return kmsc_call_end(c, rc, err);
-}
-
 int
 kmsc_create_key_with(struct kmsc *c, const struct kmsc_key_kind *kind, struct kmsc_key *out_key,
 	struct slk_error *err)
 {
 	Kmsp__CreateKey call = KMSP__CREATE_KEY__INIT;
-	struct tag_list tags;
+	struct kmsc_tag_list tags;
 
-	int rc = list_tags(kind->tags, kind->tags_count, &tags, err);
+	int rc = kmsc_request_tags(kind->tags, kind->tags_count, &tags, err);
 	if (rc != SLK_OK)
 		return rc;
 	call.description = kmsc_request_text(kind->description);
@@ -75,7 +45,7 @@ kmsc_update_key_description(
 	call.key = kmsc_request_text(key_id);
 	call.description = kmsc_request_text(description);
 	KMSC_REQUEST(request, UPDATE_KEY_DESCRIPTION, update_key_description) = &call;
-	return call_set(c, &request, err);
+	return kmsc_call_set(c, &request, KMSC_REPEATABLE, err);
 }
 
 int
@@ -85,7 +55,7 @@ kmsc_enable_key(struct kmsc *c, const char *key_id, struct slk_error *err)
 
 	call.key = kmsc_request_text(key_id);
 	KMSC_REQUEST(request, ENABLE_KEY, enable_key) = &call;
-	return call_set(c, &request, err);
+	return kmsc_call_set(c, &request, KMSC_REPEATABLE, err);
 }
 
 int
@@ -95,7 +65,7 @@ kmsc_disable_key(struct kmsc *c, const char *key_id, struct slk_error *err)
 
 	call.key = kmsc_request_text(key_id);
 	KMSC_REQUEST(request, DISABLE_KEY, disable_key) = &call;
-	return call_set(c, &request, err);
+	return kmsc_call_set(c, &request, KMSC_REPEATABLE, err);
 }
 
 int
@@ -129,7 +99,7 @@ kmsc_update_alias(struct kmsc *c, const char *alias, const char *key_id, struct 
 	call.alias = kmsc_request_text(alias);
 	call.key = kmsc_request_text(key_id);
 	KMSC_REQUEST(request, UPDATE_ALIAS, update_alias) = &call;
-	return call_set(c, &request, err);
+	return kmsc_call_set(c, &request, KMSC_REPEATABLE, err);
 }
 
 /* --- tags --- */
@@ -139,16 +109,16 @@ kmsc_tag_resource(struct kmsc *c, const char *key_id, const struct kmsc_tag *tag
 	struct slk_error *err)
 {
 	Kmsp__TagResource call = KMSP__TAG_RESOURCE__INIT;
-	struct tag_list list;
+	struct kmsc_tag_list list;
 
-	int rc = list_tags(tags, count, &list, err);
+	int rc = kmsc_request_tags(tags, count, &list, err);
 	if (rc != SLK_OK)
 		return rc;
 	call.key = kmsc_request_text(key_id);
 	call.n_tags = count;
 	call.tags = list.list;
 	KMSC_REQUEST(request, TAG_RESOURCE, tag_resource) = &call;
-	return call_set(c, &request, err);
+	return kmsc_call_set(c, &request, KMSC_REPEATABLE, err);
 }
 
 int
@@ -167,19 +137,7 @@ kmsc_untag_resource(struct kmsc *c, const char *key_id, const char *const *tag_k
 	call.n_tag_keys = count;
 	call.tag_keys = list;
 	KMSC_REQUEST(request, UNTAG_RESOURCE, untag_resource) = &call;
-	return call_set(c, &request, err);
-}
-
-static uint32_t
-page(size_t cap)
-{
-	return cap < KMSP_PAGE_MAX ? (uint32_t)cap : KMSP_PAGE_MAX;
-}
-
-static int
-no_room(struct slk_error *err)
-{
-	return slk_fail(err, SLK_INVALID, "a page needs room for one entry");
+	return kmsc_call_set(c, &request, KMSC_REPEATABLE, err);
 }
 
 static int
@@ -203,10 +161,10 @@ kmsc_list_resource_tags(struct kmsc *c, const char *key_id, const char *marker,
 	const Kmsp__Reply *reply;
 
 	if (cap == 0)
-		return no_room(err);
+		return kmsc_no_room(err);
 	call.key = kmsc_request_text(key_id);
 	call.marker = kmsc_request_text(marker);
-	call.limit = page(cap);
+	call.limit = kmsc_page(cap);
 	KMSC_REQUEST(request, LIST_RESOURCE_TAGS, list_resource_tags) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_TAGS, &reply, err);
 	if (rc == SLK_OK)
@@ -226,7 +184,7 @@ kmsc_enable_key_rotation(struct kmsc *c, const char *key_id, uint32_t days, stru
 	call.key = kmsc_request_text(key_id);
 	call.period_days = days;
 	KMSC_REQUEST(request, ENABLE_KEY_ROTATION, enable_key_rotation) = &call;
-	return call_set(c, &request, err);
+	return kmsc_call_set(c, &request, KMSC_REPEATABLE, err);
 }
 
 int
@@ -236,7 +194,7 @@ kmsc_disable_key_rotation(struct kmsc *c, const char *key_id, struct slk_error *
 
 	call.key = kmsc_request_text(key_id);
 	KMSC_REQUEST(request, DISABLE_KEY_ROTATION, disable_key_rotation) = &call;
-	return call_set(c, &request, err);
+	return kmsc_call_set(c, &request, KMSC_REPEATABLE, err);
 }
 
 static int
@@ -303,10 +261,10 @@ kmsc_list_key_rotations(struct kmsc *c, const char *key_id, const char *marker,
 	const Kmsp__Reply *reply;
 
 	if (cap == 0)
-		return no_room(err);
+		return kmsc_no_room(err);
 	call.key = kmsc_request_text(key_id);
 	call.marker = kmsc_request_text(marker);
-	call.limit = page(cap);
+	call.limit = kmsc_page(cap);
 	KMSC_REQUEST(request, LIST_KEY_ROTATIONS, list_key_rotations) = &call;
 	int rc =
 		kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_ROTATIONS, &reply, err);
@@ -331,9 +289,9 @@ kmsc_list_orphans(struct kmsc *c, const char *marker, struct kmsc_orphan *out_or
 	const Kmsp__Reply *reply;
 
 	if (cap == 0)
-		return no_room(err);
+		return kmsc_no_room(err);
 	call.marker = kmsc_request_text(marker);
-	call.limit = page(cap);
+	call.limit = kmsc_page(cap);
 	KMSC_REQUEST(request, LIST_ORPHANS, list_orphans) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_ORPHANS, &reply, err);
 	if (rc == SLK_OK && reply->orphans->n_orphans > cap)

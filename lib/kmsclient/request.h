@@ -3,6 +3,7 @@
 #ifndef SLK_KMSCLIENT_REQUEST_H
 #define SLK_KMSCLIENT_REQUEST_H
 
+#include "kmsclient/life.h"
 #include "kmsclient/session.h"
 
 /* A request named name for one call: KMSC_REQUEST(request, ENCRYPT, encrypt) = &call; */
@@ -33,5 +34,22 @@ struct kmsc_pairs {
 
 /* context: NULL for none. */
 void kmsc_request_pairs(const struct fmt_context *context, struct kmsc_pairs *out);
+
+/* Tags as messages that borrow from them. SLK_LIMIT. */
+struct kmsc_tag_list {
+	Kmsp__Tag storage[KMSC_TAGS_MAX];
+	Kmsp__Tag *list[KMSC_TAGS_MAX];
+};
+MUST_USE int kmsc_request_tags(const struct kmsc_tag *tags, size_t count, struct kmsc_tag_list *out,
+	struct slk_error *err);
+
+/* A call that is answered by nothing. */
+MUST_USE int kmsc_call_set(
+	struct kmsc *c, Kmsp__Request *request, enum kmsc_repeat repeat, struct slk_error *err);
+
+/* The limit that a request for a page of cap entries names. */
+uint32_t kmsc_page(size_t cap);
+/* SLK_INVALID: cap was 0. */
+int kmsc_no_room(struct slk_error *err);
 
 #endif

@@ -13,7 +13,7 @@ struct fake_kmsd fake_kmsd;
 static void
 serve_connection(int fd, struct kmsp_arena *arena)
 {
-	static uint8_t in[KMSP_FRAME_MAX], out[KMSP_REPLY_MAX];
+	static uint8_t in[KMSP_FRAME_MAX], out[KMSP_FRAME_MAX];
 	const struct slk_sock_ops *ops = slk_sock_posix();
 
 	for (;;) {
@@ -87,5 +87,5 @@ fake_kmsd_reply(const Kmsp__Request *request, Kmsp__Reply *r, uint8_t *out)
 
 	if (r->id == 0)
 		r->id = request->id;
-	return kmsp_reply_pack(r, out, KMSP_REPLY_MAX, &len) == SLK_OK ? (int)len : -1;
+	return kmsp_reply_pack(r, out, KMSP_FRAME_MAX, &len) == SLK_OK ? (int)len : -1;
 }

@@ -7,7 +7,7 @@
 
 #include "kmsclient/wire.h"
 
-/* What to do with the turn-th request: bytes to send are written to out (KMSP_REPLY_MAX) and counted; 0 = no answer, -1 =
+/* What to do with the turn-th request: bytes to send are written to out (KMSP_FRAME_MAX) and counted; 0 = no answer, -1 =
  * hang up. */
 typedef int (*fake_kmsd_answer_fn)(const Kmsp__Request *request, unsigned turn, uint8_t *out);
 
