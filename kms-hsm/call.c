@@ -305,9 +305,8 @@ decide(struct kms_call *call, struct kms_question *q, const char *shown, char *s
 	return rc;
 }
 
-/* A grant on the key that resource names. */
-static bool
-granted(const struct kms_call *call, const struct kms_question *q)
+bool
+kms_call_has_grant(const struct kms_call *call, const struct kms_question *q)
 {
 	struct kms_ref ref;
 
@@ -335,7 +334,7 @@ kms_call_authorize(
 	(void)snprintf(call->resource, sizeof(call->resource), "%s", resource);
 	if (user != NULL)
 		rc = decide(call, &q, shown, sentence);
-	if (rc != SLK_OK && user != NULL && granted(call, &q)) {
+	if (rc != SLK_OK && user != NULL && kms_call_has_grant(call, &q)) {
 		q.granted = true;
 		rc = decide(call, &q, shown, sentence);
 		call->by_grant = rc == SLK_OK;

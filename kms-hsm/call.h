@@ -186,6 +186,8 @@ MUST_USE int kms_call_authorize_granted(
 	struct kms_call *call, const char *action, const char *resource);
 /* Is each of these the token of a grant? None is needed: grants work at once. */
 MUST_USE int kms_call_check_tokens(struct kms_call *call, char *const *tokens, size_t count);
+/* Is there a grant for it, on the key that its resource names? */
+bool kms_call_has_grant(const struct kms_call *call, const struct kms_question *question);
 /* Find the key that text names and authorise the call's action on it. */
 MUST_USE int kms_call_find_key(
 	struct kms_call *call, const char *action, const char *text, struct kms_key *out_key);

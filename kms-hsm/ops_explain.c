@@ -1,5 +1,5 @@
 /* Explain: would it be allowed, which statement says so, and how far the others came. Reads only; administrators may, unless
- * the policy denies it. Grants and the states of keys are not looked at. */
+ * the policy denies it. States of keys are not looked at. */
 #include <stdio.h>
 #include <string.h>
 
@@ -140,6 +140,7 @@ take(struct kms_call *call, const Kmsp__Explain *in, struct asked *asked)
 	call->facts.context = call->context;
 	call->facts.wall_ns = slk_wall_ns(call->service->parts.clock);
 	asked->question.facts = &call->facts;
+	asked->question.granted = rc == SLK_OK && kms_call_has_grant(call, &asked->question);
 	return rc;
 }
 

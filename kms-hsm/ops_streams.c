@@ -266,6 +266,11 @@ ask_for_stream(struct kms_call *call, const struct kms_question *q, const char *
 	call->facts.via_stream = true;
 	call->facts.source_arn = stream_arn;
 	int rc = kms_call_ask(call, q, sentence);
+	if (rc != SLK_OK && !q->granted && kms_call_has_grant(call, q)) {
+		struct kms_question by_grant = *q;
+		by_grant.granted = true;
+		rc = kms_call_ask(call, &by_grant, sentence);
+	}
 	call->facts.key = NULL; /* all three end before the call does */
 	call->facts.context = NULL;
 	call->facts.source_arn = NULL;

@@ -9,7 +9,7 @@
 
 #define ROOT \
 	"{'Effect':'Allow','Principal':{'AWS':'" RIG_ROOT_ARN "'},'Action':'kms:*','Resource':'*'" \
-							      "}"
+	"}"
 #define ONLY_ROOT_PUTS \
 	"{'Effect':'Allow','Principal':{'AWS':'" RIG_ROOT_ARN \
 	"'},'Action':'kms:PutKeyPolicy','Resource':'*'}"
@@ -313,6 +313,39 @@ put_needs_the_key_in_the_streams_context(void **state)
 		SLK_DENIED);
 }
 
+/* A grant on the key, in the stream's context only, beside a right on the streams. */
+static void
+grant_is_as_good_as_a_policy_for_a_put(void **state)
+{
+	(void)state;
+	Kmsp__CreateGrant call = KMSP__CREATE_GRANT__INIT;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__Pair pair = KMSP__PAIR__INIT, *pairs[] = {&pair};
+	char *operations[] = {TEXT("GenerateDataKey")};
+
+	iam_user_with(
+		&rig, "bob", "{'Effect':'Allow','Action':'kinesis:PutRecord','Resource':'*'}");
+	assert_answered(rig_create_stream(&rig, RIG_ROOT, "web", 1, key_arn), SLK_OK);
+	assert_answered(rig_create_stream(&rig, RIG_ROOT, "app", 1, key_arn), SLK_OK);
+	assert_answered(
+		rig_authorize(&rig, RIG_INGEST, RIG_BOB, "kinesis:PutRecord", "web"), SLK_DENIED);
+	pair.key = (ProtobufCBinaryData){15, (uint8_t *)TEXT("aws:kinesis:arn")};
+	pair.value = (ProtobufCBinaryData){strlen(WEB_ARN), (uint8_t *)TEXT(WEB_ARN)};
+	call.key = key_arn;
+	call.grantee = TEXT(RIG_BOB_ARN);
+	call.operations = operations;
+	call.n_operations = 1;
+	call.context_equals = pairs;
+	call.n_context_equals = 1;
+	request.call_case = KMSP__REQUEST__CALL_CREATE_GRANT;
+	request.create_grant = &call;
+	assert_answered(rig_call(&rig, RIG_ROOT, &request), SLK_OK);
+	assert_answered(
+		rig_authorize(&rig, RIG_INGEST, RIG_BOB, "kinesis:PutRecord", "web"), SLK_OK);
+	assert_answered(
+		rig_authorize(&rig, RIG_INGEST, RIG_BOB, "kinesis:PutRecord", "app"), SLK_DENIED);
+}
+
 /* THREATS, 13: the door has no right of its own from what its callers may, nor its callers from the door's. */
 static void
 door_is_nobodys_deputy(void **state)
@@ -352,6 +385,7 @@ main(void)
 		CASE(stream_is_bound_to_its_key_unless_that_is_denied),
 		CASE(policy_of_a_stream_allows_by_itself_and_goes_with_it),
 		CASE(put_needs_the_key_in_the_streams_context),
+		CASE(grant_is_as_good_as_a_policy_for_a_put),
 		CASE(door_is_nobodys_deputy),
 	};
 
