@@ -32,6 +32,7 @@ struct kb_daemon {
 	const char *name;
 	const char *profile; /* NULL: softhsm */
 	const char *audit_dir; /* NULL: beside the catalog */
+	const char *audit_lines; /* more lines of audit:, indented; NULL: none */
 	const char *hsm_lines; /* more lines of hsm:, indented; NULL: none */
 	bool with_shim;
 	char dir[KB_PATH_MAX], socket[KB_PATH_MAX], audit[KB_PATH_MAX];
