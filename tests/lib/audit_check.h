@@ -4,7 +4,7 @@
 
 #include "seal/auditchain.h"
 
-#define AUDIT_CHECK_MAX (4u << 20)
+#define AUDIT_CHECK_MAX (8u << 20)
 
 /* The whole file, terminated; one static buffer. */
 char *audit_read(const char *path);
