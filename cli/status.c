@@ -186,6 +186,26 @@ print_workers(struct cli_out *out, const struct kmsc_status *k)
 }
 
 static void
+print_audit(struct cli_out *out, const struct kmsc_audit *a)
+{
+	char line[512], when[CLI_TIME_MAX] = "not since the start";
+
+	if (a->head_seq != 0)
+		cli_time_second(a->head_unix_ns, when);
+	snprintf(line, sizeof(line),
+		"%llu lines, head signed %s%s%s; second sink: %s; %llu answers withheld%s",
+		(unsigned long long)a->seq, when, a->head_error[0] != '\0' ? "; not now: " : "",
+		a->head_error, a->second[0] != '\0' ? a->second : "none",
+		(unsigned long long)a->withheld,
+		a->low ? "; ITS DISK IS FULL: nothing is given out" : "");
+	cli_shape_line(out, "audit", line);
+	if (a->error[0] != '\0')
+		cli_shape_line(out, "audit said", a->error);
+	if (a->second_error[0] != '\0')
+		cli_shape_line(out, "audit said", a->second_error);
+}
+
+static void
 print_kms(struct cli_out *out, const struct sample *s)
 {
 	char age[CLI_AMOUNT_MAX];
@@ -213,6 +233,7 @@ print_kms(struct cli_out *out, const struct sample *s)
 	print_workers(out, k);
 	if (k->hsm_error[0] != '\0')
 		cli_shape_line(out, "hsm said", k->hsm_error);
+	print_audit(out, &k->audit);
 }
 
 static double
@@ -336,6 +357,23 @@ json_workers(yajl_gen json, const struct kmsc_status *k)
 }
 
 static void
+json_audit(yajl_gen json, const struct kmsc_audit *a)
+{
+	cli_json_key(json, "audit");
+	cli_json_map(json);
+	cli_json_u64(json, "seq", a->seq);
+	cli_json_u64(json, "withheld", a->withheld);
+	cli_json_bool(json, "low", a->low);
+	cli_json_str(json, "error", a->error);
+	cli_json_str(json, "second", a->second);
+	cli_json_str(json, "second_error", a->second_error);
+	cli_json_u64(json, "head_seq", a->head_seq);
+	cli_json_time(json, "head_time", a->head_unix_ns);
+	cli_json_str(json, "head_error", a->head_error);
+	cli_json_map_end(json);
+}
+
+static void
 json_kms(yajl_gen json, const struct kmsc_status *k)
 {
 	cli_json_map(json);
@@ -358,6 +396,7 @@ json_kms(yajl_gen json, const struct kmsc_status *k)
 	cli_json_str(json, "profile", k->hsm_profile);
 	json_workers(json, k);
 	cli_json_map_end(json);
+	json_audit(json, &k->audit);
 	cli_json_map_end(json);
 }
 

@@ -464,13 +464,38 @@ message_workers(struct kms_service *s, struct worker_messages *m, Kmsp__Status *
 	out->hsm_profile = s->health.profile;
 }
 
+/* Texts of m borrow from state. */
+static void
+message_audit(struct kms_service *s, const struct kms_audit_state *state, char error[256],
+	char second_error[256], Kmsp__AuditState *m)
+{
+	struct kms_heads *h = &s->heads;
+
+	(void)snprintf(error, 256, "%s", state->file_error);
+	(void)snprintf(second_error, 256, "%s", state->second_error);
+	m->seq = state->durable.seq;
+	m->withheld = state->withheld;
+	m->low = state->low;
+	m->error = error;
+	m->second = (char *)(uintptr_t)(!state->second_there ? "none"
+			: state->second_ok                   ? "ok"
+							     : "failed");
+	m->second_error = second_error;
+	m->head_seq = h->signed_seq;
+	m->head_unix_ns = h->wall_signed_ns;
+	m->head_error = h->error;
+}
+
 void
 kms_op_status(struct kms_call *call, const Kmsp__Request *request)
 {
 	struct kms_service *s = call->service;
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
 	Kmsp__Status out = KMSP__STATUS__INIT;
+	Kmsp__AuditState audit = KMSP__AUDIT_STATE__INIT;
 	struct worker_messages workers;
+	struct kms_audit_state state;
+	char error[256], second_error[256];
 
 	(void)request;
 	out.hsm_ok = s->health.state == HSM_READY;
@@ -490,6 +515,9 @@ kms_op_status(struct kms_call *call, const Kmsp__Request *request)
 	out.hsm_worker_restarts = s->worker_restarts;
 	out.data_keys_issued = s->data_keys;
 	message_workers(s, &workers, &out);
+	kms_audit_state(s->parts.audit, &state);
+	message_audit(s, &state, error, second_error, &audit);
+	out.audit = &audit;
 	reply.result_case = KMSP__REPLY__RESULT_SERVICE;
 	reply.service = &out;
 	kms_call_ok(call, &reply);

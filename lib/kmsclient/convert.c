@@ -100,6 +100,20 @@ worker_from(const Kmsp__HsmWorker *in, struct kmsc_hsm_worker *out)
 	return TEXT(rc, in->error, out->error);
 }
 
+static int
+audit_from(const Kmsp__AuditState *in, struct kmsc_audit *out)
+{
+	out->seq = in->seq;
+	out->withheld = in->withheld;
+	out->low = in->low;
+	out->head_seq = in->head_seq;
+	out->head_unix_ns = in->head_unix_ns;
+	int rc = TEXT(SLK_OK, in->error, out->error);
+	rc = TEXT(rc, in->second, out->second);
+	rc = TEXT(rc, in->second_error, out->second_error);
+	return TEXT(rc, in->head_error, out->head_error);
+}
+
 int
 kmsc_status_from(const Kmsp__Status *in, struct kmsc_status *out)
 {
@@ -123,6 +137,8 @@ kmsc_status_from(const Kmsp__Status *in, struct kmsc_status *out)
 		rc = SLK_MALFORMED;
 	for (size_t i = 0; rc == SLK_OK && i < in->n_workers; i++)
 		rc = worker_from(in->workers[i], &status.hsm_workers[i]);
+	if (rc == SLK_OK && in->audit != NULL)
+		rc = audit_from(in->audit, &status.audit);
 	status.hsm_workers_count = (uint32_t)in->n_workers;
 	status.hsm_workers_ready = in->hsm_workers;
 	if (rc == SLK_OK)

@@ -86,6 +86,17 @@ struct kmsc_hsm_worker {
 	uint32_t sessions, keys, keys_refused;
 };
 
+struct kmsc_audit {
+	uint64_t seq; /* of the last line that a sink has */
+	uint64_t withheld; /* answers that did not leave since the start */
+	bool low; /* its disk is full: nothing is given out */
+	char error[256]; /* of the log's file: a sentence; "" if it took the last lines */
+	char second[8]; /* none, ok, failed */
+	char second_error[256];
+	uint64_t head_seq, head_unix_ns; /* the last head that was signed since the start; 0: none */
+	char head_error[256]; /* why the last one could not be signed; "" if it could */
+};
+
 struct kmsc_status {
 	bool hsm_ok;
 	char hsm_state[32]; /* ready, reconnecting, failed */
@@ -104,6 +115,7 @@ struct kmsc_status {
 	char hsm_profile[16];
 	uint32_t hsm_workers_ready, hsm_workers_count; /* of hsm_workers */
 	struct kmsc_hsm_worker hsm_workers[KMSC_WORKERS_MAX];
+	struct kmsc_audit audit;
 };
 
 /* --- keys. key_id: id, ARN, alias name ("alias/x") or alias ARN --- */
