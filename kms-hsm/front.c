@@ -103,7 +103,10 @@ catch_signals(struct front *f, struct slk_error *err)
 static const struct kms_flush_ops *
 make_flusher(struct kms_flusher **out_flusher)
 {
-	return kms_flusher_new(out_flusher) == SLK_OK ? kms_flusher_ops(*out_flusher) : NULL;
+	if (kms_flusher_new(out_flusher) == SLK_OK)
+		return kms_flusher_ops(*out_flusher);
+	slk_warn("no asynchronous I/O here: while a disk of the audit log hangs, everything does");
+	return NULL;
 }
 
 static int
