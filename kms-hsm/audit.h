@@ -69,6 +69,8 @@ struct kms_audit_entry {
 	const struct kms_audit_credential *credential;
 	const char *attest_purpose; /* of Attest */
 	const uint8_t *attest_digest; /* 32 bytes */
+	const uint8_t *proposal_id; /* dual control: 16 bytes */
+	const uint8_t *proposal_digest; /* likewise: 32 bytes */
 	const char *correlation; /* what the caller calls the request */
 	const char *via_service;
 	const char *source_arn;

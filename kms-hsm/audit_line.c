@@ -291,11 +291,25 @@ put_material(struct object *o, const char *name, const char *resource, const uin
 }
 
 static void
+put_proposal(struct object *o, const struct kms_audit_entry *e)
+{
+	char id[FMT_UUID_TEXT], digest[65];
+
+	if (e->proposal_id == NULL)
+		return;
+	fmt_uuid_print(e->proposal_id, id);
+	slk_hex(slk_span(e->proposal_digest, 32), digest, sizeof(digest));
+	put_text(o, "proposalId", id);
+	put_text(o, "proposalDigest", digest);
+}
+
+static void
 put_additional(struct object *o, const struct kms_audit_entry *e)
 {
 	bool two = e->from_resource != NULL;
 
-	if (e->backing_id == NULL && e->from_backing_id == NULL && e->correlation == NULL)
+	if (e->backing_id == NULL && e->from_backing_id == NULL && e->correlation == NULL &&
+		e->proposal_id == NULL)
 		return;
 	put_name(o, "additionalEventData");
 	struct object a = object_begin(o->w);
@@ -303,6 +317,7 @@ put_additional(struct object *o, const struct kms_audit_entry *e)
 	put_material(
 		&a, two ? "destinationKeyMaterialId" : "keyMaterialId", e->resource, e->backing_id);
 	put_text(&a, "correlationId", e->correlation);
+	put_proposal(&a, e);
 	object_end(&a);
 }
 

@@ -44,12 +44,19 @@ static void
 pack_error(struct kms_call *call)
 {
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	struct kms_proposal_text proposal;
 
 	reply.id = call->id;
 	reply.status = call->status;
 	reply.exception = (char *)(uintptr_t)call->exception;
 	reply.message = call->message;
 	reply.request_id = call->request_id;
+	/* Which one waits: the sentence says it, too. */
+	if (call->proposal != NULL && !call->is_approved && call->status == SLK_DENIED) {
+		kms_dual_message(call->proposal, NULL, 0, &proposal);
+		reply.result_case = KMSP__REPLY__RESULT_PROPOSAL;
+		reply.proposal = &proposal.message;
+	}
 	pack(call, &reply);
 }
 
@@ -80,6 +87,8 @@ audit(struct kms_call *call)
 		.credential = call->credential.access_key_id[0] != '\0' ? &call->credential : NULL,
 		.attest_purpose = call->attest_purpose[0] != '\0' ? call->attest_purpose : NULL,
 		.attest_digest = call->attest_digest,
+		.proposal_id = call->proposal != NULL ? call->proposal->id : NULL,
+		.proposal_digest = call->proposal != NULL ? call->proposal->digest : NULL,
 		.correlation = call->correlation[0] != '\0' ? call->correlation : NULL,
 		.via_service = call->source_arn[0] != '\0' ? via : NULL,
 		.source_arn = call->source_arn[0] != '\0' ? call->source_arn : NULL,
@@ -321,9 +330,9 @@ kms_call_has_grant(const struct kms_call *call, const struct kms_question *q)
 	return kms_grants_match(call->service->grants, &asked) != NULL;
 }
 
-int
-kms_call_authorize(
-	struct kms_call *call, const char *action, const char *resource, const char *shown)
+/* The policy alone. */
+static int
+authorize(struct kms_call *call, const char *action, const char *resource, const char *shown)
 {
 	const char *user = kms_principals_arn(call->service->parts.principals, call->peer.uid);
 	struct kms_question q = {.principal = user, .action = action, .resource = resource};
@@ -375,6 +384,15 @@ kms_call_authorize_granted(struct kms_call *call, const char *action, const char
 }
 
 int
+kms_call_authorize(
+	struct kms_call *call, const char *action, const char *resource, const char *shown)
+{
+	int rc = authorize(call, action, resource, shown);
+
+	return rc == SLK_OK ? kms_dual_gate(call, action) : rc;
+}
+
+int
 kms_call_authorize_key(
 	struct kms_call *call, const char *action, const struct kms_key *key, const char *shown)
 {
@@ -400,7 +418,7 @@ key_missing(struct kms_call *call, const char *action, const struct kms_ref *ref
 		if (kms_arn_resource(&call->service->parts.realm, "key/*", any) == SLK_OK)
 			resource = any;
 	}
-	int rc = kms_call_authorize(call, action, resource, ref->arn);
+	int rc = authorize(call, action, resource, ref->arn); /* there is nothing to approve */
 	if (rc != SLK_OK)
 		return rc;
 	(void)snprintf(call->resource, sizeof(call->resource), "%s", ref->arn);

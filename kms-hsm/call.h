@@ -14,6 +14,7 @@
 #include "catalog_access.h"
 #include "format/blob.h"
 #include "chores.h"
+#include "dual.h"
 #include "facts.h"
 #include "grants.h"
 #include "iam.h"
@@ -69,6 +70,10 @@ struct kms_call {
 	uint8_t attest_digest[KMS_ATTEST_DIGEST_BYTES];
 
 	struct kms_audit_credential credential;
+	/* Dual control. */
+	const Kmsp__Request *request; /* until the handler returns; NULL then */
+	bool is_approved; /* a proposal was spent on this call */
+	struct kms_proposal *proposal; /* what the audit line names; NULL: none */
 
 	/* For conditions of policies. */
 	struct kms_facts facts;
@@ -278,6 +283,12 @@ void kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *requ
 void kms_op_attest(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_authorize(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_status(struct kms_call *call, const Kmsp__Request *request);
+
+/* ops_dual.c */
+void kms_op_list_proposals(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_get_proposal(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_approve_proposal(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_reject_proposal(struct kms_call *call, const Kmsp__Request *request);
 
 /* ops_aliases.c, ops_life.c, ops_rotation.c, ops_tags.c, ops_orphans.c */
 void kms_op_update_alias(struct kms_call *call, const Kmsp__Request *request);

@@ -30,6 +30,9 @@
 	"SELECT a.id, a.identity_id, i.name, i.unique_id, a.sealed, a.active, a.created_ns," \
 	" a.last_used_ns FROM access_keys a JOIN identities i ON i.id = a.identity_id "
 #define SESSION_KEY_COLUMNS "SELECT id, sealed, created_ns FROM session_keys "
+#define PROPOSAL_COLUMNS \
+	"SELECT id, digest, requester, action, resource, needed, state, created_ns, expires_ns," \
+	" ended_ns, ended_by, requester_uid FROM proposals "
 
 /* Numbers of states: catalog.h. A partial index is taken only where its condition is repeated word
  * for word. */
@@ -224,6 +227,26 @@ static const char *const texts[SQL_COUNT] = {
 				 " session_keys ORDER BY number DESC LIMIT 1 OFFSET ?1)",
 	[SQL_SESSION_KEY_GET] = SESSION_KEY_COLUMNS "WHERE id = ?1",
 	[SQL_SESSION_KEY_NEWEST] = SESSION_KEY_COLUMNS "ORDER BY number DESC LIMIT 1",
+	[SQL_PROPOSAL_EXPIRE] = "UPDATE proposals SET state = 3, ended_ns = ?1 WHERE state = 0"
+				" AND (expires_ns <= ?1 OR created_ns > ?2)",
+	[SQL_PROPOSAL_INSERT] =
+		"INSERT INTO proposals (id, digest, requester, requester_uid, action, resource,"
+		" request, needed, state, created_ns, expires_ns, ended_ns, ended_by)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, 0, '')",
+	[SQL_PROPOSAL_TRIM] =
+		"DELETE FROM proposals WHERE state <> 0 AND id NOT IN (SELECT id FROM proposals"
+		" WHERE state <> 0 ORDER BY ended_ns DESC LIMIT ?1)",
+	[SQL_PROPOSAL_COUNT] = "SELECT count(*) FROM proposals WHERE state = 0",
+	[SQL_PROPOSAL_GET] = PROPOSAL_COLUMNS "WHERE id = ?1",
+	[SQL_PROPOSAL_FIND] = PROPOSAL_COLUMNS "WHERE digest = ?1 AND state = 0",
+	[SQL_PROPOSAL_LIST] = PROPOSAL_COLUMNS "WHERE id > ?1 ORDER BY id LIMIT ?2",
+	[SQL_PROPOSAL_REQUEST] = "SELECT request FROM proposals WHERE id = ?1",
+	[SQL_PROPOSAL_END] = "UPDATE proposals SET state = ?2, ended_by = ?3, ended_ns = ?4"
+			     " WHERE id = ?1 AND state = 0",
+	[SQL_APPROVAL_INSERT] = "INSERT INTO approvals VALUES (?1, ?2, ?3, ?4)",
+	[SQL_APPROVAL_LIST] =
+		"SELECT principal, uid, approved_ns FROM approvals WHERE proposal_id = ?1"
+		" ORDER BY approved_ns, principal LIMIT ?2",
 };
 
 int

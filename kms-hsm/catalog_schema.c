@@ -126,9 +126,28 @@ static const char session_keys[] =
 	" created_ns INTEGER NOT NULL"
 	");";
 
+/* Requests under dual control that wait, or waited, for approvals (catalog_dual.h). One person is one principal and one
+ * uid. */
+static const char dual_control[] =
+	"CREATE TABLE proposals ("
+	" id BLOB PRIMARY KEY CHECK (length(id) = 16),"
+	" digest BLOB NOT NULL CHECK (length(digest) = 32), requester TEXT NOT NULL,"
+	" requester_uid INTEGER NOT NULL, action TEXT NOT NULL, resource TEXT NOT NULL,"
+	" request BLOB NOT NULL, needed INTEGER NOT NULL, state INTEGER NOT NULL,"
+	" created_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL, ended_ns INTEGER NOT NULL,"
+	" ended_by TEXT NOT NULL"
+	");"
+	"CREATE UNIQUE INDEX proposals_pending ON proposals (digest) WHERE state = 0;"
+	"CREATE INDEX proposals_ended ON proposals (ended_ns) WHERE state <> 0;"
+	"CREATE TABLE approvals ("
+	" proposal_id BLOB NOT NULL REFERENCES proposals (id) ON DELETE CASCADE,"
+	" principal TEXT NOT NULL, uid INTEGER NOT NULL, approved_ns INTEGER NOT NULL,"
+	" PRIMARY KEY (proposal_id, principal), UNIQUE (proposal_id, uid)"
+	") WITHOUT ROWID;";
+
 /* steps[n] leads from version n to n + 1. Never change one that was released. */
 static const char *const steps[] = {
-	first_version, kinds_and_life, identities_and_policies, session_keys};
+	first_version, kinds_and_life, identities_and_policies, session_keys, dual_control};
 
 #define VERSION ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -15,6 +15,7 @@
 
 #define TEXTS_MAX 256
 #define ENTRIES_MAX 4096
+#define EXPIRES_MAX_HOURS 720u
 #define ON_DEMAND_MAX 10000u /* each leaves an object on the token */
 
 static const cyaml_schema_value_t text_entry = {
@@ -100,6 +101,14 @@ static const cyaml_schema_value_t statement_entry = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct kms_config_statement, statement_fields),
 };
 
+static const cyaml_schema_field_t dual_fields[] = {
+	CYAML_FIELD_UINT("approvals", CYAML_FLAG_DEFAULT, struct kms_config_dual, approvals),
+	TEXTS("actions", 0, struct kms_config_dual, actions),
+	CYAML_FIELD_UINT(
+		"expires_hours", CYAML_FLAG_OPTIONAL, struct kms_config_dual, expires_hours),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t config_fields[] = {
 	STRING_OPT("account", struct kms_config, account, 12),
 	STRING_OPT("region", struct kms_config, region, 32),
@@ -118,6 +127,8 @@ static const cyaml_schema_field_t config_fields[] = {
 	TEXTS("roles", CYAML_FLAG_OPTIONAL, struct kms_config, roles),
 	CYAML_FIELD_SEQUENCE("policy", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct kms_config,
 		policy, &statement_entry, 0, ENTRIES_MAX),
+	CYAML_FIELD_MAPPING(
+		"dual_control", CYAML_FLAG_OPTIONAL, struct kms_config, dual_control, dual_fields),
 	CYAML_FIELD_END,
 };
 
@@ -172,6 +183,7 @@ fill(struct kms_config *config)
 	fill_number(&config->on_demand_rotations, KMS_CONFIG_ON_DEMAND);
 	fill_number(&config->audit.deadline_ms, 2000);
 	fill_number(&config->audit.reserve_mb, 4);
+	fill_number(&config->dual_control.expires_hours, 24);
 	return rc;
 }
 
@@ -267,6 +279,22 @@ check_audit(const char *path, const struct kms_config_audit *audit, struct slk_e
 	return SLK_OK;
 }
 
+/* The mapping is there if it has actions, which it must; whether they are any is kms_dual_check()'s to say. */
+static int
+check_dual(const char *path, const struct kms_config_dual *dual, struct slk_error *err)
+{
+	if (dual->actions_count > 0 &&
+		(dual->approvals < 1 || dual->approvals > KMS_CONFIG_APPROVALS_MAX))
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: dual_control.approvals: %u is not within 1..%u", path,
+			dual->approvals, KMS_CONFIG_APPROVALS_MAX);
+	if (dual->expires_hours > EXPIRES_MAX_HOURS)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: dual_control.expires_hours: %u is more than %u", path,
+			dual->expires_hours, EXPIRES_MAX_HOURS);
+	return SLK_OK;
+}
+
 static int
 check(const char *path, const struct kms_config *config, struct slk_error *err)
 {
@@ -287,6 +315,8 @@ check(const char *path, const struct kms_config *config, struct slk_error *err)
 			"configuration %s: on_demand_rotations: %u is more than %u", path,
 			config->on_demand_rotations, ON_DEMAND_MAX);
 	int rc = check_audit(path, &config->audit, err);
+	if (rc == SLK_OK)
+		rc = check_dual(path, &config->dual_control, err);
 	return rc == SLK_OK ? check_hsm(path, &config->hsm, err) : rc;
 }
 

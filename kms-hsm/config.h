@@ -47,6 +47,10 @@
  *         principals: [user/alice]       # short forms or ARNs; the wildcards * and ? match in all three
  *         actions: ["kms:Decrypt"]
  *         resources: ["*"]               # key/ID, alias/NAME, stream/NAME or ARNs
+ *     dual_control:                      # optional; off without it (docs/dual-control.md)
+ *       approvals: 2                     # by so many others than the requester; 1..10
+ *       actions: ["kms:ScheduleKeyDeletion", "iam:*"]   # what changes something in kms, iam or kinesis
+ *       expires_hours: 24                # optional; 1..720
  *
  * An unknown key, a wrong type or a value out of range is refused with its line. Thread: start-up only.
  */
@@ -116,6 +120,15 @@ struct kms_config_statement {
 	uint32_t resources_count;
 };
 
+#define KMS_CONFIG_APPROVALS_MAX 10u
+
+struct kms_config_dual {
+	uint32_t approvals; /* 0: off */
+	char **actions;
+	uint32_t actions_count;
+	uint32_t expires_hours;
+};
+
 #define KMS_CONFIG_ON_DEMAND 25u /* rotations of one key, as in AWS */
 
 struct kms_config {
@@ -137,6 +150,7 @@ struct kms_config {
 	uint32_t roles_count;
 	struct kms_config_statement *policy;
 	uint32_t policy_count;
+	struct kms_config_dual dual_control;
 };
 
 /* SLK_CONFIG, SLK_NOT_FOUND, SLK_DENIED, SLK_NO_MEMORY, each with a sentence. Absent fields are

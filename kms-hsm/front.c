@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "dual.h"
 #include "flusher.h"
 #include "hsm/profile.h"
 #include "rpc.h"
@@ -137,6 +138,8 @@ open_stores(struct front *f, struct slk_error *err)
 	if (rc == SLK_OK)
 		rc = kms_policy_new(f->config, &f->policy, err);
 	if (rc == SLK_OK)
+		rc = kms_dual_check(&f->config->dual_control, err);
+	if (rc == SLK_OK)
 		rc = kms_catalog_open(f->config->catalog.path, &f->catalog, err);
 	return rc == SLK_OK ? open_audit(f, err) : rc;
 }
@@ -154,6 +157,7 @@ open_doors(struct front *f, struct slk_error *err)
 		.clock = f->clock,
 		.module = f->config->hsm.module,
 		.workers_count = f->config->hsm.workers,
+		.dual = &f->config->dual_control,
 		.on_demand_max = f->config->on_demand_rotations,
 		.head_interval_s = f->config->audit.head_interval_s,
 		.head_lines = f->config->audit.head_lines,

@@ -49,7 +49,8 @@ static const char *const actions[] = {"kms:CancelKeyDeletion", "kms:CreateAlias"
 	"iam:PutRolePolicy", "iam:PutUserPermissionsBoundary", "iam:PutUserPolicy", "iam:TagRole",
 	"iam:TagUser", "iam:UntagRole", "iam:UntagUser", "iam:UpdateAccessKey",
 	"iam:UpdateAssumeRolePolicy", "sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession",
-	"sealock:Attest", "sealock:Explain", "sealock:ListOrphans"};
+	"sealock:ApproveProposal", "sealock:Attest", "sealock:Explain", "sealock:GetProposal",
+	"sealock:ListOrphans", "sealock:ListProposals", "sealock:RejectProposal"};
 
 static bool
 same(char a, char b, bool ignore_case)
@@ -81,6 +82,12 @@ kms_pattern_match(const char *pattern, const char *text, bool ignore_case)
 	while (*pattern == '*')
 		pattern++;
 	return *pattern == '\0';
+}
+
+const char *
+kms_policy_action(size_t index)
+{
+	return index < sizeof(actions) / sizeof(actions[0]) ? actions[index] : NULL;
 }
 
 static int

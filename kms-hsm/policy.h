@@ -44,6 +44,9 @@ size_t kms_policy_documents(const struct kms_policy *policy, const char *princip
 /* Does text match pattern? ignore_case folds ASCII letters. */
 bool kms_pattern_match(const char *pattern, const char *text, bool ignore_case);
 
+/* Every action that there is, as policies name them. NULL beyond the last. */
+const char *kms_policy_action(size_t index);
+
 /* --- the decision --- */
 
 struct kms_facts; /* facts.h: what the call is about, for conditions */

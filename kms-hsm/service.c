@@ -133,6 +133,13 @@ static const struct kms_row rows[] = {
 	ROW(ASSUME_ROLE) = {PEOPLE, "sts:AssumeRole", kms_op_assume_role, false},
 	ROW(DERIVE_SIGNING_KEY) = {KMS_CLASS_GATEWAY, "sealock:DeriveSigningKey",
 		kms_op_derive_signing_key, false},
+	ROW(LIST_PROPOSALS) = {KMS_CLASS_ADMIN, "sealock:ListProposals", kms_op_list_proposals,
+		false},
+	ROW(GET_PROPOSAL) = {KMS_CLASS_ADMIN, "sealock:GetProposal", kms_op_get_proposal, false},
+	ROW(APPROVE_PROPOSAL) = {KMS_CLASS_ADMIN, "sealock:ApproveProposal",
+		kms_op_approve_proposal, false},
+	ROW(REJECT_PROPOSAL) = {KMS_CLASS_ADMIN, "sealock:RejectProposal", kms_op_reject_proposal,
+		false},
 	ROW(STATUS) = {ANYBODY_AT_ALL, "sealock:Status", kms_op_status, true},
 };
 
@@ -225,6 +232,7 @@ call_free(struct kms_call *call)
 	slk_secret_free(call->frame);
 	slk_secret_free(call->held);
 	free(call->work);
+	free(call->proposal);
 	free(call);
 }
 
@@ -318,6 +326,7 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 	call->arg = arg;
 	call->id = request->id;
 	call->peer = *peer;
+	call->request = request;
 	set_deadline(call, request->timeout_ms);
 	size_t index = (size_t)request->call_case;
 	call->row = index < sizeof(rows) / sizeof(rows[0]) && rows[index].handler != NULL
@@ -340,6 +349,7 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 		SLK_OK)
 		call->row->handler(call, request);
 	call->facts = (struct kms_facts){.key = NULL}; /* they end with the request */
+	call->request = NULL; /* the caller's */
 	return SLK_OK;
 }
 

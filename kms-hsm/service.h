@@ -41,6 +41,7 @@ struct kms_service_parts {
 	uint32_t workers_count; /* HSM workers that the monitor starts; 0: one */
 	uint32_t head_interval_s,
 		head_lines; /* of signed heads of the audit log; 0: as in heads.h */
+	const struct kms_config_dual *dual; /* NULL: nothing is under dual control */
 	uint32_t on_demand_max; /* rotations on demand of one key; 0: KMS_ON_DEMAND_MAX */
 };
 

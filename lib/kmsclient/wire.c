@@ -130,6 +130,7 @@ reply_max(const Kmsp__Reply *reply)
 {
 	return reply->result_case == KMSP__REPLY__RESULT_DOCUMENT ||
 			reply->result_case == KMSP__REPLY__RESULT_IDENTITY ||
+			reply->result_case == KMSP__REPLY__RESULT_PROPOSAL ||
 			reply->result_case == KMSP__REPLY__RESULT_EXPLANATION
 		? KMSP_FRAME_MAX
 		: KMSP_REPLY_MAX;

@@ -20,7 +20,6 @@ static const char base_config[] =
 	"  token_label: fake\n  pin_file: /tmp/unused.pin\n"
 	"ingest_user: 2000\n"
 	"gateway_user: 2001\n"
-	"admins: [0, 1002]\n"
 	"principals:\n"
 	"  - {user: 1000, arn: user/alice}\n"
 	"  - {user: 1001, arn: user/bob}\n"
@@ -44,7 +43,7 @@ rig_wall(void *ctx)
 }
 
 static void
-load_config(struct kms_rig *rig, const char *policy)
+load_config(struct kms_rig *rig, const char *admins, const char *policy)
 {
 	char path[300];
 	struct slk_error err = {0};
@@ -52,7 +51,7 @@ load_config(struct kms_rig *rig, const char *policy)
 	snprintf(path, sizeof(path), "%s/kmsd.yaml", rig->dir);
 	FILE *f = fopen(path, "w");
 	assert_non_null(f);
-	assert_true(fprintf(f, "%s%s", base_config, policy) > 0);
+	assert_true(fprintf(f, "admins: %s\n%s%s", admins, base_config, policy) > 0);
 	assert_int_equal(fchmod(fileno(f), 0600), 0);
 	assert_int_equal(fclose(f), 0);
 	if (kms_config_load(path, &rig->config, &err) != SLK_OK)
@@ -79,6 +78,7 @@ open_all(struct kms_rig *rig)
 		.head_interval_s = rig->head_interval_s != 0 ? rig->head_interval_s : UINT32_MAX,
 		.head_lines = UINT32_MAX,
 		.on_demand_max = rig->config->on_demand_rotations,
+		.dual = &rig->config->dual_control,
 		.module = rig->config->hsm.module};
 	assert_ok(kms_service_new(&parts, &rig->service));
 	kms_service_tick(rig->service);
@@ -87,6 +87,12 @@ open_all(struct kms_rig *rig)
 
 void
 rig_start(struct kms_rig *rig, const char *policy)
+{
+	rig_start_with(rig, "[0, 1002]", policy);
+}
+
+void
+rig_start_with(struct kms_rig *rig, const char *admins, const char *policy)
 {
 	struct slk_error err = {0};
 
@@ -98,7 +104,7 @@ rig_start(struct kms_rig *rig, const char *policy)
 	rig->wall_ns = 1795507200ull * SLK_NS_PER_S;
 	rig->clock = (struct slk_clock){rig_mono, rig_wall, rig};
 	faultfs_init(&rig->ff, slk_fs_posix(), 0, 0, false, SLK_IO);
-	load_config(rig, policy);
+	load_config(rig, admins, policy);
 	assert_ok(kmsp_arena_new(&rig->arena));
 	assert_ok(hsm_link_new(-1, &rig->clock, &rig->link));
 	if (kms_principals_new(rig->config, &rig->principals, &err) != SLK_OK ||

@@ -50,6 +50,8 @@ struct kms_rig {
 /* policy: YAML of the statements, as in kmsd.yaml, or "" for none. root may do everything with kms
  * and kinesis; admin is among admins: and may do nothing else. */
 void rig_start(struct kms_rig *rig, const char *policy);
+/* The same with other administrators than root ("[0, 1000]"). policy may go on with other settings. */
+void rig_start_with(struct kms_rig *rig, const char *admins, const char *policy);
 void rig_stop(struct kms_rig *rig);
 /* As after a crash of the front: what is on disk stays, the rest begins anew. */
 void rig_restart(struct kms_rig *rig);
