@@ -9,6 +9,7 @@
 #include "base/base64.h"
 #include "credentials.h"
 #include "crypt.h"
+#include "ops_iam.h"
 #include "own.h"
 
 /* The user that a request names; "": the caller itself. On its ARN, the call's action is authorised. */
@@ -22,7 +23,7 @@ find_user(struct kms_call *call, const char *name, struct kms_identity_row *out_
 		name = call->principal + strlen(own);
 	if (!kms_identity_name_is(name) ||
 		kms_user_arn(&call->service->parts.realm, name, arn) != SLK_OK) {
-		kms_call_fail(call, SLK_INVALID, "ValidationError",
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
 			name[0] == '\0' ? "Must specify userName when calling with non-User "
 					  "credentials"
 					: "The specified value for userName is invalid. It must "
@@ -33,18 +34,15 @@ find_user(struct kms_call *call, const char *name, struct kms_identity_row *out_
 	if (rc != SLK_OK)
 		return rc;
 	rc = kms_catalog_identity_get(call->service->parts.catalog, KMS_USER, name, out_user);
-	if (rc == SLK_NOT_FOUND)
-		kms_call_fail(
-			call, rc, "NoSuchEntity", "The user with name %s cannot be found.", name);
-	else if (rc != SLK_OK)
-		kms_call_fail_catalog(call, rc);
+	if (rc != SLK_OK)
+		kms_call_fail_entity(call, rc, "user", name);
 	return rc;
 }
 
 static void
 no_such_key(struct kms_call *call, const char *id)
 {
-	kms_call_fail(call, SLK_NOT_FOUND, "NoSuchEntity",
+	kms_call_fail(call, SLK_NOT_FOUND, "NoSuchEntityException",
 		"The Access Key with id %s cannot be found.",
 		kms_access_id_is(id) ? id : "of this request");
 }
@@ -65,7 +63,7 @@ message_key(const struct kms_access_key_row *row, Kmsp__AccessKey *out)
 static void
 too_many(struct kms_call *call)
 {
-	kms_call_fail(call, SLK_LIMIT, "LimitExceeded",
+	kms_call_fail(call, SLK_LIMIT, "LimitExceededException",
 		"Cannot exceed quota for AccessKeysPerUser: %u", KMS_ACCESS_KEYS_MAX);
 }
 
@@ -100,11 +98,8 @@ drawn(struct kms_call *call, const struct hsm_reply *reply)
 	int rc = kms_catalog_access_key_create(call->service->parts.catalog, row);
 	if (rc == SLK_LIMIT)
 		too_many(call);
-	else if (rc == SLK_NOT_FOUND) /* meanwhile */
-		kms_call_fail(call, rc, "NoSuchEntity", "The user with name %s cannot be found.",
-			row->user);
-	else if (rc != SLK_OK)
-		kms_call_fail_catalog(call, rc);
+	else if (rc != SLK_OK) /* the user may have gone meanwhile */
+		kms_call_fail_entity(call, rc, "user", row->user);
 	else
 		answer_created(call, row, reply->plaintext);
 }

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "credentials.h"
 #include "crypt.h"
-#include "format/utf8.h"
+#include "ops_iam.h"
 #include "own.h"
 #include "trust.h"
 
@@ -38,7 +38,7 @@ struct assume {
 static int
 invalid(struct kms_call *call, const char *member, const char *constraint)
 {
-	kms_call_fail(call, SLK_INVALID, "ValidationError",
+	kms_call_fail(call, SLK_INVALID, "ValidationException",
 		"1 validation error detected: Value at '%s' failed to satisfy constraint: %s",
 		member, constraint);
 	return SLK_INVALID;
@@ -151,7 +151,7 @@ decide(struct kms_call *call, const Kmsp__AssumeRole *in, const char *role_arn,
 		if (rights[i].wanted &&
 			kms_trust_decide(call->service->iam, &q,
 				trust->parsed != NULL ? trust : NULL, sentence) != SLK_OK) {
-			kms_call_deny(call, "AccessDenied", sentence);
+			kms_call_deny(call, "AccessDeniedException", sentence);
 			return SLK_DENIED;
 		}
 	}
@@ -166,7 +166,7 @@ authorize(struct kms_call *call, const Kmsp__AssumeRole *in, const struct kms_ta
 	struct kms_document trust;
 
 	if (who != NULL && who->type == KMS_IS_ROOT) {
-		kms_call_fail(call, SLK_DENIED, "AccessDenied",
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
 			"User: %s is not authorized to perform: %s on resource: %s: roles may not "
 			"be assumed by root accounts",
 			call->principal, call->action, a->arn);
@@ -198,13 +198,13 @@ check_duration(struct kms_call *call, const struct assume *a)
 								  : DURATION_DEFAULT_S;
 
 	if (a->duration_s > max) {
-		kms_call_fail(call, SLK_INVALID, "ValidationError",
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
 			"The requested DurationSeconds exceeds the MaxSessionDuration set for this "
 			"role.");
 		return SLK_INVALID;
 	}
 	if (who != NULL && who->type == KMS_IS_ROLE && a->duration_s > DURATION_DEFAULT_S) {
-		kms_call_fail(call, SLK_INVALID, "ValidationError",
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
 			"The requested DurationSeconds exceeds the 1 hour session limit for roles "
 			"assumed by role chaining.");
 		return SLK_INVALID;
@@ -215,8 +215,6 @@ check_duration(struct kms_call *call, const struct assume *a)
 static int
 check_policy(struct kms_call *call, const char *text)
 {
-	struct pol_document *document = NULL;
-	struct pol_problem problem;
 	size_t characters = 0;
 
 	if (text[0] == '\0')
@@ -226,14 +224,7 @@ check_policy(struct kms_call *call, const char *text)
 	if (characters > POLICY_CHARS_MAX)
 		return invalid(
 			call, "policy", "Member must have length less than or equal to 2048");
-	int rc = pol_document_parse(slk_span_str(text), POL_IDENTITY, &document, &problem);
-	pol_document_free(document);
-	if (rc == SLK_NO_MEMORY)
-		kms_call_fail(call, rc, "KMSInternalException", "out of memory");
-	else if (rc != SLK_OK)
-		kms_call_fail(call, SLK_INVALID, "MalformedPolicyDocument",
-			"line %u, column %u: %s", problem.line, problem.column, problem.text);
-	return rc;
+	return kms_call_check_document(call, text, POL_IDENTITY, FMT_SESSION_POLICY_MAX);
 }
 
 /* Managed policies by name or ARN. */
@@ -279,7 +270,7 @@ too_large(struct kms_call *call, const struct fmt_session *s)
 		len += 2 + s->policies[i].len;
 	for (size_t i = 0; i < s->tags_count; i++)
 		len += 4 + s->tag_keys[i].len + s->tag_values[i].len;
-	kms_call_fail(call, SLK_INVALID, "PackedPolicyTooLarge",
+	kms_call_fail(call, SLK_INVALID, "PackedPolicyTooLargeException",
 		"Packed size of session policies and tags consumes %zu%% of allotted space.",
 		len * 100 / (FMT_SESSION_CLAIMS_MAX - 600));
 }

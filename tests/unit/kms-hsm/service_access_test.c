@@ -99,7 +99,7 @@ two_keys_of_a_user_and_no_third(void **state)
 	assert_string_not_equal(first.id, second.id);
 	assert_memory_not_equal(first.masked, second.masked, sizeof(first.masked));
 	size_t calls = fake_hsm_calls_count(rig.link, HSM_GENERATE_DATA_KEY);
-	refused(access_create(&rig, RIG_ROOT, "carol"), SLK_LIMIT, "LimitExceeded");
+	refused(access_create(&rig, RIG_ROOT, "carol"), SLK_LIMIT, "LimitExceededException");
 	assert_int_equal(fake_hsm_calls_count(rig.link, HSM_GENERATE_DATA_KEY), calls);
 	assert_answered(access_create(&rig, RIG_ROOT, "dave"), SLK_OK);
 	assert_answered(access_delete(&rig, RIG_ROOT, "carol", first.id), SLK_OK);
@@ -125,7 +125,7 @@ three_at_once_are_two(void **state)
 	for (int i = 0; i < 10 && rig.answers < 3; i++)
 		rig_turn(&rig);
 	assert_int_equal(rig.answers, 3);
-	refused(rig_last(&rig), SLK_LIMIT, "LimitExceeded");
+	refused(rig_last(&rig), SLK_LIMIT, "LimitExceededException");
 	keys = access_list(&rig, RIG_ROOT, "carol", "", 0)->access_keys->n_keys;
 	assert_int_equal(keys, 2);
 }
@@ -157,15 +157,17 @@ what_is_not_there_is_told_to_whom_it_may_concern(void **state)
 {
 	(void)state;
 	make_key(&first);
-	refused(access_create(&rig, RIG_ROOT, "nobody"), SLK_NOT_FOUND, "NoSuchEntity");
-	refused(access_list(&rig, RIG_ROOT, "nobody", "", 0), SLK_NOT_FOUND, "NoSuchEntity");
+	refused(access_create(&rig, RIG_ROOT, "nobody"), SLK_NOT_FOUND, "NoSuchEntityException");
+	refused(access_list(&rig, RIG_ROOT, "nobody", "", 0), SLK_NOT_FOUND,
+		"NoSuchEntityException");
 	refused(access_update(&rig, RIG_ROOT, "dave", first.id, false), SLK_NOT_FOUND,
-		"NoSuchEntity");
-	refused(access_delete(&rig, RIG_ROOT, "dave", first.id), SLK_NOT_FOUND, "NoSuchEntity");
+		"NoSuchEntityException");
+	refused(access_delete(&rig, RIG_ROOT, "dave", first.id), SLK_NOT_FOUND,
+		"NoSuchEntityException");
 	refused(access_delete(&rig, RIG_ROOT, "carol", "AKIAAAAAAAAAAAAAAAAA"), SLK_NOT_FOUND,
-		"NoSuchEntity");
-	refused(access_create(&rig, RIG_ROOT, ""), SLK_INVALID, "ValidationError");
-	refused(access_create(&rig, RIG_ROOT, "a/b"), SLK_INVALID, "ValidationError");
+		"NoSuchEntityException");
+	refused(access_create(&rig, RIG_ROOT, ""), SLK_INVALID, "ValidationException");
+	refused(access_create(&rig, RIG_ROOT, "a/b"), SLK_INVALID, "ValidationException");
 	assert_answered(derive(first.id), SLK_OK);
 }
 

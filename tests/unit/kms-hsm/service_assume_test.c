@@ -82,7 +82,7 @@ refused(const Kmsp__Reply *reply, int status, const char *exception)
 static void
 denied(const Kmsp__Reply *reply, const char *principal, const char *action)
 {
-	refused(reply, SLK_DENIED, "AccessDenied");
+	refused(reply, SLK_DENIED, "AccessDeniedException");
 	assert_contains(reply->message, principal);
 	assert_contains(reply->message, action);
 	assert_contains(reply->message, ROLE_ARN);
@@ -277,10 +277,11 @@ parameters_have_the_limits_of_aws(void **state)
 
 	make_role(TRUSTS_ALICE);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		refused(access_assume(&rig, RIG_ALICE, &bad[i]), SLK_INVALID, "ValidationError");
+		refused(access_assume(&rig, RIG_ALICE, &bad[i]), SLK_INVALID,
+			"ValidationException");
 	memset(long_policy, ' ', 2099);
 	refused(access_assume(&rig, RIG_ALICE, &(struct access_role){.policy = long_policy}),
-		SLK_INVALID, "ValidationError");
+		SLK_INVALID, "ValidationException");
 	refused(access_assume(&rig, RIG_ALICE, &(struct access_role){.tag = "aws:x=1"}),
 		SLK_INVALID, "TagException");
 	assert_int_equal(fake_hsm_calls_count(rig.link, HSM_RANDOM), 0);
@@ -293,7 +294,8 @@ a_malformed_session_policy_is_told_with_its_place(void **state)
 	make_role(TRUSTS_ALICE);
 	const struct access_role what = {
 		.policy = "{\"Version\":\"2012-10-17\",\n\"Statement\":{\"Effect\":\"Perhaps\"}}"};
-	refused(access_assume(&rig, RIG_ALICE, &what), SLK_INVALID, "MalformedPolicyDocument");
+	refused(access_assume(&rig, RIG_ALICE, &what), SLK_INVALID,
+		"MalformedPolicyDocumentException");
 	assert_contains(rig_last(&rig)->message, "line 2");
 }
 
@@ -340,7 +342,7 @@ more_than_fits_is_refused(void **state)
 	request.id = 1;
 	request.call_case = KMSP__REQUEST__CALL_ASSUME_ROLE;
 	request.assume_role = &call;
-	refused(rig_call(&rig, RIG_ALICE, &request), SLK_INVALID, "PackedPolicyTooLarge");
+	refused(rig_call(&rig, RIG_ALICE, &request), SLK_INVALID, "PackedPolicyTooLargeException");
 	assert_contains(rig_last(&rig)->message, "%");
 	call.n_tags = 15;
 	assert_answered(rig_call(&rig, RIG_ALICE, &request), SLK_OK);
@@ -355,10 +357,10 @@ no_session_is_longer_than_its_role_allows(void **state)
 	const Kmsp__Reply *reply = access_assume(&rig, RIG_ALICE, &longest);
 	assert_answered(reply, SLK_OK);
 	assert_int_equal(reply->session->expires_ns, rig.wall_ns + 2 * HOUR_NS);
-	refused(access_assume(&rig, RIG_ALICE, &longer), SLK_INVALID, "ValidationError");
+	refused(access_assume(&rig, RIG_ALICE, &longer), SLK_INVALID, "ValidationException");
 	assert_contains(rig_last(&rig)->message, "MaxSessionDuration");
 	/* A role that assumes another one has an hour. */
-	refused(access_assume(&rig, RIG_APP, &longest), SLK_INVALID, "ValidationError");
+	refused(access_assume(&rig, RIG_APP, &longest), SLK_INVALID, "ValidationException");
 	assert_answered(assume(RIG_APP), SLK_OK);
 }
 
@@ -617,7 +619,7 @@ audit_lines_name_the_session(void **state)
 		"\"sessionIssuer\":{\"type\":\"Role\",\"arn\":\"" ROLE_ARN "\"}}");
 	assert_contains(line, first.id);
 	assert_lacks(rig_audit(&rig), first.token);
-	refused(access_assume(&rig, RIG_BOB, &what), SLK_DENIED, "AccessDenied");
+	refused(access_assume(&rig, RIG_BOB, &what), SLK_DENIED, "AccessDeniedException");
 	assert_lacks(rig_audit_last(&rig), "responseElements");
 }
 
