@@ -76,10 +76,12 @@ struct kb_raw;
 MUST_USE int kb_raw_new(
 	const struct kb_token *t, size_t aad_len, struct kb_raw **out_raw, struct slk_error *err);
 void kb_raw_free(struct kb_raw *raw);
-/* count times C_GenerateRandom(32), C_EncryptInit and C_Encrypt; random_iv: the IV is drawn from the token, too, by one
+/* It has one key; have it make count in all. */
+MUST_USE int kb_raw_keys(struct kb_raw *raw, unsigned count, struct slk_error *err);
+/* count times, under the first keys_count keys in turn, C_GenerateRandom(32), C_EncryptInit and C_Encrypt; random_iv: the IV is drawn from the token, too, by one
  * more C_GenerateRandom; otherwise it is a counter. latency: may be NULL. False: the token failed. */
-MUST_USE bool kb_raw_run(
-	struct kb_raw *raw, unsigned count, bool random_iv, struct slk_hist *latency);
+MUST_USE bool kb_raw_run(struct kb_raw *raw, unsigned keys_count, unsigned count, bool random_iv,
+	struct slk_hist *latency);
 const char *kb_raw_version(const struct kb_raw *raw); /* of the module */
 
 /* --- one SEQPACKET round trip between two processes (echo.c) --- */

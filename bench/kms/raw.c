@@ -16,7 +16,8 @@
 struct kb_raw {
 	CK_FUNCTION_LIST *fn;
 	CK_SESSION_HANDLE session;
-	CK_OBJECT_HANDLE key;
+	CK_OBJECT_HANDLE *keys;
+	unsigned keys_count;
 	uint64_t counter;
 	size_t aad_len;
 	uint8_t aad[FMT_BLOB_AAD_MAX];
@@ -76,7 +77,7 @@ log_in(struct kb_raw *r, const char *pin_file)
 }
 
 static CK_RV
-make_key(struct kb_raw *r)
+make_key(struct kb_raw *r, CK_OBJECT_HANDLE *out_key)
 {
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 	CK_ULONG len = 32;
@@ -92,7 +93,24 @@ make_key(struct kb_raw *r)
 	};
 
 	return r->fn->C_GenerateKey(
-		r->session, &mechanism, template, sizeof(template) / sizeof(template[0]), &r->key);
+		r->session, &mechanism, template, sizeof(template) / sizeof(template[0]), out_key);
+}
+
+int
+kb_raw_keys(struct kb_raw *raw, unsigned count, struct slk_error *err)
+{
+	CK_OBJECT_HANDLE *grown = reallocarray(raw->keys, count, sizeof(*grown));
+
+	if (grown == NULL)
+		return SLK_NO_MEMORY;
+	raw->keys = grown;
+	for (; raw->keys_count < count; raw->keys_count++) {
+		CK_RV rv = make_key(raw, &raw->keys[raw->keys_count]);
+		if (rv != CKR_OK)
+			return slk_fail(
+				err, SLK_HSM, "the raw loop's token makes no key: 0x%lx", rv);
+	}
+	return SLK_OK;
 }
 
 int
@@ -112,11 +130,14 @@ kb_raw_new(const struct kb_token *t, size_t aad_len, struct kb_raw **out_raw, st
 	CK_RV rv = load(r);
 	if (rv == CKR_OK)
 		rv = log_in(r, t->pin_file);
-	if (rv == CKR_OK)
-		rv = make_key(r);
 	if (rv != CKR_OK) {
 		free(r);
 		return slk_fail(err, SLK_HSM, "the raw loop's token fails: 0x%lx", rv);
+	}
+	int rc = kb_raw_keys(r, 1, err);
+	if (rc != SLK_OK) {
+		kb_raw_free(r);
+		return rc;
 	}
 	*out_raw = r;
 	return SLK_OK;
@@ -128,6 +149,7 @@ kb_raw_free(struct kb_raw *raw)
 	if (raw == NULL)
 		return;
 	(void)raw->fn->C_Finalize(NULL);
+	free(raw->keys);
 	free(raw);
 }
 
@@ -138,7 +160,7 @@ kb_raw_version(const struct kb_raw *raw)
 }
 
 static CK_RV
-one(struct kb_raw *r, bool random_iv)
+one(struct kb_raw *r, CK_OBJECT_HANDLE key, bool random_iv)
 {
 	uint8_t plain[KB_DATA_KEY_BYTES], sealed[KB_DATA_KEY_BYTES + TAG_BYTES], iv[IV_BYTES] = {0};
 	CK_ULONG len = sizeof(sealed);
@@ -152,20 +174,21 @@ one(struct kb_raw *r, bool random_iv)
 	if (rv == CKR_OK && random_iv)
 		rv = r->fn->C_GenerateRandom(r->session, iv, sizeof(iv));
 	if (rv == CKR_OK)
-		rv = r->fn->C_EncryptInit(r->session, &mechanism, r->key);
+		rv = r->fn->C_EncryptInit(r->session, &mechanism, key);
 	if (rv == CKR_OK)
 		rv = r->fn->C_Encrypt(r->session, plain, sizeof(plain), sealed, &len);
 	return rv == CKR_OK && len != sizeof(sealed) ? CKR_GENERAL_ERROR : rv;
 }
 
 bool
-kb_raw_run(struct kb_raw *raw, unsigned count, bool random_iv, struct slk_hist *latency)
+kb_raw_run(struct kb_raw *raw, unsigned keys_count, unsigned count, bool random_iv,
+	struct slk_hist *latency)
 {
 	uint64_t now_ns = slk_mono_ns(slk_clock_system());
 
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t start_ns = now_ns;
-		if (one(raw, random_iv) != CKR_OK)
+		if (one(raw, raw->keys[raw->counter % keys_count], random_iv) != CKR_OK)
 			return false;
 		now_ns = slk_mono_ns(slk_clock_system());
 		if (latency != NULL)
