@@ -97,6 +97,14 @@ void kb_echo_stop(struct kb_echo *e);
 MUST_USE bool kb_echo_run(struct kb_echo *e, unsigned count, size_t ask_bytes, size_t answer_bytes,
 	struct slk_hist *latency);
 
+/* --- processor time (cpu.c) --- */
+struct kb_cpu {
+	uint64_t client_ns; /* of the calling thread */
+	uint64_t front_ns, worker_ns; /* 0: the kernel does not tell */
+};
+/* Since they started. */
+void kb_cpu_of(const struct kb_daemon *d, struct kb_cpu *out);
+
 /* --- a slow HSM, and one that goes away (faults.c) --- */
 struct kb_fault_figures {
 	double sessions_gain; /* 8 sessions against one, calls of 1 ms */
