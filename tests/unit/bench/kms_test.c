@@ -85,7 +85,7 @@ a_tiny_run_writes_the_whole_object(void **state)
 		yajl_t_string);
 	check_results(root);
 	yajl_val goals = at(root, "goals", yajl_t_array);
-	assert_true(goals->u.array.len >= 8);
+	assert_true(goals->u.array.len >= 12);
 	for (size_t i = 0; i < goals->u.array.len; i++) {
 		yajl_val g = goals->u.array.values[i];
 		yajl_val name = at(g, "name", yajl_t_string);
