@@ -183,8 +183,12 @@ static void
 take_datagram(struct dp_worker *w, struct rte_mbuf *m, const struct dp_packet *packet)
 {
 	count(&w->counters.datagrams, 1);
+	const struct dp_partition *p = w->listeners[packet->listener].partition;
+	uint64_t before = p != NULL ? dp_partition_fallback_count(p) : 0;
 	/* Held once for the loop, so that staging can hand out references before they are all known. */
 	uint32_t kept = take_records(w, m, packet);
+	if (p != NULL)
+		count(&w->counters.field_fallbacks, dp_partition_fallback_count(p) - before);
 	if (kept == 0) {
 		rte_pktmbuf_free(m);
 		return;

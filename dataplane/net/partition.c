@@ -37,6 +37,7 @@ struct dp_partition {
 	const struct sender *sender; /* of the datagram at hand; NULL: not looked up yet */
 	uint32_t next_shard;
 	uint64_t fallback_count;
+	uint64_t hash_count;
 	struct shard_key *shard_keys; /* by shard; one for FIXED; NULL for the others */
 	struct sender senders[SENDER_SLOTS];
 };
@@ -113,11 +114,23 @@ dp_hash_key_shard(dp_hash_key key, uint32_t shard_count)
 	return shard_of(key, shard_count, range_width(shard_count));
 }
 
+static void
+count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+/* A stream of one shard leaves nothing to find out. */
 int
 dp_partition_key_shard(struct dp_partition *p, struct slk_span key, uint32_t *out_shard)
 {
 	uint8_t digest[EVP_MAX_MD_SIZE];
 
+	if (p->config.shard_count == 1) {
+		*out_shard = 0;
+		return SLK_OK;
+	}
+	count(&p->hash_count);
 	if (EVP_DigestInit_ex2(p->md5_ctx, p->md5, NULL) != 1 ||
 		EVP_DigestUpdate(p->md5_ctx, key.ptr, key.len) != 1 ||
 		EVP_DigestFinal_ex(p->md5_ctx, digest, NULL) != 1)
@@ -390,7 +403,7 @@ by_field(struct dp_partition *p, struct slk_span record, uint32_t *out_shard,
 	struct slk_span field = find_field(record, p->config.field, p->config.separator);
 
 	if (!is_partition_key(field)) {
-		__atomic_store_n(&p->fallback_count, p->fallback_count + 1, __ATOMIC_RELAXED);
+		count(&p->fallback_count);
 		return by_source(p, out_shard, out_key);
 	}
 	int status = dp_partition_key_shard(p, field, out_shard);
@@ -441,4 +454,10 @@ uint64_t
 dp_partition_fallback_count(const struct dp_partition *p)
 {
 	return __atomic_load_n(&p->fallback_count, __ATOMIC_RELAXED);
+}
+
+uint64_t
+dp_partition_hash_count(const struct dp_partition *p)
+{
+	return __atomic_load_n(&p->hash_count, __ATOMIC_RELAXED);
 }

@@ -85,4 +85,9 @@ MUST_USE int dp_partition_key_shard(
 /* Records of the field rule that fell back to the source. Thread: any. */
 uint64_t dp_partition_fallback_count(const struct dp_partition *partition);
 
+/* MD5s that were calculated since dp_partition_new() began, the search for shard keys included: one per record for the
+ * field rule and for clients' keys, one per new sender for the source rule, none for the others and for a stream of one
+ * shard. Thread: any. */
+uint64_t dp_partition_hash_count(const struct dp_partition *partition);
+
 #endif

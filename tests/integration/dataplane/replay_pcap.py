@@ -82,4 +82,5 @@ def main():
     print(" ".join(f"{name}={rounds}" for name in sorted(wrong)))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -117,6 +117,45 @@ a_bad_prefix_drops_the_rest_of_the_datagram(void **state)
 	assert_string_equal(WALK(DP_FRAMING_U32, 100, "\0\0\0\1a\0\0\0"), "[a] record_length ");
 }
 
+/* The limit itself is in, one byte more is out, and what follows is taken: for every framing. */
+static void
+the_limit_is_exact_in_every_framing(void **state)
+{
+	(void)state;
+	assert_string_equal(WALK(DP_FRAMING_DATAGRAM, 4, "four"), "[four] ");
+	assert_string_equal(WALK(DP_FRAMING_DATAGRAM, 4, "fives"), "record_too_large ");
+	assert_string_equal(WALK(DP_FRAMING_LINES, 4, "four\nfives\nfour\r\nfives\r\nfour"),
+		"[four] record_too_large [four] record_too_large [four] ");
+	assert_string_equal(WALK(DP_FRAMING_U16, 4, "\0\4four\0\5fives\0\4four"),
+		"[four] record_too_large [four] ");
+	assert_string_equal(WALK(DP_FRAMING_U32, 4, "\0\0\0\4four\0\0\0\5fives\0\0\0\4four"),
+		"[four] record_too_large [four] ");
+}
+
+/* Each datagram stands alone: a half is never kept for the next one. */
+static void
+no_record_goes_on_in_the_next_datagram(void **state)
+{
+	(void)state;
+	assert_string_equal(WALK(DP_FRAMING_LINES, 100, "whole\nha"), "[whole] [ha] ");
+	assert_string_equal(WALK(DP_FRAMING_LINES, 100, "lf\nnext\n"), "[lf] [next] ");
+	assert_string_equal(WALK(DP_FRAMING_U16, 100, "\0\4ha"), "record_length ");
+	assert_string_equal(WALK(DP_FRAMING_U16, 100, "lf\0\4next"), "record_length ");
+	assert_string_equal(WALK(DP_FRAMING_U32, 100, "\0\0\0\4ha"), "record_length ");
+}
+
+static void
+only_lf_and_one_cr_end_a_line(void **state)
+{
+	(void)state;
+	assert_string_equal(
+		WALK(DP_FRAMING_LINES, 100, "a\rb\nc\r\r\n\r\n"), "[a\rb] [c\r] record_empty ");
+	assert_string_equal(WALK(DP_FRAMING_LINES, 100, "a\r"), "[a\r] ");
+	assert_string_equal(WALK(DP_FRAMING_LINES, 100, "\n"), "record_empty ");
+	/* A NUL is a byte like others: one record, whose text ends at it. */
+	assert_string_equal(WALK(DP_FRAMING_LINES, 100, "a\0b\n"), "[a] ");
+}
+
 static void
 records_of_every_length_come_back_whole(void **state)
 {
@@ -165,6 +204,9 @@ main(void)
 		cmocka_unit_test(a_long_line_is_skipped_and_the_next_is_taken),
 		cmocka_unit_test(prefixed_records_follow_each_other),
 		cmocka_unit_test(a_bad_prefix_drops_the_rest_of_the_datagram),
+		cmocka_unit_test(the_limit_is_exact_in_every_framing),
+		cmocka_unit_test(no_record_goes_on_in_the_next_datagram),
+		cmocka_unit_test(only_lf_and_one_cr_end_a_line),
 		cmocka_unit_test(records_of_every_length_come_back_whole),
 		cmocka_unit_test(names_go_both_ways),
 	};

@@ -406,6 +406,50 @@ a_key_is_valid_utf8(void **state)
 		expect_field(1, ' ', bad[i], NULL);
 }
 
+/* --- what MD5 costs --- */
+
+/* MD5s for so many records of one sender. */
+static uint64_t
+hashes(enum dp_partition_rule rule, uint32_t shard_count, unsigned records)
+{
+	struct dp_partition_config config = {
+		.rule = rule, .shard_count = shard_count, .field = 1, .separator = ' '};
+	struct dp_partition *p = partition(&config);
+	uint8_t room[DP_PARTITION_ROOM_BYTES];
+	struct parsed d = datagram(4, FRAME_PEER_IP4, 7);
+	uint64_t before = dp_partition_hash_count(p);
+
+	for (unsigned i = 0; i < records; i++) {
+		uint32_t shard;
+		struct slk_span key;
+		dp_partition_begin(p, &d.packet, room);
+		assert_ok(dp_partition_record(p, slk_span_str("key rest"), &shard, &key));
+		assert_in_range(shard, 0, shard_count - 1);
+	}
+	uint64_t made = dp_partition_hash_count(p) - before;
+	dp_partition_free(p);
+	parsed_free(&d);
+	return made;
+}
+
+static void
+only_the_field_rule_hashes_every_record(void **state)
+{
+	(void)state;
+	assert_int_equal(hashes(DP_PARTITION_FIXED, 3, 50), 0);
+	assert_int_equal(hashes(DP_PARTITION_ROUND_ROBIN, 3, 50), 0);
+	assert_int_equal(hashes(DP_PARTITION_SOURCE, 3, 50), 1);
+	assert_int_equal(hashes(DP_PARTITION_FIELD, 3, 50), 50);
+}
+
+static void
+a_stream_of_one_shard_hashes_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(hashes(DP_PARTITION_SOURCE, 1, 50), 0);
+	assert_int_equal(hashes(DP_PARTITION_FIELD, 1, 50), 0);
+}
+
 /* --- start --- */
 
 static void
@@ -462,6 +506,8 @@ main(void)
 		cmocka_unit_test(a_missing_or_empty_field_falls_back_to_the_source),
 		cmocka_unit_test(a_key_has_at_most_256_characters),
 		cmocka_unit_test(a_key_is_valid_utf8),
+		cmocka_unit_test(only_the_field_rule_hashes_every_record),
+		cmocka_unit_test(a_stream_of_one_shard_hashes_nothing),
 		cmocka_unit_test(configurations_out_of_range_are_refused),
 		cmocka_unit_test(names_go_both_ways),
 	};
