@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define CHUNK_BYTES 16384u
+/* A chunk is twice as large as the one before: most documents are small, and there is one for each key. */
+#define CHUNK_MIN 2048u
+#define CHUNK_MAX 16384u
 #define ALIGNED(len) (((len) + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1))
 
 struct pol_chunk {
@@ -37,7 +39,11 @@ pol_arena_take(struct pol_arena *arena, size_t len)
 	size_t need = ALIGNED(len == 0 ? 1 : len);
 	struct pol_chunk *chunk = arena->chunks;
 	if (chunk == NULL || chunk->size - arena->used < need) {
-		size_t size = need > CHUNK_BYTES ? need : CHUNK_BYTES;
+		size_t size = chunk == NULL ? CHUNK_MIN : 2 * chunk->size;
+		if (size > CHUNK_MAX)
+			size = CHUNK_MAX;
+		if (size < need)
+			size = need;
 		chunk = calloc(1, sizeof(*chunk) + size);
 		if (chunk == NULL)
 			return NULL;
