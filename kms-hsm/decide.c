@@ -70,6 +70,8 @@ kms_case_put(const struct kms_iam *iam, const struct kms_identity *who,
 	c.broken = broken_of(iam, &c);
 	put_documents(iam, &c, kind, question->granted);
 	c.query.principal = who->arn;
+	/* root is a local administrator, who may make keys and need not be one who reads what they seal. */
+	c.query.root_by_identity = true;
 	c.query.is_service = who->type == KMS_IS_SERVICE;
 	c.query.session = NULL;
 	c.query.account = who->account;

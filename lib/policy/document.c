@@ -586,7 +586,7 @@ principal_match(const struct principal *p, const struct pol_query *q)
 	case WHO_ACCOUNT:
 		if (q->is_service || !is_text(p, q->account, strlen(q->account)))
 			return POL_MATCH_NONE;
-		return is_root(q) ? POL_MATCH_ALLOW : POL_MATCH_ACCOUNT;
+		return is_root(q) && !q->root_by_identity ? POL_MATCH_ALLOW : POL_MATCH_ACCOUNT;
 	case WHO_SERVICE:
 		return q->is_service && is_text(p, q->principal, q->principal_len) ? POL_MATCH_ALLOW
 										   : POL_MATCH_NONE;

@@ -40,6 +40,9 @@ struct pol_query {
 	bool is_service;
 	const char
 		*session; /* ARN of an assumed-role session, or NULL; principal is the role then */
+	/* The account's root has what identity policies give it, as everybody else: a resource's policy that names the account
+	 * lets it decide for its root, too. Otherwise, as in AWS, such a policy allows root by itself. */
+	bool root_by_identity;
 	const char *account; /* of the principal, 12 digits; "" for a service */
 	const char *action; /* kms:Decrypt */
 	const char *resource; /* an ARN, or "*" for an action on nothing in particular */

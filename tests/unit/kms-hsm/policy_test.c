@@ -82,6 +82,10 @@ nothing_is_allowed_without_a_statement(void **state)
 	assert_ok(compile(NULL, 0, &p, NULL));
 	assert_int_equal(decide(p, ALICE, "kms:Decrypt", KEY "1"), SLK_DENIED);
 	assert_int_equal(decide(p, ALICE, "kms:ListKeys", "*"), SLK_DENIED);
+	/* The default policy of a key lets the account decide, for its root as well. */
+	assert_int_equal(decide(p, "arn:aws:iam::000000000000:root", "kms:Decrypt",
+				 KEY "11111111-2222-4333-8444-555555555555"),
+		SLK_DENIED);
 	kms_policy_free(p);
 }
 
