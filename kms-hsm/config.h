@@ -41,12 +41,12 @@
  *       - user: alice                    # name or number
  *         arn: user/alice                # short for arn:aws:iam::ACCOUNT:user/alice
  *     roles: [role/syslog]               # optional; principals that ingestd may name for its listeners
- *     policy:                            # optional; nothing is allowed without it
+ *     policy:                            # optional; counts as identity policies (docs/policies.md)
  *       - sid: readers                   # optional
  *         effect: Allow                  # or Deny, which wins
  *         principals: [user/alice]       # short forms or ARNs; the wildcards * and ? match in all three
  *         actions: ["kms:Decrypt"]
- *         resources: ["*"]               # key/ID, alias/NAME, stream/NAME or ARNs
+ *         resources: ["*"]               # key/ID, alias/NAME, stream/NAME, user/NAME, role/NAME, policy/NAME or ARNs
  *     dual_control:                      # optional; off without it (docs/dual-control.md)
  *       approvals: 2                     # by so many others than the requester; 1..10
  *       actions: ["kms:ScheduleKeyDeletion", "iam:*"]   # what changes something in kms, iam or kinesis
