@@ -14,6 +14,7 @@ int cli_key_sign(struct cli *cli, int argc, char **argv);
 int cli_key_verify(struct cli *cli, int argc, char **argv);
 int cli_key_public(struct cli *cli, int argc, char **argv);
 int cli_key_reference(struct cli *cli, int argc, char **argv);
+int cli_key_data(struct cli *cli, int argc, char **argv); /* datakey.c */
 
 /* --- what they share (crypt_args.c) --- */
 

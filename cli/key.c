@@ -220,6 +220,7 @@ cli_key(struct cli *cli, int argc, char **argv)
 		{"verify", "check a signature", cli_key_verify},
 		{"public-key", "export the public half of a key pair", cli_key_public},
 		{"reference", "write a PEM file that names a key pair", cli_key_reference},
+		{"data", "data keys that programs name by a handle", cli_key_data},
 		{"rewrap", "wrap the keys of a journal under another key", cli_rewrap},
 		{"attestation-key", "print the key with which the appliance signs",
 			cli_attestation_key},

@@ -119,3 +119,16 @@ prov_kms_decrypt(struct prov *prov, const char *key, const char *algorithm,
 		*out = plain.bytes;
 	return done(prov, session, rc, &err);
 }
+
+bool
+prov_kms_unwrap(struct prov *prov, const struct fmt_context *context, struct slk_span blob,
+	struct slk_secret **out)
+{
+	struct prov_session *session = session_take(prov);
+	struct slk_error err = {0};
+
+	if (session == NULL)
+		return false;
+	return done(prov, session,
+		kmsc_decrypt(session->client, NULL, context, blob, out, NULL, &err), &err);
+}

@@ -18,6 +18,10 @@ bool prov_kms_sign(struct prov *prov, const char *key, const char *algorithm,
 bool prov_kms_decrypt(struct prov *prov, const char *key, const char *algorithm,
 	const unsigned char *sealed, size_t len, struct slk_secret **out);
 
+/* A wrapped key, which names its CMK itself. The receiver frees *out. */
+bool prov_kms_unwrap(struct prov *prov, const struct fmt_context *context, struct slk_span blob,
+	struct slk_secret **out);
+
 /* At teardown: close what is kept. */
 void prov_kms_close(struct prov *prov);
 

@@ -31,7 +31,7 @@ const OSSL_ITEM prov_reason_strings[] = {
 	REASON(PROV_E_KMS, "sealock-kmsd"),
 	REASON(PROV_E_KEY_REFERENCE, "not the name of a key in the HSM"),
 	REASON(PROV_E_ALGORITHM, "the key cannot do this"),
-	REASON(PROV_E_FORKED, "made before fork: make a new one in the child"),
+	REASON(PROV_E_DATA_KEY, "named data key"),
 	{0, NULL},
 };
 

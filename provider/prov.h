@@ -36,18 +36,21 @@ enum prov_reason {
 	PROV_E_KMS, /* the sentence of kmsd, or why it could not be asked */
 	PROV_E_KEY_REFERENCE,
 	PROV_E_ALGORITHM,
-	PROV_E_FORKED,
+	PROV_E_DATA_KEY,
 };
 
 #define PROV_SESSIONS_KEPT 8u
 
 struct prov_session;
+struct prov_data_keys;
 
 struct prov {
 	const OSSL_CORE_HANDLE *handle;
 	OSSL_LIB_CTX *libctx; /* our own: the default provider only, no configuration */
 	char *socket_path; /* of kmsd; NULL: its default */
 	unsigned timeout_ms; /* of one request to kmsd */
+	char *data_keys_dir; /* NULL: its default */
+	struct prov_data_keys *data_keys; /* datakey.c */
 	bool offers_ciphers;
 	OSSL_FUNC_core_new_error_fn *new_error;
 	OSSL_FUNC_core_set_error_debug_fn *set_error_debug;

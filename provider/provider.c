@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "datakey.h"
 #include "gcm.h"
 #include "gcm_code.h"
 #include "keymgmt.h"
 #include "kms.h"
+#include "named.h"
 #include "prov.h"
 #include "reference.h"
 #include "rsa_decrypt.h"
@@ -22,6 +24,8 @@
 /* sealock.cipher lets a program prefer our ciphers and nothing else: default_properties = ?sealock.cipher=yes */
 #define CIPHER_PROPERTIES "provider=" PROV_NAME ",sealock.cipher=yes"
 
+#define KEY_PROPERTIES "provider=" PROV_NAME
+
 static const OSSL_ALGORITHM ciphers[] = {
 	{"AES-256-GCM:id-aes256-GCM:2.16.840.1.101.3.4.1.46", CIPHER_PROPERTIES, prov_gcm_256,
 		"AES-256-GCM by ipsec-mb"},
@@ -29,10 +33,13 @@ static const OSSL_ALGORITHM ciphers[] = {
 		"AES-192-GCM by ipsec-mb"},
 	{"AES-128-GCM:id-aes128-GCM:2.16.840.1.101.3.4.1.6", CIPHER_PROPERTIES, prov_gcm_128,
 		"AES-128-GCM by ipsec-mb"},
+	{"SEALOCK-AES-256-GCM", KEY_PROPERTIES, prov_named_gcm,
+		"AES-256-GCM under a data key that is named by its handle"},
 	{NULL, NULL, NULL, NULL},
 };
 
-#define KEY_PROPERTIES "provider=" PROV_NAME
+/* Without those that OpenSSL does as fast itself. */
+static const OSSL_ALGORITHM *const named_only = &ciphers[3];
 
 static const OSSL_ALGORITHM keymgmts[] = {
 	{"RSA:rsaEncryption:1.2.840.113549.1.1.1", KEY_PROPERTIES, prov_keymgmt_rsa,
@@ -74,7 +81,7 @@ query(void *provctx, int operation, int *no_cache)
 	*no_cache = 0;
 	switch (operation) {
 	case OSSL_OP_CIPHER:
-		return prov->offers_ciphers ? ciphers : NULL;
+		return prov->offers_ciphers ? ciphers : prov_gcm_code() != NULL ? named_only : NULL;
 	case OSSL_OP_KEYMGMT:
 		return keymgmts;
 	case OSSL_OP_SIGNATURE:
@@ -151,9 +158,11 @@ teardown(void *provctx)
 {
 	struct prov *prov = provctx;
 
+	prov_datakey_close(prov);
 	prov_kms_close(prov);
 	OSSL_LIB_CTX_free(prov->libctx);
 	free(prov->socket_path);
+	free(prov->data_keys_dir);
 	free(prov);
 }
 
@@ -185,7 +194,7 @@ inside_kmsd(void)
 }
 
 struct settings {
-	char *openssl_version, *ciphers, *kms_socket, *kms_timeout_ms;
+	char *openssl_version, *ciphers, *kms_socket, *kms_timeout_ms, *data_keys;
 };
 
 /* From the provider's section of openssl.cnf. */
@@ -198,6 +207,7 @@ settings_read(
 		OSSL_PARAM_utf8_ptr("ciphers", &out->ciphers, 0),
 		OSSL_PARAM_utf8_ptr("kms_socket", &out->kms_socket, 0),
 		OSSL_PARAM_utf8_ptr("kms_timeout_ms", &out->kms_timeout_ms, 0),
+		OSSL_PARAM_utf8_ptr("data_keys", &out->data_keys, 0),
 		OSSL_PARAM_END,
 	};
 
@@ -215,6 +225,17 @@ openssl_is_as_fast(const char *version)
 	long major = strtol(version, &end, 10);
 	long minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
 	return major > 3 || (major == 3 && minor >= 1);
+}
+
+static bool
+take_text(const struct prov *prov, const char *text, char **out)
+{
+	if (text == NULL)
+		return true;
+	*out = strdup(text);
+	if (*out == NULL)
+		prov_raise(prov, PROV_E_MEMORY, NULL);
+	return *out != NULL;
 }
 
 /* false: a setting is malformed. */
@@ -244,14 +265,8 @@ settings_apply(struct prov *prov, const struct settings *s)
 		}
 		prov->timeout_ms = (unsigned)ms;
 	}
-	if (s->kms_socket != NULL) {
-		prov->socket_path = strdup(s->kms_socket);
-		if (prov->socket_path == NULL) {
-			prov_raise(prov, PROV_E_MEMORY, NULL);
-			return false;
-		}
-	}
-	return true;
+	return take_text(prov, s->kms_socket, &prov->socket_path) &&
+		take_text(prov, s->data_keys, &prov->data_keys_dir);
 }
 
 static OSSL_FUNC_core_get_params_fn *
@@ -298,8 +313,8 @@ OSSL_provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 	if (inside_kmsd())
 		goto fail;
 	prov->libctx = OSSL_LIB_CTX_new();
-	if (prov->libctx == NULL || !settings_read(handle, get, &settings) ||
-		!settings_apply(prov, &settings))
+	if (prov->libctx == NULL || !prov_datakey_open(prov) ||
+		!settings_read(handle, get, &settings) || !settings_apply(prov, &settings))
 		goto fail;
 	*out = dispatch;
 	*out_provctx = prov;

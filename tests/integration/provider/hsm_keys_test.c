@@ -1,6 +1,7 @@
 /* sealock.so inside a program of many threads and forks, with keys in the HSM behind a real kmsd that comes and goes. */
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/provider.h>
 #include <openssl/store.h>
 #include <pthread.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "format/datakey.h"
 #include "kmsclient/life.h"
 #include "kmsd_rig.h"
 #include "slk_test.h"
@@ -33,6 +35,24 @@ make_key(const char *alias, const char *spec, const char *usage)
 	free(key);
 }
 
+/* Both providers, and where the data keys are. */
+static void
+configure(void)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/openssl.cnf", rig.base);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f,
+		"openssl_conf = i\n[i]\nproviders = p\n[p]\ndefault = d\nsealock = "
+		"s\n[d]\nactivate = 1\n"
+		"[s]\nmodule = " PROVIDER_DIR "/sealock.so\nactivate = 1\ndata_keys = %s\n",
+		rig.base);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(OSSL_LIB_CTX_load_config(libctx, path), 1);
+}
+
 static int
 setup(void **state)
 {
@@ -44,7 +64,7 @@ setup(void **state)
 	make_key("alias/rsa", "RSA_2048", "SIGN_VERIFY");
 	assert_int_equal(setenv("SEALOCK_KMS_SOCKET", rig.socket, 1), 0);
 	libctx = OSSL_LIB_CTX_new();
-	assert_int_equal(OSSL_PROVIDER_set_default_search_path(libctx, PROVIDER_DIR), 1);
+	configure();
 	theirs = OSSL_PROVIDER_load(libctx, "default");
 	ours = OSSL_PROVIDER_load(libctx, "sealock");
 	assert_non_null(ours);
@@ -280,6 +300,170 @@ without_kmsd_it_says_so_and_goes_on_when_it_is_back(void **state)
 	EVP_PKEY_free(key);
 }
 
+/* --- named data keys --- */
+
+static uint8_t handle[FMT_DATAKEY_HANDLE_BYTES];
+static struct slk_secret *data_key;
+
+/* What sealock key data create does. */
+static void
+make_data_key(void)
+{
+	struct fmt_datakey key = {.id = {1, 2, 3}, .name = "t"};
+	struct fmt_context *context = NULL;
+	struct kmsc_data_key dk = {0};
+	uint8_t bytes[FMT_DATAKEY_FILE_MAX], hash[32];
+	char path[200], name[FMT_DATAKEY_FILE_NAME_MAX];
+	struct slk_error err = {0};
+	size_t len = 0;
+
+	make_key("alias/wrap", NULL, NULL);
+	assert_ok(fmt_datakey_context(key.name, &context));
+	assert_ok(kmsc_generate_data_key(rig.client, "alias/wrap", context, &dk, &err));
+	fmt_context_free(context);
+	key.blob = slk_span(dk.blob, dk.blob_len);
+	assert_ok(fmt_datakey_encode(&key, bytes, sizeof(bytes), &len));
+	fmt_datakey_file_name(key.id, name);
+	snprintf(path, sizeof(path), "%s/%s", rig.base, name);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+	fmt_datakey_handle_begin(key.id, handle);
+	assert_int_equal(
+		EVP_Q_digest(libctx, "SHA256", NULL, handle, FMT_DATAKEY_HANDLE_HASHED, hash, &len),
+		1);
+	memcpy(handle + FMT_DATAKEY_HANDLE_HASHED, hash, 8);
+	data_key = dk.plaintext;
+	dk.plaintext = NULL;
+	kmsc_data_key_fini(&dk);
+}
+
+/* In pieces of the given size; the length of what came out, or -1. */
+static int
+run_named(bool seal, const uint8_t *in, int len, int piece, uint8_t *out)
+{
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(libctx, "SEALOCK-AES-256-GCM", NULL);
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	int total = 0, n = 0;
+
+	assert_non_null(cipher);
+	int good = EVP_CipherInit_ex2(ctx, cipher, handle, NULL, seal, NULL);
+	for (int at = 0; good == 1 && at < len; at += piece) {
+		good = EVP_CipherUpdate(
+			ctx, out + total, &n, in + at, piece < len - at ? piece : len - at);
+		total += n;
+	}
+	if (good == 1 && EVP_CipherFinal_ex(ctx, out + total, &n) == 1)
+		total += n;
+	else
+		total = -1;
+	EVP_CIPHER_CTX_free(ctx);
+	EVP_CIPHER_free(cipher);
+	return total;
+}
+
+/* As docs/FORMATS.md says it, with OpenSSL's own HKDF and GCM. */
+static void
+open_by_the_book(const uint8_t *sealed, int len, uint8_t *out)
+{
+	static const char label[] = "sealock named data key 1";
+	uint8_t info[sizeof(label) - 1 + 32], subkey[32], iv[12] = {0};
+	EVP_KDF *kdf = EVP_KDF_fetch(libctx, "HKDF", "provider=default");
+	EVP_KDF_CTX *k = EVP_KDF_CTX_new(kdf);
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(libctx, "AES-256-GCM", "provider=default");
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	char digest[] = "SHA256";
+	int n = 0;
+
+	memcpy(info, label, sizeof(label) - 1);
+	memcpy(info + sizeof(label) - 1, handle, 32);
+	OSSL_PARAM params[] = {OSSL_PARAM_utf8_string("digest", digest, 6),
+		OSSL_PARAM_octet_string("key", (void *)(uintptr_t)slk_secret_peek(data_key), 32),
+		OSSL_PARAM_octet_string("salt", (void *)(uintptr_t)sealed, 16),
+		OSSL_PARAM_octet_string("info", info, sizeof(info)), OSSL_PARAM_END};
+	assert_int_equal(EVP_KDF_derive(k, subkey, sizeof(subkey), params), 1);
+	assert_int_equal(EVP_DecryptInit_ex2(ctx, cipher, subkey, iv, NULL), 1);
+	assert_int_equal(EVP_DecryptUpdate(ctx, NULL, &n, handle, 32), 1);
+	assert_int_equal(EVP_DecryptUpdate(ctx, out, &n, sealed + 16, len - 32), 1);
+	assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, 16,
+				 (void *)(uintptr_t)(sealed + len - 16)),
+		1);
+	assert_int_equal(EVP_DecryptFinal_ex(ctx, out, &n), 1);
+	EVP_CIPHER_CTX_free(ctx);
+	EVP_CIPHER_free(cipher);
+	EVP_KDF_CTX_free(k);
+	EVP_KDF_free(kdf);
+}
+
+static void
+a_named_data_key_seals_in_any_pieces(void **state)
+{
+	static uint8_t plain[3000], sealed[3100], opened[3100];
+	static const int pieces[] = {1, 7, 15, 16, 17, 33, 1000, 3000};
+
+	(void)state;
+	make_data_key();
+	for (size_t i = 0; i < sizeof(plain); i++)
+		plain[i] = (uint8_t)(i * 31);
+	for (int len = 0; len < 3000; len += len < 80 ? 1 : 531)
+		for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+			assert_int_equal(run_named(true, plain, len, pieces[i], sealed), len + 32);
+			memset(opened, 0, sizeof(opened));
+			open_by_the_book(sealed, len + 32, opened);
+			assert_memory_equal(opened, plain, len);
+			memset(opened, 0, sizeof(opened));
+			int back = pieces[(i + 3) % 8];
+			assert_int_equal(run_named(false, sealed, len + 32, back, opened), len);
+			assert_memory_equal(opened, plain, len);
+			/* In place, too. */
+			assert_int_equal(run_named(false, sealed, len + 32, len + 32, sealed), len);
+			assert_memory_equal(sealed, plain, len);
+		}
+}
+
+static void
+a_copy_of_a_sealing_context_cannot_go_on(void **state)
+{
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(libctx, "SEALOCK-AES-256-GCM", NULL);
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new(), *copy = EVP_CIPHER_CTX_new();
+	uint8_t out[64];
+	int n;
+
+	(void)state;
+	assert_int_equal(EVP_EncryptInit_ex2(ctx, cipher, handle, NULL, NULL), 1);
+	assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, (const uint8_t *)"ab", 2), 1);
+	assert_int_equal(EVP_CIPHER_CTX_copy(copy, ctx), 1);
+	assert_int_equal(EVP_EncryptUpdate(copy, out, &n, (const uint8_t *)"cd", 2), 0);
+	assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, (const uint8_t *)"cd", 2), 1);
+	/* Nor can a message that has ended. */
+	assert_int_equal(EVP_EncryptFinal_ex(ctx, out, &n), 1);
+	assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, (const uint8_t *)"ef", 2), 0);
+	ERR_clear_error();
+	EVP_CIPHER_CTX_free(ctx);
+	EVP_CIPHER_CTX_free(copy);
+	EVP_CIPHER_free(cipher);
+}
+
+static void
+a_child_seals_with_a_key_that_it_asks_for_itself(void **state)
+{
+	uint8_t sealed[64], opened[64];
+	int status;
+
+	(void)state;
+	assert_int_equal(run_named(true, (const uint8_t *)"text", 4, 4, sealed), 36);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(run_named(false, sealed, 36, 5, opened) == 4 && memcmp(opened, "text", 4) == 0
+				? 0
+				: 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	slk_secret_free(data_key);
+}
+
 /* A program that unloads the provider keeps no connection and no memory (under ASan), and may load it again. */
 static void
 it_can_be_unloaded_and_loaded_again(void **state)
@@ -308,6 +492,9 @@ main(void)
 		cmocka_unit_test(parent_and_child_sign_with_sessions_of_their_own),
 		cmocka_unit_test(a_kmsd_that_hangs_costs_no_more_than_the_deadline),
 		cmocka_unit_test(without_kmsd_it_says_so_and_goes_on_when_it_is_back),
+		cmocka_unit_test(a_named_data_key_seals_in_any_pieces),
+		cmocka_unit_test(a_copy_of_a_sealing_context_cannot_go_on),
+		cmocka_unit_test(a_child_seals_with_a_key_that_it_asks_for_itself),
 		cmocka_unit_test(it_can_be_unloaded_and_loaded_again),
 	};
 

@@ -51,6 +51,7 @@ cat >"$site/openssl.cnf" <<-END
 	activate = 1
 	ciphers = always
 	kms_socket = $site/run/kms/kms.sock
+	data_keys = $site/data-keys
 	[req]
 	distinguished_name = name
 	[name]
@@ -69,6 +70,7 @@ for key in p256:ECC_NIST_P256:SIGN_VERIFY p384:ECC_NIST_P384:SIGN_VERIFY p521:EC
 	run sealock key create --alias "alias/$name" --spec "$spec" --usage "$usage"
 done
 echo "a message" >message
+head -c 20000000 /dev/urandom >large
 
 # --- the provider itself ---
 
@@ -174,6 +176,55 @@ check "a symmetric key has no reference" '[ $code = 1 ] && empty "$out" && said 
 run sealock key reference "$(id_of alias/rsa)" --json
 check "a reference by id, in JSON" '[ $code = 0 ] && json_of .reference | sed -n 2p | base64 -d | grep -q "^RSA sealock:key/"'
 
+# --- data keys by name, with a program that knows nothing of them ---
+
+install -d -m 0755 "$site/data-keys"
+run sealock key data create backup --key alias/symmetric --dir "$site/data-keys"
+handle=$(cat "$out")
+check "a data key has a handle" '[ $code = 0 ] && [[ $handle =~ ^534c4b444b455931[0-9a-f]{48}$ ]]'
+run sealock key data create backup --key alias/symmetric --dir "$site/data-keys"
+check "a name is given once" '[ $code = 1 ] && empty "$out" && said "$handle"'
+run sealock key data create ../x --key alias/symmetric --dir "$site/data-keys"
+check "a name is no path" '[ $code = 2 ]'
+run sealock key data list --dir "$site/data-keys" --json
+check "the list has it" '[ $code = 0 ] && json_is .0.name backup && json_is .0.handle $handle'
+enc() { ours openssl enc -sealock-aes-256-gcm -K "$@"; }
+bad=0
+for length in 0 1 15 16 17 32 33 8191 8192 8193 100000; do
+	head -c $length large >part
+	enc $handle -in part -out part.sealed && [ "$(stat -c %s part.sealed)" = $((length + 32)) ] &&
+		enc $handle -d -in part.sealed -out part.opened && cmp -s part part.opened || bad=$((bad + 1))
+done
+check "openssl enc seals and opens at every length" '[ $bad = 0 ]'
+enc $handle -in part -out part.again
+check "no two are the same" '! cmp -s part.sealed part.again'
+bad=0
+for at in 0 15 16 5000 100015 100016 100031; do
+	cp part.sealed forged
+	printf "\\x$(printf %02x $((0x$(xxd -s $at -l 1 -p forged) ^ 1)))" | dd of=forged bs=1 seek=$at conv=notrunc 2>/dev/null
+	run enc $handle -d -in forged -out not
+	[ $code != 0 ] && said "the tag does not fit" || bad=$((bad + 1))
+done
+check "a flipped bit in salt, data or tag is found" '[ $bad = 0 ]'
+for length in 0 15 31 100031; do
+	head -c $length part.sealed >short
+	run enc $handle -d -in short -out not
+	[ $code != 0 ] || bad=$((bad + 1))
+done
+check "so is a cut" '[ $bad = 0 ]'
+run enc 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff -in part -out not
+check "a key is no handle" '[ $code != 0 ] && said "no handle of a data key"'
+run enc ${handle%?}$([ "${handle: -1}" = 0 ] && echo 1 || echo 0) -in part -out not
+check "nor is a mistyped handle" '[ $code != 0 ] && said "no handle of a data key"'
+run ours as $uid_reader openssl enc -sealock-aes-256-gcm -d -K $handle -in "$w/part.sealed"
+check "another uid with kms:Decrypt opens it" '[ $code = 0 ] && cmp -s part "$out"'
+run ours as $uid_auditor openssl enc -sealock-aes-256-gcm -d -K $handle -in "$w/part.sealed"
+check "one without is refused by name" '[ $code != 0 ] && empty "$out" && said "user/auditor is not authorized to perform: kms:Decrypt"'
+kmsd_stop
+run enc $handle -in part -out not
+check "without kmsd nothing is sealed" '[ $code != 0 ] && said "is sealock-kmsd running" && ! [ -s not ]'
+kmsd_start
+
 # --- TLS ---
 
 get() { # curl options: one page, with the protocol and cipher that were agreed on
@@ -189,7 +240,6 @@ for name in p256 rsa p384 p521; do
 		wait $last 2>/dev/null
 	done
 done
-head -c 20000000 /dev/urandom >large
 start_ours openssl s_server -accept 127.0.0.1:18434 -key sealock:alias/p256 -cert p256.crt -WWW
 listening 18434
 for version in 2 3; do
