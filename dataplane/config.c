@@ -21,7 +21,8 @@
 
 static const cyaml_strval_t hugepages_names[] = {
 	{"auto", DP_HUGEPAGES_AUTO}, {"on", DP_HUGEPAGES_ON}, {"off", DP_HUGEPAGES_OFF}};
-static const cyaml_strval_t idle_names[] = {{"adaptive", DP_IDLE_ADAPTIVE}, {"spin", DP_IDLE_SPIN}};
+static const cyaml_strval_t idle_names[] = {
+	{"adaptive", DP_IDLE_ADAPTIVE}, {"busy", DP_IDLE_BUSY}, {"spin", DP_IDLE_BUSY}};
 static const cyaml_strval_t type_names[] = {{"af_xdp", DP_PORT_AF_XDP},
 	{"af_packet", DP_PORT_AF_PACKET}, {"pcap", DP_PORT_PCAP}, {"ring", DP_PORT_RING},
 	{"vdev", DP_PORT_VDEV}};

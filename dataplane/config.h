@@ -18,7 +18,7 @@
 #define DP_CORES_MAX 16u
 
 enum dp_hugepages { DP_HUGEPAGES_AUTO, DP_HUGEPAGES_ON, DP_HUGEPAGES_OFF };
-enum dp_idle { DP_IDLE_ADAPTIVE, DP_IDLE_SPIN };
+enum dp_idle { DP_IDLE_ADAPTIVE, DP_IDLE_BUSY };
 enum dp_port_type { DP_PORT_AF_XDP, DP_PORT_AF_PACKET, DP_PORT_PCAP, DP_PORT_RING, DP_PORT_VDEV };
 enum dp_checksums { DP_CHECKSUMS_VERIFY, DP_CHECKSUMS_TRUST_UDP };
 /* What a port does while the worker's staging is full: read and drop, counted, or leave

@@ -3,7 +3,7 @@
  *     {"program", "version", "pid", "rss_bytes", "uptime_s", "engine", "records", "bytes", "blocks", "frames", "datagrams", "replies", "puts", "staged",
  *      "keys", "kms": {"up", "error"}, "seal_ns": {"count", "p50", "p99", "p999", "max"}, "drops": {REASON: n, ...},
  *      "streams": [{"name", "id", "shards", "key_age_s" (absent without a key), "key_error", "keys", "records", "bytes"}],
- *      "workers": [{"index", "records", "frames", "busy_cycles", "idle_cycles", "durable", "appended", "flushes",
+ *      "workers": [{"index", "records", "frames", "busy_cycles", "idle_cycles", "sleeps", "waits", "field_fallbacks", "durable", "appended", "flushes",
  *                   "flush_ns_last", "flush_ns_max", "rolls", "written_bytes", "epochs", "disk"}],
  *      "ports": [{"name", "type", "interface", "mac", "mtu", "worker", "received", "missed", "no_buffer", "errors", "sent"}]}
  *

@@ -22,8 +22,11 @@
 #define PUTS_PER_TURN 64u
 #define REPLIES_PER_S 1000u
 #define ANNOUNCE_GAP_NS SLK_NS_PER_S
+/* Empty turns: with a pause up to SPIN_TURNS, then with naps; after about two seconds without anything, with longer sleeps. */
 #define SPIN_TURNS 2000u
+#define NAP_NS 50000
 #define DEEP_TURNS 20000u
+#define DEEP_NS 500000
 #define FINISH_NS (10 * SLK_NS_PER_S)
 
 /* Wake a peer that may sleep. The only system calls of a busy loop: once per renewal, once per batch of puts. */
@@ -314,17 +317,20 @@ dp_worker_turn(struct dp_worker *worker)
 	return done;
 }
 
-/* Nothing arrived: spin a little, then sleep, longer when nothing was there for a second. */
+/* Nothing arrived: poll on with a pause, then in short sleeps, then in longer ones. A frame that comes meanwhile waits in the
+ * port's queue, and no longer than one sleep. */
 static void
 rest(struct dp_worker *w)
 {
-	w->empty_turns++;
-	if (w->idle == DP_IDLE_SPIN || w->empty_turns < SPIN_TURNS) {
+	if (w->empty_turns < UINT32_MAX)
+		w->empty_turns++;
+	if (w->idle == DP_IDLE_BUSY || w->empty_turns < SPIN_TURNS) {
 		rte_pause();
 		return;
 	}
-	const struct timespec pause = {0, w->empty_turns > DEEP_TURNS ? 500000 : 50000};
-	nanosleep(&pause, NULL);
+	const struct timespec pause = {0, w->empty_turns > DEEP_TURNS ? DEEP_NS : NAP_NS};
+	(void)nanosleep(&pause, NULL); /* a signal that ends it early does no harm */
+	count(&w->counters.sleeps, 1);
 }
 
 /* Seal and submit what was received, then wait for the disk: bounded, since a disk or a KMS may never answer. */

@@ -56,6 +56,7 @@ struct dp_counters {
 	uint64_t staged_records; /* gauges */
 	uint64_t staged_buffers;
 	uint64_t field_fallbacks; /* records whose key is the sender for want of the field */
+	uint64_t sleeps; /* of an idle worker */
 	uint64_t waits; /* turns in which a port was left alone because the staging was full */
 	uint64_t drops[DP_DROP_COUNT];
 	uint64_t losses[DP_LOSS_COUNT];
