@@ -296,6 +296,7 @@ kms_call_ask(struct kms_call *call, const struct kms_question *question,
 
 	call->facts.wall_ns = slk_wall_ns(call->service->parts.clock);
 	q.facts = &call->facts;
+	q.session = call->session;
 	return kms_policy_decide(call->service->iam, &q, out_sentence);
 }
 

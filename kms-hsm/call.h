@@ -20,6 +20,7 @@
 #include "iam.h"
 #include "heads.h"
 #include "service.h"
+#include "session.h"
 
 #define KMS_IDS_AHEAD 64u /* one system call for so many ids of requests */
 #define KMS_ATTEST_PURPOSE_MAX 33u /* with terminator */
@@ -78,6 +79,7 @@ struct kms_call {
 	/* For conditions of policies. */
 	struct kms_facts facts;
 	char request_alias[KMS_ALIAS_MAX];
+	const struct kms_session_view *session; /* of a caller that a door named; NULL: none */
 
 	/* State of the operation. */
 	struct kms_key key;
@@ -314,6 +316,10 @@ void kms_op_update_access_key(struct kms_call *call, const Kmsp__Request *reques
 void kms_op_delete_access_key(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_assume_role(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_derive_signing_key(struct kms_call *call, const Kmsp__Request *request);
+
+/* Authorize, in two parts: call->action and call->resource are set, and call->principal in the second. */
+void kms_op_authorize_session(struct kms_call *call, const Kmsp__Authorize *in, const char *stream);
+void kms_call_authorize_stream(struct kms_call *call, const char *stream);
 
 /* ops_grants.c */
 void kms_op_create_grant(struct kms_call *call, const Kmsp__Request *request);

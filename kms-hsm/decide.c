@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "facts.h"
+#include "session.h"
 
 enum kind { IS_OTHER, IS_KEY, IS_STREAM };
 
@@ -56,6 +57,16 @@ put_documents(const struct kms_iam *iam, struct kms_case *c, enum kind kind, boo
 		.resource_account = kind != IS_OTHER ? kms_iam_realm(iam).account : NULL};
 }
 
+static void
+put_session(struct kms_case *c, const struct kms_session_view *session)
+{
+	c->query.session = session != NULL ? session->arn : NULL;
+	if (session == NULL)
+		return;
+	c->documents.session = session->documents;
+	c->documents.session_count = session->documents_count;
+}
+
 int
 kms_case_put(const struct kms_iam *iam, const struct kms_identity *who,
 	const struct kms_question *question, const struct kms_document *resource,
@@ -73,11 +84,13 @@ kms_case_put(const struct kms_iam *iam, const struct kms_identity *who,
 	/* root is a local administrator, who may make keys and need not be one who reads what they seal. */
 	c.query.root_by_identity = true;
 	c.query.is_service = who->type == KMS_IS_SERVICE;
-	c.query.session = NULL;
+	put_session(&c, question->session);
 	c.query.account = who->account;
 	c.query.action = question->action;
 	c.query.resource = question->resource;
 	unsigned needs = who->needs | (c.resource != NULL ? c.resource->needs : 0);
+	if (question->session != NULL)
+		needs |= question->session->needs;
 	int rc = kms_values_gather(
 		iam, who, question, needs, &c.query.values, &c.query.values_count);
 	if (rc == SLK_OK)
@@ -92,8 +105,9 @@ static int
 refuse(const struct kms_question *q, const char *because, char *out)
 {
 	(void)snprintf(out, KMS_SENTENCE_MAX,
-		"User: %s is not authorized to perform: %s on resource: %s %s", q->principal,
-		q->action, q->resource, because);
+		"User: %s is not authorized to perform: %s on resource: %s %s",
+		q->session != NULL ? q->session->arn : q->principal, q->action, q->resource,
+		because);
 	return SLK_DENIED;
 }
 

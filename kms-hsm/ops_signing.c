@@ -13,6 +13,7 @@
 #include "credentials.h"
 #include "crypt.h"
 #include "own.h"
+#include "session_open.h"
 
 #define USED_GRAIN_NS (15 * 60 * SLK_NS_PER_S) /* LastUsed is no more exact than this */
 
@@ -186,107 +187,26 @@ derive_of_user(struct kms_call *call, const struct wanted *w)
 
 /* --- sessions --- */
 
-static bool
-is_text(struct slk_span span, const char *text)
-{
-	return slk_span_equal(span, slk_span_str(text));
-}
-
-static void
-copy(char *out, size_t cap, struct slk_span text)
-{
-	(void)snprintf(out, cap, "%.*s", (int)text.len, (const char *)text.ptr);
-}
-
-/* Who it is, for the audit line also of a refusal. */
-static void
-name_session(struct kms_call *call, const struct fmt_session *s)
-{
-	const struct kms_realm *realm = &call->service->parts.realm;
-	struct kms_audit_credential *c = &call->credential;
-	char role[KMS_NAME_MAX];
-
-	copy(role, sizeof(role), s->role);
-	if (kms_role_arn(realm, role, call->principal) != SLK_OK)
-		call->principal[0] = '\0';
-	call->by_door = true;
-	strcpy(call->resource, call->principal);
-	kms_session_arn(realm, s->role, s->name, c->session);
-	(void)snprintf(c->principal_id, sizeof(c->principal_id), "%.*s:%.*s", (int)s->role_id.len,
-		(const char *)s->role_id.ptr, (int)s->name.len, (const char *)s->name.ptr);
-	copy(c->source_identity, sizeof(c->source_identity), s->source_identity);
-}
-
-/* The role is the one that was assumed, not one that came later under its name. */
-static int
-check_role(struct kms_call *call, const struct fmt_session *s, const struct wanted *w)
-{
-	struct kms_identity_row row;
-	char name[KMS_NAME_MAX];
-
-	copy(name, sizeof(name), s->role);
-	int rc = kms_catalog_identity_get(call->service->parts.catalog, KMS_ROLE, name, &row);
-	if (rc == SLK_OK && is_text(s->role_id, row.unique_id))
-		return rc;
-	if (rc == SLK_OK || rc == SLK_NOT_FOUND)
-		return refuse_token(call, w);
-	kms_call_fail_catalog(call, rc);
-	return rc;
-}
-
-static void
-answer_session(struct kms_call *call, struct slk_span claims)
-{
-	const struct wanted *w = call->work;
-	struct fmt_session s;
-
-	if (fmt_session_decode(claims, &s) != SLK_OK ||
-		!is_text(s.access_key_id, w->access_key_id)) {
-		(void)refuse_token(call, w);
-		return;
-	}
-	name_session(call, &s);
-	if (s.expires_ns <= slk_wall_ns(call->service->parts.clock)) {
-		(void)refuse_expired(call, w);
-		return;
-	}
-	if (check_role(call, &s, w) != SLK_OK)
-		return;
-	const struct whose whose = {call->principal, call->credential.session,
-		call->credential.principal_id, s.expires_ns};
-	answer(call, s.seed.ptr, &whose);
-}
-
 static void
 derive_of_session(struct kms_call *call)
 {
 	const struct wanted *w = call->work;
-	struct fmt_session_token token;
-	struct slk_secret *claims = NULL;
-	size_t len = 0;
+	struct fmt_session s;
 
-	int rc = fmt_session_token_decode(slk_span(w->token, w->token_len), &token);
-	if (rc != SLK_OK) {
+	int rc = kms_session_open(call, slk_span(w->token, w->token_len), derive_of_session, &s);
+	if (rc == SLK_OK && !slk_span_equal(s.access_key_id, slk_span_str(w->access_key_id)))
+		rc = SLK_INVALID_CIPHERTEXT;
+	if (rc == SLK_OK || rc == SLK_END)
+		strcpy(call->resource, call->principal);
+	if (rc == SLK_INVALID_CIPHERTEXT)
 		(void)refuse_token(call, w);
-		return;
-	}
-	rc = kms_session_key_of(call, token.key_id, derive_of_session);
-	if (rc == SLK_NOT_FOUND)
-		(void)refuse_token(call, w);
+	else if (rc == SLK_END)
+		(void)refuse_expired(call, w);
 	if (rc != SLK_OK)
 		return;
-	rc = slk_secret_new(FMT_SESSION_CLAIMS_MAX, &claims);
-	if (rc == SLK_OK)
-		rc = kms_sessions_open(
-			call->service->sessions, &token, slk_secret_bytes(claims), &len);
-	if (rc == SLK_OK)
-		answer_session(call, slk_span(slk_secret_peek(claims), len));
-	else if (rc == SLK_BAD_TAG)
-		(void)refuse_token(call, w);
-	else
-		kms_call_fail(call, rc, "KMSInternalException", "the token cannot be opened: %s",
-			slk_status_sentence(rc));
-	slk_secret_free(claims);
+	const struct whose whose = {call->principal, call->credential.session,
+		call->credential.principal_id, s.expires_ns};
+	answer(call, s.seed.ptr, &whose);
 }
 
 void

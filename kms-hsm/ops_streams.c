@@ -320,6 +320,11 @@ door_caller(struct kms_call *call, const Kmsp__Authorize *in)
 	const struct kms_principals *principals = call->service->parts.principals;
 	const char *arn = NULL;
 
+	if ((call->classes & KMS_CLASS_DOOR) == 0) {
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"the gateway names a caller by the token of its session only");
+		return SLK_DENIED;
+	}
 	call->by_door = true;
 	call->principal[0] = '\0';
 	if (in->caller_case == KMSP__AUTHORIZE__CALLER_UID) {
@@ -381,11 +386,30 @@ authorize_put_key(struct kms_call *call)
 }
 
 void
+kms_call_authorize_stream(struct kms_call *call, const char *stream)
+{
+	char sentence[KMS_SENTENCE_MAX] = "";
+	Kmsp__Reply reply = KMSP__REPLY__INIT;
+
+	const struct kms_question q = {
+		.principal = call->principal, .action = call->action, .resource = call->resource};
+	if (kms_call_ask(call, &q, sentence) != SLK_OK) {
+		kms_call_deny(call, "AccessDeniedException", sentence);
+		return;
+	}
+	if (stream_and_key(call, stream) != SLK_OK)
+		return;
+	if (call->stream.encrypted_kms && strcmp(call->action, "kinesis:PutRecord") == 0 &&
+		authorize_put_key(call) != SLK_OK)
+		return;
+	kms_call_ok(call, &reply);
+}
+
+void
 kms_op_authorize(struct kms_call *call, const Kmsp__Request *request)
 {
 	const Kmsp__Authorize *in = request->authorize;
-	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX], sentence[KMS_SENTENCE_MAX] = "";
-	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
 	const char *action = door_action(in->action);
 
 	if (action == NULL) {
@@ -398,24 +422,17 @@ kms_op_authorize(struct kms_call *call, const Kmsp__Request *request)
 	if (kms_call_parse_stream(call, in->resource, name, arn) != SLK_OK)
 		return;
 	strcpy(call->resource, arn);
+	if (in->caller_case == KMSP__AUTHORIZE__CALLER_SESSION_TOKEN) {
+		kms_op_authorize_session(call, in, name);
+		return;
+	}
 	if (door_caller(call, in) != SLK_OK)
 		return;
 	if (in->source_ip[0] != '\0') {
 		call->facts.source_ip = in->source_ip;
 		call->facts.over_tls = in->over_tls ? KMS_TRUE : KMS_FALSE;
 	}
-	const struct kms_question q = {
-		.principal = call->principal, .action = action, .resource = arn};
-	if (kms_call_ask(call, &q, sentence) != SLK_OK) {
-		kms_call_deny(call, "AccessDeniedException", sentence);
-		return;
-	}
-	if (stream_and_key(call, name) != SLK_OK)
-		return;
-	if (call->stream.encrypted_kms && strcmp(action, "kinesis:PutRecord") == 0 &&
-		authorize_put_key(call) != SLK_OK)
-		return;
-	kms_call_ok(call, &reply);
+	kms_call_authorize_stream(call, name);
 }
 
 /* --- status --- */

@@ -50,6 +50,7 @@ const char *kms_policy_action(size_t index);
 /* --- the decision --- */
 
 struct kms_facts; /* facts.h: what the call is about, for conditions */
+struct kms_session_view; /* session.h */
 
 struct kms_question {
 	const char *principal;
@@ -60,6 +61,7 @@ struct kms_question {
 	 * still wins. */
 	bool granted;
 	const struct kms_facts *facts; /* NULL: none */
+	const struct kms_session_view *session; /* of the role that principal is; NULL: none */
 };
 
 /* SLK_OK, or SLK_DENIED with a sentence that names principal, action and resource in out_sentence.

@@ -75,7 +75,8 @@ static const struct kms_row rows[] = {
 	ROW(DELETE_STREAM) = {KMS_CLASS_ADMIN, "kinesis:DeleteStream", kms_op_delete_stream, false},
 	ROW(GENERATE_STREAM_KEY) = {KMS_CLASS_DOOR, "kms:GenerateDataKey",
 		kms_op_generate_stream_key, false},
-	ROW(AUTHORIZE) = {KMS_CLASS_DOOR, "sealock:Authorize", kms_op_authorize, false},
+	ROW(AUTHORIZE) = {KMS_CLASS_DOOR | KMS_CLASS_GATEWAY, "sealock:Authorize", kms_op_authorize,
+		false},
 	ROW(ATTEST) = {KMS_CLASS_ADMIN | KMS_CLASS_DOOR, "sealock:Attest", kms_op_attest, false},
 	/* Those about a user or a role have the action for a role in place of that for a user. */
 	ROW(CREATE_USER) = {KMS_CLASS_ADMIN, "iam:CreateUser", kms_op_create_user, false},
@@ -256,7 +257,7 @@ refuse_class(struct kms_call *call)
 			"an administrator "
 			"may list it under principals: in the configuration of sealock-kmsd",
 			(unsigned)call->peer.uid, call->action);
-	else if (call->row->classes == KMS_CLASS_DOOR)
+	else if ((call->row->classes & ~(unsigned)KMS_CLASS_GATEWAY) == KMS_CLASS_DOOR)
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
 			"User: %s is not authorized to perform: %s; this request is for ingestd "
 			"only",
@@ -269,7 +270,7 @@ refuse_class(struct kms_call *call)
 	else if (call->classes == KMS_CLASS_GATEWAY)
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
 			"the gateway is not authorized to perform: %s; it asks for the signing "
-			"keys of its callers and nothing else",
+			"keys of its callers and for what their sessions may do",
 			call->action);
 	else if (call->row->classes == KMS_CLASS_ADMIN)
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",

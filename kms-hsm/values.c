@@ -5,6 +5,7 @@
 
 #include "decide.h"
 #include "facts.h"
+#include "session.h"
 
 #define ALIASES_MAX 50u
 
@@ -84,6 +85,19 @@ put_tags(const char *prefix, const struct kms_tag *tags, size_t count)
 		put(keep(prefix, tags[i].key, strlen(tags[i].key)), tags[i].value);
 }
 
+static void
+put_date(const char *key, uint64_t wall_ns)
+{
+	time_t seconds = (time_t)(wall_ns / 1000000000ull);
+	char date[32];
+	struct tm utc;
+
+	if (gmtime_r(&seconds, &utc) == NULL)
+		return;
+	size_t len = strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	put(key, keep("", date, len));
+}
+
 /* --- who --- */
 
 static void
@@ -94,8 +108,31 @@ put_service(const struct kms_identity *who, const char *account)
 	put("aws:SourceAccount", account);
 }
 
+/* Tags of the session take the place of the role's with the same keys. */
 static void
-put_principal(const struct kms_identity *who)
+put_role_tags(const struct kms_identity *who, const struct kms_session_view *session)
+{
+	for (size_t i = 0; i < who->tags_count; i++) {
+		bool again = false;
+		for (size_t k = 0; k < session->tags_count && !again; k++)
+			again = strcasecmp(session->tags[k].key, who->tags[i].key) == 0;
+		if (!again)
+			put_tags("aws:PrincipalTag/", &who->tags[i], 1);
+	}
+}
+
+static void
+put_session(const struct kms_identity *who, const struct kms_session_view *session)
+{
+	put("aws:userid", session->user_id);
+	put("aws:SourceIdentity", session->source_identity);
+	put_date("aws:TokenIssueTime", session->issued_ns);
+	put_tags("aws:PrincipalTag/", session->tags, session->tags_count);
+	put_role_tags(who, session);
+}
+
+static void
+put_principal(const struct kms_identity *who, const struct kms_session_view *session)
 {
 	static const char *const types[] = {
 		[KMS_IS_ROOT] = "Account", [KMS_IS_USER] = "User", [KMS_IS_ROLE] = "AssumedRole"};
@@ -108,6 +145,10 @@ put_principal(const struct kms_identity *who)
 		put("aws:PrincipalType", types[who->type]);
 	if (who->type == KMS_IS_USER)
 		put("aws:username", who->name);
+	if (session != NULL) {
+		put_session(who, session);
+		return;
+	}
 	if (who->unique_id[0] != '\0')
 		put("aws:userid", who->unique_id);
 	else if (who->type == KMS_IS_ROOT)
@@ -120,15 +161,8 @@ put_principal(const struct kms_identity *who)
 static void
 put_time(uint64_t wall_ns)
 {
-	time_t seconds = (time_t)(wall_ns / 1000000000ull);
-	char date[32];
-	struct tm utc;
-
-	put_number("aws:EpochTime", (uint64_t)seconds);
-	if (gmtime_r(&seconds, &utc) == NULL)
-		return;
-	size_t len = strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	put("aws:CurrentTime", keep("", date, len));
+	put_number("aws:EpochTime", wall_ns / 1000000000ull);
+	put_date("aws:CurrentTime", wall_ns);
 }
 
 static void
@@ -297,7 +331,7 @@ kms_values_gather(const struct kms_iam *iam, const struct kms_identity *who,
 		if (who->type == KMS_IS_SERVICE)
 			put_service(who, realm.account);
 		else
-			put_principal(who);
+			put_principal(who, question->session);
 		if (f != NULL) {
 			put_time(f->wall_ns);
 			put_way(&realm, f);

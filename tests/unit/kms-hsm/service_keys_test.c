@@ -96,7 +96,7 @@ stranger_is_refused_every_request_with_a_line(void **state)
 static bool
 is_for_the_gateway(Kmsp__Request__CallCase request)
 {
-	return request == KMSP__REQUEST__CALL_STATUS ||
+	return request == KMSP__REQUEST__CALL_STATUS || request == KMSP__REQUEST__CALL_AUTHORIZE ||
 		request == KMSP__REQUEST__CALL_DERIVE_SIGNING_KEY;
 }
 
