@@ -23,6 +23,7 @@ static const struct cli_command nouns[] = {
 	{"tail", "read a stream, and follow it", cli_tail},
 	{"journal", "the sealed files: ls, verify (no key needed)", cli_journal},
 	{"policy", "policy documents: validate (no kmsd needed)", cli_policy},
+	{"approval", "dual control: list, show, approve, reject", cli_approval},
 	{"audit", "the log of every use: verify, search, tail", cli_audit},
 	{"status", "rates, key ages, HSM health", cli_status},
 #ifdef CLI_HAVE_HSM

@@ -60,6 +60,11 @@ static const char *const commands[][4] = {
 	{"journal", "verify"},
 	{"policy"},
 	{"policy", "validate"},
+	{"approval"},
+	{"approval", "list"},
+	{"approval", "show"},
+	{"approval", "approve"},
+	{"approval", "reject"},
 	{"status"},
 #ifdef CLI_HAVE_HSM
 	{"hsm"},
