@@ -133,6 +133,7 @@ kms_own_open(struct kms_call *call, const struct kms_sealed_secret *sealed, uint
 		kms_crypt_ask_open(call, &found, call->context, aad, &ask) != SLK_OK)
 		return;
 	kms_crypt_name_backing(call, found.backing.id);
+	call->wraps_taken = 0; /* this step counts for itself */
 	call->bytes_wanted = bytes;
 	call->own_done = done;
 	kms_call_hsm(call, &ask, check_and_go_on);
