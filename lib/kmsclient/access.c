@@ -216,6 +216,24 @@ kmsc_assume_role(struct kmsc *c, const struct kmsc_assume *how, struct kmsc_sess
 	return kmsc_call_end(c, rc, err);
 }
 
+int
+kmsc_authorize_session(struct kmsc *c, const char *token, const char *action,
+	const char *resource_arn, const char *source_ip, bool over_tls, struct slk_error *err)
+{
+	Kmsp__Authorize call = KMSP__AUTHORIZE__INIT;
+	const Kmsp__Reply *reply;
+
+	call.caller_case = KMSP__AUTHORIZE__CALLER_SESSION_TOKEN;
+	call.session_token = kmsc_request_text(token);
+	call.action = kmsc_request_text(action);
+	call.resource = kmsc_request_text(resource_arn);
+	call.source_ip = kmsc_request_text(source_ip);
+	call.over_tls = over_tls;
+	KMSC_REQUEST(request, AUTHORIZE, authorize) = &call;
+	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT__NOT_SET, &reply, err);
+	return kmsc_call_end(c, rc, err);
+}
+
 /* --- signing keys --- */
 
 static int

@@ -72,6 +72,13 @@ MUST_USE int kmsc_assume_role(struct kmsc *c, const struct kmsc_assume *how,
 /* What *session holds; NULL allowed. */
 void kmsc_session_wipe(struct kmsc_session *session);
 
+/* --- for doors --- */
+
+/* May a session do this on the stream? token: of its caller, text; source_ip: NULL for a local one, else it came over TLS or
+ * not. SLK_DENIED names the session; also for a token that is none or has ended. */
+MUST_USE int kmsc_authorize_session(struct kmsc *c, const char *token, const char *action,
+	const char *resource_arn, const char *source_ip, bool over_tls, struct slk_error *err);
+
 /* --- for the gateway --- */
 
 struct kmsc_scope {

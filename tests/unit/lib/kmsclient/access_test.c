@@ -47,6 +47,12 @@ note(const Kmsp__Request *q)
 			a->n_tags > 0 ? a->tags[0]->key : "",
 			a->n_tags > 0 ? a->tags[0]->value : "", a->source_identity);
 		break;
+	case KMSP__REQUEST__CALL_AUTHORIZE:
+		snprintf(asked, cap, "%d|%s|%s|%s|%s|%d",
+			q->authorize->caller_case == KMSP__AUTHORIZE__CALLER_SESSION_TOKEN,
+			q->authorize->session_token, q->authorize->action, q->authorize->resource,
+			q->authorize->source_ip, q->authorize->over_tls);
+		break;
 	case KMSP__REQUEST__CALL_DERIVE_SIGNING_KEY:
 		snprintf(asked, cap, "%s|%s|%s|%s|%s", d->access_key_id, d->date, d->region,
 			d->service, d->session_token);
@@ -293,6 +299,17 @@ a_refusal_comes_with_its_sentence(void **state)
 	assert_non_null(strstr(err.text, "sts:AssumeRole"));
 }
 
+static void
+a_session_is_asked_about_by_its_token(void **state)
+{
+	(void)state;
+	assert_ok(kmsc_authorize_session(
+		client, "token", "kinesis:GetRecords", "arn:web", "192.0.2.1", true, &err));
+	assert_string_equal(asked, "1|token|kinesis:GetRecords|arn:web|192.0.2.1|1");
+	assert_ok(kmsc_authorize_session(client, "t", "a", "r", NULL, false, &err));
+	assert_string_equal(asked, "1|t|a|r||0");
+}
+
 /* --- signing keys --- */
 
 static void
@@ -337,6 +354,7 @@ main(void)
 		CASE(a_session_comes_whole),
 		CASE(sessions_that_cannot_be_are_refused),
 		CASE(a_refusal_comes_with_its_sentence),
+		CASE(a_session_is_asked_about_by_its_token),
 		CASE(a_signing_key_comes_with_whose_it_is),
 	};
 
