@@ -103,6 +103,8 @@ write_config(const struct kmsd_rig *rig)
 			"  - {effect: Allow, principals: [user/me], actions: ['*'], resources: "
 			"['*']}\nprincipals:\n  - {user: \"%u\", arn: user/me}\n",
 			(unsigned)geteuid());
+	if (rig->more_lines != NULL)
+		assert_true(fputs(rig->more_lines, f) >= 0);
 	assert_int_equal(fclose(f), 0);
 	assert_int_equal(chmod(rig->config, 0644), 0);
 }

@@ -25,6 +25,7 @@ struct kmsd_rig {
 	const char *
 		pin_lines; /* of hsm: in the configuration, indented by two; pin_file unless set otherwise */
 	const char *hsm_lines; /* more of hsm:, indented by two */
+	const char *more_lines; /* statements of the policy, and what else may follow it */
 	unsigned workers_count; /* 0: one */
 	const char *program; /* NULL: sealock-kmsd */
 	const char *log_level; /* --log-level */
