@@ -368,21 +368,26 @@ door_action(const char *text)
 	return NULL;
 }
 
-/* A put into a stream under SSE-KMS needs a second right. */
+/* The second question, where the stream is under SSE-KMS: who puts needs GenerateDataKey with its key, who gets Decrypt, in
+ * the stream's context and by its service. Whether the key works is asked of a put only; a get learns it from Decrypt. */
 static int
-authorize_put_key(struct kms_call *call)
+authorize_key(struct kms_call *call)
 {
+	bool is_put = strcmp(call->action, "kinesis:PutRecord") == 0;
 	struct fmt_context *context = NULL;
 	char arn[KMS_ARN_MAX];
 
+	if (!is_put && strcmp(call->action, "kinesis:GetRecords") != 0)
+		return SLK_OK;
 	kms_arn_key(&call->service->parts.realm, call->key.id, arn);
-	const struct kms_question q = {
-		.principal = call->principal, .action = "kms:GenerateDataKey", .resource = arn};
+	const struct kms_question q = {.principal = call->principal,
+		.action = is_put ? "kms:GenerateDataKey" : "kms:Decrypt",
+		.resource = arn};
 	int rc = stream_context(call, call->resource, &context);
 	if (rc == SLK_OK)
 		rc = ask_for_stream(call, &q, call->resource, context);
 	fmt_context_free(context);
-	return rc == SLK_OK ? stream_key_usable(call, &call->key) : rc;
+	return rc == SLK_OK && is_put ? stream_key_usable(call, &call->key) : rc;
 }
 
 void
@@ -399,8 +404,7 @@ kms_call_authorize_stream(struct kms_call *call, const char *stream)
 	}
 	if (stream_and_key(call, stream) != SLK_OK)
 		return;
-	if (call->stream.encrypted_kms && strcmp(call->action, "kinesis:PutRecord") == 0 &&
-		authorize_put_key(call) != SLK_OK)
+	if (call->stream.encrypted_kms && authorize_key(call) != SLK_OK)
 		return;
 	kms_call_ok(call, &reply);
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kms_rig.h"
+#include "iam_rig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -76,6 +76,15 @@ start(void)
 		if (rig_create_alias(&rig, RIG_ROOT, pairs[i].alias, arn)->status != SLK_OK)
 			abort();
 	}
+	/* What the seeds name: the user u, the role r, the policy p. */
+	if (iam_create_user(&rig, RIG_ROOT, "u")->status != SLK_OK ||
+		iam_create_role(&rig, RIG_ROOT, "r",
+			"{'Effect':'Allow','Principal':'*','Action':'sts:AssumeRole'}")
+				->status != SLK_OK ||
+		iam_create_policy(&rig, RIG_ROOT, "p",
+			"{'Effect':'Deny','Action':'kms:Verify','Resource':'*'}")
+				->status != SLK_OK)
+		abort();
 	atexit(stop);
 }
 

@@ -156,6 +156,16 @@ do_wrap_take(void)
 }
 
 static int
+do_key_begin_under(void)
+{
+	struct kms_key key = {.created_ns = WORLD_START};
+
+	memcpy(key.id, id_of(0x61), sizeof(key.id));
+	memcpy(key.backing_id, id_of(0x61), sizeof(key.backing_id));
+	return kms_catalog_key_begin_under(catalog, &key, "a key", more_tags, 2, "{k}");
+}
+
+static int
 do_identity_create(void)
 {
 	const struct kms_identity_row row = {.name = "bob", .unique_id = "AIDA3"};
@@ -336,6 +346,7 @@ static const struct change {
 	{"stream_create", do_stream_create, REFUSED},
 	{"stream_delete", do_stream_delete, REFUSED},
 	{"wrap_take", do_wrap_take, MORE},
+	{"key_begin_under", do_key_begin_under, REFUSED},
 	{"identity_create", do_identity_create, REFUSED},
 	{"identity_delete", do_identity_delete, REFUSED},
 	{"trust_set", do_trust_set, SAME},

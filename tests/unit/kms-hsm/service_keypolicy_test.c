@@ -313,6 +313,33 @@ put_needs_the_key_in_the_streams_context(void **state)
 		SLK_DENIED);
 }
 
+/* And about a get: who may read the stream and not open what its key sealed gets nothing of it. */
+static void
+get_needs_the_right_to_decrypt_in_the_streams_context(void **state)
+{
+	(void)state;
+	assert_answered(rig_create_stream(&rig, RIG_ROOT, "web", 1, key_arn), SLK_OK);
+	assert_answered(rig_create_stream(&rig, RIG_ROOT, "plain", 1, ""), SLK_OK);
+	iam_user_with(
+		&rig, "bob", "{'Effect':'Allow','Action':'kinesis:GetRecords','Resource':'*'}");
+	assert_answered(
+		rig_authorize(&rig, RIG_INGEST, RIG_BOB, "kinesis:GetRecords", "plain"), SLK_OK);
+	const Kmsp__Reply *reply =
+		rig_authorize(&rig, RIG_INGEST, RIG_BOB, "kinesis:GetRecords", "web");
+	assert_answered(reply, SLK_DENIED);
+	assert_string_equal(reply->exception, "KMSAccessDeniedException");
+	assert_contains(reply->message, "kms:Decrypt");
+	assert_answered(
+		iam_put_inline(&rig, RIG_ROOT, "user/bob", "p",
+			"{'Effect':'Allow','Action':'kinesis:GetRecords','Resource':'*'},"
+			"{'Effect':'Allow','Action':'kms:Decrypt','Resource':'*','Condition':"
+			"{'StringEquals':{'kms:EncryptionContext:aws:kinesis:arn':'" WEB_ARN
+			"'}}}"),
+		SLK_OK);
+	assert_answered(
+		rig_authorize(&rig, RIG_INGEST, RIG_BOB, "kinesis:GetRecords", "web"), SLK_OK);
+}
+
 /* A grant on the key, in the stream's context only, beside a right on the streams. */
 static void
 grant_is_as_good_as_a_policy_for_a_put(void **state)
@@ -385,6 +412,7 @@ main(void)
 		CASE(stream_is_bound_to_its_key_unless_that_is_denied),
 		CASE(policy_of_a_stream_allows_by_itself_and_goes_with_it),
 		CASE(put_needs_the_key_in_the_streams_context),
+		CASE(get_needs_the_right_to_decrypt_in_the_streams_context),
 		CASE(grant_is_as_good_as_a_policy_for_a_put),
 		CASE(door_is_nobodys_deputy),
 	};
