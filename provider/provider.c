@@ -297,7 +297,10 @@ take_core(struct prov *prov, const OSSL_DISPATCH *in)
 	return get;
 }
 
-__attribute__((visibility("default"))) OSSL_provider_init_fn OSSL_provider_init;
+#ifndef PROV_INSIDE_ENGINE
+__attribute__((visibility("default")))
+#endif
+OSSL_provider_init_fn OSSL_provider_init;
 
 int
 OSSL_provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,

@@ -176,6 +176,25 @@ check "a symmetric key has no reference" '[ $code = 1 ] && empty "$out" && said 
 run sealock key reference "$(id_of alias/rsa)" --json
 check "a reference by id, in JSON" '[ $code = 0 ] && json_of .reference | sed -n 2p | base64 -d | grep -q "^RSA sealock:key/"'
 
+# --- the engine ---
+
+engine=$build/engine/sealock.so
+if [ -e "$engine" ]; then
+	run sh -c "nm -D --defined-only '$engine' | grep -v -e ' bind_engine' -e ' v_check'"
+	check "the engine exports nothing but its entries" 'empty "$out"'
+	by_engine() { # without any configuration of providers
+		OPENSSL_CONF=/dev/null OPENSSL_ENGINES=$build/engine "$@"
+	}
+	for name in p256 rsa; do
+		run by_engine openssl dgst -sha256 -engine sealock -keyform engine -sign "alias/$name" -out signature message
+		check "$name signs by the engine" '[ $code = 0 ]'
+		run plain openssl dgst -sha256 -verify $name.pub -signature signature message
+		check "$name: OpenSSL alone verifies it" '[ $code = 0 ]'
+	done
+	run by_engine openssl dgst -sha256 -engine sealock -keyform engine -sign alias/none -out not message
+	check "a key that is not there is kmsd's sentence by the engine, too" '[ $code != 0 ] && said "alias/none is not found"'
+fi
+
 # --- data keys by name, with a program that knows nothing of them ---
 
 install -d -m 0755 "$site/data-keys"
@@ -298,6 +317,27 @@ if [ -x "$nginx" ]; then
 			}
 		}
 	END
+	if [ -e "$engine" ]; then
+		mkdir -m 0777 nginx-engine
+		sed -e "s|$w/nginx|$w/nginx-engine|g; s|18437|18438|; s|$w/p256.ref|engine:sealock:alias/p256|; s|$w/rsa.ref|engine:sealock:alias/rsa|" \
+			-e 's|^events|env SEALOCK_KMS_SOCKET; events|' nginx.conf >nginx-engine.conf
+		cat >engine.cnf <<-END
+			openssl_conf = init
+			[init]
+			engines = engines
+			[engines]
+			sealock = sealock_engine
+			[sealock_engine]
+			dynamic_path = $engine
+			init = 1
+		END
+		OPENSSL_CONF=$w/engine.cnf start "$nginx" -c "$w/nginx-engine.conf"
+		listening 18438
+		get --tlsv1.3 --cacert p256.crt https://localhost:18438/
+		check "nginx by the engine, ECDSA" '[ $code = 0 ] && grep -q "from nginx" "$out"'
+		get --tls-max 1.2 --ciphers ECDHE-RSA-AES128-GCM-SHA256 --cacert rsa.crt https://localhost:18438/
+		check "nginx by the engine, RSA" '[ $code = 0 ] && grep -q "from nginx" "$out"'
+	fi
 	start_ours "$nginx" -c "$w/nginx.conf"
 	nginx_pid=$last
 	listening 18437
