@@ -208,6 +208,7 @@ cli_key(struct cli *cli, int argc, char **argv)
 		{"tag", "tag a key", cli_key_tag},
 		{"untag", "take tags from a key", cli_key_untag},
 		{"tags", "list the tags of a key", cli_key_tags},
+		{"usage", "what hangs on a key: epochs, records, bytes", cli_key_usage},
 		{"schedule-deletion", "destroy a key, in 7 to 30 days", cli_key_schedule_deletion},
 		{"cancel-deletion", "keep a key that was to be destroyed", cli_key_cancel_deletion},
 		{"orphans", "list what the token holds beside the keys", cli_key_orphans},

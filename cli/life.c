@@ -6,6 +6,7 @@
 
 #include "shapes.h"
 #include "text.h"
+#include "usage.h"
 
 #define CREATE_TIMEOUT_MS \
 	30000u /* as long as kmsd lets one wait: a token takes seconds over RSA_4096 */
@@ -238,6 +239,7 @@ schedule_deletion(
 		return rc;
 	print_deletion(args->cli, json, &key);
 	warn_of_deletion(&key);
+	cli_usage_warn(args->cli->journal_dir, key.id);
 	return SLK_OK;
 }
 

@@ -13,6 +13,8 @@ int cli_key_update(struct cli *cli, int argc, char **argv);
 int cli_key_schedule_deletion(struct cli *cli, int argc, char **argv);
 int cli_key_cancel_deletion(struct cli *cli, int argc, char **argv);
 int cli_key_orphans(struct cli *cli, int argc, char **argv);
+/* key_usage.c */
+int cli_key_usage(struct cli *cli, int argc, char **argv);
 /* tags.c */
 int cli_key_tag(struct cli *cli, int argc, char **argv);
 int cli_key_untag(struct cli *cli, int argc, char **argv);

@@ -54,6 +54,21 @@ check "under the old key the reader reads" 'reads_all $uid_reader'
 run as $uid_auditor sealock tail web --no-follow
 check "who has the right on the new key alone does not yet" '[ $code = 1 ] && empty "$out" && said "key/$old_id"'
 
+# --- what hangs on a key ---
+
+run sealock key usage alias/old --json
+check "usage counts epochs, records and bytes of a key, from the files" '[ $code = 0 ] && json_is .total.epochs 3 && json_is .total.records 120 &&
+	json_is .total.plain_bytes "$(json_of .alone.plain_bytes)" && json_is .alone.epochs 3 && json_is .materials.0.journal.epochs 3 && json_is .damaged 0 && [ "$(json_of .total.plain_bytes)" -gt 1000 ]'
+run sealock key usage alias/new --json
+check "nothing hangs on a key that wrapped nothing" '[ $code = 0 ] && json_is .total.epochs 0 && json_is .total.records 0'
+SEALOCK_AUDIT=$site/kms/audit.log run sealock key usage alias/old
+check "a person is told, with the uses in the log" '[ $code = 0 ] && grep -q "^stream/web *3 epochs, .* 120 records" "$out" && grep -q "kms:GenerateDataKey: 3" "$out"'
+run as $uid_auditor env SEALOCK_KMS_SOCKET=/nonexistent sealock key usage "$old_id" --json
+check "without kmsd the files alone tell" '[ $code = 0 ] && json_is .total.records 120 && said "left out"'
+run sealock key schedule-deletion alias/old --days 7
+check "who destroys the key is told what is lost" '[ $code = 0 ] && said "3 epochs of the journal" && said "120 records"'
+sealock key cancel-deletion alias/old >/dev/null 2>&1; sealock key enable alias/old >/dev/null
+
 # --- dry run, rights ---
 
 before=$(lane_hash)
@@ -82,6 +97,10 @@ check "kmsd audited a ReEncrypt of each, no Decrypt, and the signature" \
 	! grep "\"eventName\":\"Decrypt\"" "$site/kms/audit.log" | grep -q "arn:aws:iam::000000000000:root"'
 check "who has the right on the new key alone reads every record" 'reads_all $uid_auditor'
 check "who has the right on both reads them too" 'reads_all $uid_reader'
+run sealock key usage alias/old --json
+check "what another key wraps, too, does not hang on the old key alone" '[ $code = 0 ] && json_is .total.epochs 3 && json_is .alone.epochs 0'
+run sealock key usage alias/new --json
+check "nor on the new one" '[ $code = 0 ] && json_is .total.records 120 && json_is .alone.records 0'
 run sealock key rewrap --from alias/old --to alias/new --json
 check "a second run finds nothing to do" '[ $code = 0 ] && json_is .todo 0 && [ "$(side_files)" = 1 ]'
 run sealock key rewrap --to alias/new --json

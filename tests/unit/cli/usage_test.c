@@ -34,6 +34,7 @@ static const char *const commands[][4] = {
 	{"alias", "update"},
 	{"alias", "delete"},
 	{"alias", "list"},
+	{"key", "usage"},
 	{"key", "rewrap"},
 	{"key", "attestation-key"},
 	{"key", "encrypt"},
