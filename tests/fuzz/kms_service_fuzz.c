@@ -2,6 +2,7 @@
  * First byte: who asks. The rest: the frame. The first inputs are made by rpc_seeds.c. */
 #include "slk_test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,13 +32,76 @@ put_blob(ProtobufCBinaryData *field)
 	*field = (ProtobufCBinaryData){blob_len, blob};
 }
 
+/* An access key of user u and a session of role r, likewise. */
+static char key_id[32], session_id[32], token[8192];
+
+static bool
+is_wanted(const char *text)
+{
+	return strcmp(text, "@") == 0;
+}
+
+static void
+put_credentials(Kmsp__DeriveSigningKey *call)
+{
+	bool temporary = is_wanted(call->session_token);
+
+	if (temporary)
+		call->session_token = token;
+	if (is_wanted(call->access_key_id))
+		call->access_key_id = temporary ? session_id : key_id;
+}
+
+static void
+put_token(Kmsp__Authorize *call)
+{
+	if (call->caller_case == KMSP__AUTHORIZE__CALLER_SESSION_TOKEN &&
+		is_wanted(call->session_token))
+		call->session_token = token;
+}
+
 static void
 put_blobs(const Kmsp__Request *request)
 {
+	if (request->call_case == KMSP__REQUEST__CALL_DERIVE_SIGNING_KEY)
+		put_credentials(request->derive_signing_key);
+	else if (request->call_case == KMSP__REQUEST__CALL_AUTHORIZE)
+		put_token(request->authorize);
 	if (request->call_case == KMSP__REQUEST__CALL_DECRYPT)
 		put_blob(&request->decrypt->blob);
 	else if (request->call_case == KMSP__REQUEST__CALL_RE_ENCRYPT)
 		put_blob(&request->re_encrypt->blob);
+}
+
+#define TEXT(text) ((char *)(uintptr_t)(text))
+static const Kmsp__Reply *
+ask(uid_t uid, Kmsp__Request *request, Kmsp__Request__CallCase what)
+{
+	request->id = 1;
+	request->call_case = what;
+	const Kmsp__Reply *reply = rig_call(&rig, uid, request);
+	if (reply->status != SLK_OK)
+		abort();
+	return reply;
+}
+
+static void
+make_credentials(void)
+{
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__UserName name = KMSP__USER_NAME__INIT;
+	Kmsp__AssumeRole assume = KMSP__ASSUME_ROLE__INIT;
+
+	name.user = TEXT("u");
+	assume.role = TEXT("r");
+	assume.session_name = TEXT("job");
+	request.create_access_key = &name;
+	const Kmsp__Reply *reply = ask(RIG_ROOT, &request, KMSP__REQUEST__CALL_CREATE_ACCESS_KEY);
+	(void)snprintf(key_id, sizeof(key_id), "%s", reply->access_key->id);
+	request.assume_role = &assume;
+	reply = ask(RIG_ALICE, &request, KMSP__REQUEST__CALL_ASSUME_ROLE);
+	(void)snprintf(session_id, sizeof(session_id), "%s", reply->session->access_key_id);
+	(void)snprintf(token, sizeof(token), "%s", reply->session->session_token);
 }
 
 static void
@@ -78,13 +142,14 @@ start(void)
 	}
 	/* What the seeds name: the user u, the role r, the policy p. */
 	if (iam_create_user(&rig, RIG_ROOT, "u")->status != SLK_OK ||
-		iam_create_role(&rig, RIG_ROOT, "r",
-			"{'Effect':'Allow','Principal':'*','Action':'sts:AssumeRole'}")
+		iam_create_role(
+			&rig, RIG_ROOT, "r", "{'Effect':'Allow','Principal':'*','Action':'sts:*'}")
 				->status != SLK_OK ||
 		iam_create_policy(&rig, RIG_ROOT, "p",
 			"{'Effect':'Deny','Action':'kms:Verify','Resource':'*'}")
 				->status != SLK_OK)
 		abort();
+	make_credentials();
 	atexit(stop);
 }
 

@@ -34,38 +34,77 @@ struct value {
 
 static const struct value values[] = {
 	{"*", "correlation", NULL},
-	{"sign", "key", "alias/ecc"}, {"sign", "algorithm", "ECDSA_SHA_256"},
-	{"verify", "key", "alias/ecc"}, {"verify", "algorithm", "ECDSA_SHA_256"},
-	{"sign_raw", "key", "alias/rsa"}, {"sign_raw", "algorithm", "RSASSA_PSS_SHA_512"},
-	{"sign_raw", "is_digest", NULL}, {"get_public_key", "key", "alias/rsa"},
-	{"encrypt_rsa", "key", "alias/oaep"}, {"encrypt_rsa", "algorithm", "RSAES_OAEP_SHA_256"},
-	{"encrypt_rsa", "context", NULL}, {"decrypt_rsa", "key", "alias/oaep"},
-	{"decrypt_rsa", "algorithm", "RSAES_OAEP_SHA_1"}, {"decrypt_rsa", "context", NULL},
-	{"decrypt_any", "key", NULL}, {"decrypt_any", "context", NULL},
-	{"re_encrypt_to_rsa", "source_key", NULL}, {"re_encrypt_to_rsa", "source_context", NULL},
+	{"sign", "key", "alias/ecc"},
+	{"sign", "algorithm", "ECDSA_SHA_256"},
+	{"verify", "key", "alias/ecc"},
+	{"verify", "algorithm", "ECDSA_SHA_256"},
+	{"sign_raw", "key", "alias/rsa"},
+	{"sign_raw", "algorithm", "RSASSA_PSS_SHA_512"},
+	{"sign_raw", "is_digest", NULL},
+	{"get_public_key", "key", "alias/rsa"},
+	{"encrypt_rsa", "key", "alias/oaep"},
+	{"encrypt_rsa", "algorithm", "RSAES_OAEP_SHA_256"},
+	{"encrypt_rsa", "context", NULL},
+	{"decrypt_rsa", "key", "alias/oaep"},
+	{"decrypt_rsa", "algorithm", "RSAES_OAEP_SHA_1"},
+	{"decrypt_rsa", "context", NULL},
+	{"decrypt_any", "key", NULL},
+	{"decrypt_any", "context", NULL},
+	{"re_encrypt_to_rsa", "source_key", NULL},
+	{"re_encrypt_to_rsa", "source_context", NULL},
 	{"re_encrypt_to_rsa", "key", "alias/oaep"},
 	{"re_encrypt_to_rsa", "algorithm", "RSAES_OAEP_SHA_1"},
-	{"re_encrypt_to_rsa", "context", NULL}, {"re_encrypt_any", "source_key", NULL},
-	{"re_encrypt_any", "source_context", NULL}, {"create_key_pair", "spec", "ECC_NIST_P256"},
-	{"create_key_pair", "usage", "SIGN_VERIFY"}, {"create_stream", "name", "t"},
-	{"*", "key", "alias/a"}, {"*", "source_key", "alias/a"}, {"*", "alias", "alias/b"},
-	{"*", "stream", "s"}, {"*", "marker", NULL}, {"*", "spec", "SYMMETRIC_DEFAULT"},
-	{"*", "usage", "ENCRYPT_DECRYPT"}, {"*", "algorithm", "SYMMETRIC_DEFAULT"},
-	{"*", "source_algorithm", "SYMMETRIC_DEFAULT"}, {"*", "action", "kinesis:PutRecord"},
+	{"re_encrypt_to_rsa", "context", NULL},
+	{"re_encrypt_any", "source_key", NULL},
+	{"re_encrypt_any", "source_context", NULL},
+	{"create_key_pair", "spec", "ECC_NIST_P256"},
+	{"create_key_pair", "usage", "SIGN_VERIFY"},
+	{"create_stream", "name", "t"},
+	{"*", "key", "alias/a"},
+	{"*", "source_key", "alias/a"},
+	{"*", "alias", "alias/b"},
+	{"*", "stream", "s"},
+	{"*", "marker", NULL},
+	{"*", "spec", "SYMMETRIC_DEFAULT"},
+	{"*", "usage", "ENCRYPT_DECRYPT"},
+	{"*", "algorithm", "SYMMETRIC_DEFAULT"},
+	{"*", "source_algorithm", "SYMMETRIC_DEFAULT"},
+	{"*", "action", "kinesis:PutRecord"},
 	{"*", "resource", "arn:aws:kinesis:local:000000000000:stream/s"},
-	{"*", "purpose", "journal"}, {"create_key", "policy", NULL}, {"*", "grant_tokens", NULL},
-	{"*", "user", "u"}, {"*", "role", "r"}, {"*", "source_ip", "192.0.2.1"},
-	{"*", "grantee", "user/u"}, {"*", "operations", "Decrypt"},
-	{"put_key_policy", "policy", KEY_POLICY}, {"put_resource_policy", "policy", STREAM_POLICY},
+	{"*", "purpose", "journal"},
+	{"create_key", "policy", NULL},
+	{"*", "grant_tokens", NULL},
+	{"*", "user", "u"},
+	{"*", "role", "r"},
+	{"*", "source_ip", "192.0.2.1"},
+	{"*", "grantee", "user/u"},
+	{"*", "operations", "Decrypt"},
+	{"put_key_policy", "policy", KEY_POLICY},
+	{"put_resource_policy", "policy", STREAM_POLICY},
 	{"put_inline_policy", "policy", IDENTITY_POLICY},
 	{"create_policy", "policy", IDENTITY_POLICY},
-	{"update_policy", "document", IDENTITY_POLICY}, {"*", "trust_policy", TRUST_POLICY},
-	{"update_trust_policy", "policy", TRUST_POLICY}, {"assume_role", "policy", NULL},
-	{"assume_role", "policies", NULL}, {"*", "date", "20261124"}, {"*", "service", "kinesis"},
-	{"*", "policy", "p"}, {"*", "bypass_lockout_check", NULL},
-	{"get_key_policy", "name", "default"}, {"explain", "action", "kms:Decrypt"},
+	{"update_policy", "document", IDENTITY_POLICY},
+	{"*", "trust_policy", TRUST_POLICY},
+	{"update_trust_policy", "policy", TRUST_POLICY},
+	{"assume_role", "policy", NULL},
+	{"assume_role", "policies", NULL},
+	{"*", "date", "20261124"},
+	{"*", "service", "kinesis"},
+	{"*", "policy", "p"},
+	{"*", "bypass_lockout_check", NULL},
+	{"get_key_policy", "name", "default"},
+	{"explain", "action", "kms:Decrypt"},
 	{"explain", "resource", "alias/a"},
-	{"*", "blob", "@"}, /* kms_service_fuzz.c puts a real one there */
+	{"assume_role", "session_name", "job"},
+	{"assume_role", "source_identity", "al"},
+	{"assume_role", "external_id", "agreed-on"},
+	{"authorize_session", "uid", NULL},
+	{"authorize_session", "principal", NULL},
+	{"derive_of_user", "session_token", NULL},
+	/* kms_service_fuzz.c puts real ones there */
+	{"*", "blob", "@"},
+	{"*", "session_token", "@"},
+	{"*", "access_key_id", "@"},
 };
 
 /* Seeds beyond one for each call. */
@@ -79,13 +118,16 @@ static const struct {
 	{"re_encrypt_any", "re_encrypt"},
 	{"sign_raw", "sign"},
 	{"create_key_pair", "create_key"},
+	{"authorize_session", "authorize"},
+	{"derive_of_user", "derive_signing_key"},
 };
 
 static const struct {
 	const char *field;
 	uint32_t number;
 } numbers[] = {{"version", KMSP_VERSION}, {"id", 7}, {"timeout_ms", 0}, {"number_of_bytes", 16},
-	{"pending_window_days", 7}, {"period_days", 90}, {"uid", 1000}, {"status", 0}};
+	{"pending_window_days", 7}, {"period_days", 90}, {"uid", 1000}, {"status", 0},
+	{"duration_s", 900}};
 
 static void
 fail(const char *what, const char *name)
@@ -285,7 +327,7 @@ put(struct output *out, const char *target, const char *name, int who, const Pro
 	out->count++;
 }
 
-/* Who may ask: root, or ingestd for what only a door may. */
+/* Who may ask: root, ingestd or the gateway for what only they may, and alice, whom a role trusts. */
 static int
 asker(const char *call)
 {
@@ -294,7 +336,9 @@ asker(const char *call)
 	for (size_t i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
 		if (strcmp(doors[i], call) == 0)
 			return 3;
-	return 0;
+	if (strcmp(call, "derive_signing_key") == 0)
+		return 5;
+	return strcmp(call, "assume_role") == 0 ? 1 : 0;
 }
 
 static void
