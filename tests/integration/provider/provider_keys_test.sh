@@ -291,6 +291,27 @@ listening 18436
 get --cacert rsa.crt https://localhost:18436/
 check "Python's ssl with a reference" '[ $code = 0 ] && grep -q "from python" "$out"'
 
+# The examples of deploy/openssl, with this site's paths in them.
+example() { # FILE: to stdout
+	sed -e "s|/etc/sealock/web|$w/p256|g; s|/etc/sealock|$w|g; s|/var/log/nginx|$w|g; s|/run/nginx.pid|$w/example.pid|" \
+		-e 's|8443|18439|; s|8444|18440|' "$here/../../../deploy/openssl/$1.example"
+}
+example openssl.cnf | sed -e "s|^activate = 1\$|&|; s|^# kms_socket = .*|kms_socket = $site/run/kms/kms.sock\nmodule = $site/sealock.so|" >openssl.cnf
+cp p256.ref p256.key.pem
+haproxy=$(command -v haproxy || echo /usr/sbin/haproxy)
+if [ -x "$haproxy" ]; then
+	cat p256.crt p256.key.pem >p256.pem
+	example haproxy.cfg >haproxy.cfg
+	OPENSSL_CONF=$w/openssl.cnf start "$haproxy" -db -f "$w/haproxy.cfg"
+	listening 18440
+	for version in 2 3; do
+		get --tlsv1.$version --tls-max 1.$version --cacert p256.crt https://localhost:18440/
+		check "haproxy by its example, TLS 1.$version" '[ $code = 0 ] && grep -q "it works" "$out"'
+	done
+else
+	echo "haproxy is not installed: its cases are left out"
+fi
+
 nginx=$(command -v nginx || echo /usr/sbin/nginx)
 if [ -x "$nginx" ]; then
 	mkdir -m 0777 nginx
@@ -338,6 +359,11 @@ if [ -x "$nginx" ]; then
 		get --tls-max 1.2 --ciphers ECDHE-RSA-AES128-GCM-SHA256 --cacert rsa.crt https://localhost:18438/
 		check "nginx by the engine, RSA" '[ $code = 0 ] && grep -q "from nginx" "$out"'
 	fi
+	example nginx.conf >example.conf
+	OPENSSL_CONF=$w/openssl.cnf start "$nginx" -g "daemon off; user root;" -c "$w/example.conf"
+	listening 18439
+	get --tlsv1.3 --cacert p256.crt https://localhost:18439/
+	check "nginx by its example" '[ $code = 0 ] && grep -q "it works" "$out"'
 	start_ours "$nginx" -c "$w/nginx.conf"
 	nginx_pid=$last
 	listening 18437
