@@ -16,7 +16,8 @@
 struct kb_raw {
 	CK_FUNCTION_LIST *fn;
 	CK_SESSION_HANDLE session;
-	CK_OBJECT_HANDLE *keys;
+	CK_OBJECT_HANDLE *keys, pair; /* pair: the private half */
+	bool pair_is_rsa;
 	unsigned keys_count;
 	uint64_t counter;
 	size_t aad_len;
@@ -193,6 +194,59 @@ kb_raw_run(struct kb_raw *raw, unsigned keys_count, unsigned count, bool random_
 		now_ns = slk_mono_ns(slk_clock_system());
 		if (latency != NULL)
 			slk_hist_add(latency, now_ns - start_ns, 1);
+	}
+	return true;
+}
+
+/* --- signatures --- */
+
+int
+kb_raw_pair(struct kb_raw *raw, bool rsa, struct slk_error *err)
+{
+	static unsigned char p256[] = {6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7};
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ULONG bits = 2048;
+	CK_MECHANISM mechanism = {rsa ? CKM_RSA_PKCS_KEY_PAIR_GEN : CKM_EC_KEY_PAIR_GEN, NULL, 0};
+	CK_ATTRIBUTE public[] = {
+		{CKA_TOKEN, &yes, sizeof(yes)},
+		{CKA_VERIFY, &yes, sizeof(yes)},
+		{rsa ? CKA_MODULUS_BITS : CKA_EC_PARAMS, rsa ? (void *)&bits : p256,
+			rsa ? sizeof(bits) : sizeof(p256)},
+	};
+	CK_ATTRIBUTE private[] = {
+		{CKA_TOKEN, &yes, sizeof(yes)},
+		{CKA_PRIVATE, &yes, sizeof(yes)},
+		{CKA_SENSITIVE, &yes, sizeof(yes)},
+		{CKA_EXTRACTABLE, &no, sizeof(no)},
+		{CKA_SIGN, &yes, sizeof(yes)},
+	};
+	CK_OBJECT_HANDLE other;
+
+	CK_RV rv = raw->fn->C_GenerateKeyPair(raw->session, &mechanism, public,
+		sizeof(public) / sizeof(public[0]), private, sizeof(private) / sizeof(private[0]),
+		&other, &raw->pair);
+	raw->pair_is_rsa = rsa;
+	return rv == CKR_OK
+		? SLK_OK
+		: slk_fail(err, SLK_HSM, "the raw loop's token makes no pair: 0x%lx", rv);
+}
+
+/* What kmsd asks the token for, too: RSA over a DigestInfo of SHA-256, ECDSA over the digest. */
+bool
+kb_raw_sign(struct kb_raw *raw, unsigned count)
+{
+	uint8_t text[51] = {
+		0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20};
+	CK_MECHANISM mechanism = {raw->pair_is_rsa ? CKM_RSA_PKCS : CKM_ECDSA, NULL, 0};
+	uint8_t signature[256];
+
+	for (unsigned i = 0; i < count; i++) {
+		CK_ULONG len = sizeof(signature);
+		memcpy(text + 19, &i, sizeof(i));
+		if (raw->fn->C_SignInit(raw->session, &mechanism, raw->pair) != CKR_OK ||
+			raw->fn->C_Sign(raw->session, raw->pair_is_rsa ? text : text + 19,
+				raw->pair_is_rsa ? 51 : 32, signature, &len) != CKR_OK)
+			return false;
 	}
 	return true;
 }
