@@ -153,6 +153,7 @@ struct kms_service {
 	struct kms_sessions *sessions;
 	uint8_t ids[KMS_IDS_AHEAD][FMT_UUID_BYTES]; /* random bytes for ids of requests */
 	unsigned ids_left; /* the first so many are unused */
+	char kernel[256]; /* what runs here; asked at the start, for the sandbox may forbid it */
 	struct kms_grants *grants;
 };
 
@@ -291,6 +292,10 @@ void kms_op_list_proposals(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_get_proposal(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_approve_proposal(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_reject_proposal(struct kms_call *call, const Kmsp__Request *request);
+
+/* ops_inspect.c */
+void kms_op_inspect_key(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_about(struct kms_call *call, const Kmsp__Request *request);
 
 /* ops_aliases.c, ops_life.c, ops_rotation.c, ops_tags.c, ops_orphans.c */
 void kms_op_update_alias(struct kms_call *call, const Kmsp__Request *request);

@@ -49,8 +49,9 @@ static const char *const actions[] = {"kms:CancelKeyDeletion", "kms:CreateAlias"
 	"iam:PutRolePolicy", "iam:PutUserPermissionsBoundary", "iam:PutUserPolicy", "iam:TagRole",
 	"iam:TagUser", "iam:UntagRole", "iam:UntagUser", "iam:UpdateAccessKey",
 	"iam:UpdateAssumeRolePolicy", "sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession",
-	"sealock:ApproveProposal", "sealock:Attest", "sealock:Explain", "sealock:GetProposal",
-	"sealock:ListOrphans", "sealock:ListProposals", "sealock:RejectProposal"};
+	"sealock:About", "sealock:ApproveProposal", "sealock:Attest", "sealock:Explain",
+	"sealock:GetProposal", "sealock:InspectKey", "sealock:ListOrphans", "sealock:ListProposals",
+	"sealock:RejectProposal"};
 
 static bool
 same(char a, char b, bool ignore_case)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "base/log.h"
 #include "call.h"
@@ -141,6 +142,8 @@ static const struct kms_row rows[] = {
 		kms_op_approve_proposal, false},
 	ROW(REJECT_PROPOSAL) = {KMS_CLASS_ADMIN, "sealock:RejectProposal", kms_op_reject_proposal,
 		false},
+	ROW(INSPECT_KEY) = {KMS_CLASS_ADMIN, "sealock:InspectKey", kms_op_inspect_key, false},
+	ROW(ABOUT) = {KMS_CLASS_ADMIN, "sealock:About", kms_op_about, false},
 	ROW(STATUS) = {ANYBODY_AT_ALL, "sealock:Status", kms_op_status, true},
 };
 
@@ -154,6 +157,16 @@ free_members(struct kms_service *s)
 	kms_grants_free(s->grants);
 	kms_iam_free(s->iam);
 	kms_digests_free(s->digests);
+}
+
+static void
+note_kernel(struct kms_service *s)
+{
+	struct utsname u;
+
+	if (uname(&u) == 0)
+		(void)snprintf(s->kernel, sizeof(s->kernel), "%.60s %.60s %.70s %.60s", u.sysname,
+			u.release, u.version, u.machine);
 }
 
 int
@@ -192,6 +205,7 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 		s->workers[i] = (struct kms_hsm_worker){.service = s, .index = i};
 		s->workers[i].health.state = HSM_NO_WORKER;
 	}
+	note_kernel(s);
 	kms_chores_want(s);
 	s->audit_ok = true;
 	kms_heads_init(&s->heads, s, parts->head_interval_s, parts->head_lines);

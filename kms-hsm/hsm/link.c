@@ -203,7 +203,8 @@ requeue(struct hsm_link *link, struct call *c)
 static void
 count_lost(struct call *c)
 {
-	if (c->op != HSM_RANDOM && c->op != HSM_STATUS && c->op != HSM_LIST_KEYS)
+	if (c->op != HSM_RANDOM && c->op != HSM_STATUS && c->op != HSM_LIST_KEYS &&
+		c->op != HSM_INSPECT_TOKEN)
 		c->encryptions_count += LOST_ENCRYPTIONS;
 }
 

@@ -67,6 +67,8 @@
  *     HSM_ENCRYPT            key_id, kcv, algorithm, data               ciphertext
  *     HSM_DECRYPT            key_id, kcv, algorithm, data (ciphertext)  plaintext
  *
+ *     HSM_INSPECT_KEY        as HSM_OPEN_KEY                            kcv, kcv_cmac, output
+ *     HSM_INSPECT_TOKEN      length (1: with a self-test, or 0)         output
  *     HSM_RANDOM             length (1..1024)                           plaintext
  *     HSM_STATUS             worker_index                               health
  *
@@ -79,6 +81,22 @@
  * order, of all objects that bear our label, each once: 16 bytes of id and one of kind (0: secret
  * key, 1: anything of a key pair). In HSM_REWRAP the plaintext does not leave the worker;
  * encryptions_count is of the new key (a check of the old one, once for each start of the token, is not told).
+ *
+ * HSM_INSPECT_KEY checks the key as HSM_OPEN_KEY does, and reads what the token says of each of its objects; its output is,
+ * for each, HSM_OBJECT_BYTES, little-endian:
+ *
+ *     offset  size  field
+ *     0       1     enum hsm_object_class
+ *     1       1     1 if the token has a CKA_CHECK_VALUE
+ *     2       2     set of enum hsm_attribute that the token tells
+ *     4       2     set of those that are true
+ *     6       2     zero
+ *     8       4     CKA_KEY_GEN_MECHANISM, 0xffffffff: untold
+ *     12      4     CKA_KEY_TYPE, likewise
+ *     16      3     CKA_CHECK_VALUE, or zero
+ *     19      5     zero
+ *
+ * HSM_INSPECT_TOKEN says what module, token and library are, in lines of ASCII, name=value.
  *
  * The check value of an asymmetric key is the first three bytes of SHA-256 over its public key in
  * DER (SubjectPublicKeyInfo), which is what `output` holds for it; kcv_cmac is zero then. */
@@ -97,6 +115,30 @@ enum hsm_op {
 	HSM_VERIFY = 12,
 	HSM_ENCRYPT = 13,
 	HSM_DECRYPT = 14,
+	HSM_INSPECT_KEY = 15,
+	HSM_INSPECT_TOKEN = 16,
+};
+#define HSM_OP_MAX HSM_INSPECT_TOKEN
+
+#define HSM_OBJECT_BYTES 24u
+enum hsm_object_class { HSM_OBJECT_SECRET, HSM_OBJECT_PRIVATE, HSM_OBJECT_PUBLIC };
+enum hsm_attribute {
+	HSM_ATTRIBUTE_TOKEN,
+	HSM_ATTRIBUTE_PRIVATE,
+	HSM_ATTRIBUTE_SENSITIVE,
+	HSM_ATTRIBUTE_ALWAYS_SENSITIVE,
+	HSM_ATTRIBUTE_EXTRACTABLE,
+	HSM_ATTRIBUTE_NEVER_EXTRACTABLE,
+	HSM_ATTRIBUTE_LOCAL,
+	HSM_ATTRIBUTE_MODIFIABLE,
+	HSM_ATTRIBUTE_ENCRYPT,
+	HSM_ATTRIBUTE_DECRYPT,
+	HSM_ATTRIBUTE_WRAP,
+	HSM_ATTRIBUTE_UNWRAP,
+	HSM_ATTRIBUTE_SIGN,
+	HSM_ATTRIBUTE_VERIFY,
+	HSM_ATTRIBUTE_DERIVE,
+	HSM_ATTRIBUTE_COUNT
 };
 
 /* Spans are borrowed until hsm_link_submit() returns. */

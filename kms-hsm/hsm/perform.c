@@ -5,6 +5,7 @@
 
 #include "hsm/draw.h"
 #include "hsm/gcm.h"
+#include "hsm/inspect.h"
 #include "hsm/object.h"
 #include "hsm/pair.h"
 #include "hsm/public.h"
@@ -169,6 +170,31 @@ list(struct hsm_work *w)
 	return rv;
 }
 
+/* --- for the auditor --- */
+
+static CK_RV
+inspect_key(struct hsm_work *w)
+{
+	size_t len = 0;
+
+	CK_RV rv = hsm_inspect_key(w->session, w->request->key_id, cipher_room(w), &len);
+	if (rv == CKR_OK)
+		w->reply->output = slk_span(cipher_room(w), len);
+	return rv;
+}
+
+static CK_RV
+inspect_token(struct hsm_work *w)
+{
+	size_t len = 0;
+
+	CK_RV rv = hsm_inspect_token(
+		w->session, w->request->length == 1, cipher_room(w), HSM_OUTPUT_MAX, &len);
+	if (rv == CKR_OK)
+		w->reply->output = slk_span(cipher_room(w), len);
+	return rv;
+}
+
 /* --- AES --- */
 
 static CK_RV
@@ -302,12 +328,14 @@ check_able(struct hsm_work *w)
 	uint32_t usable = kms_spec_algorithms(q->spec, q->usage) & algorithms;
 
 	if ((specs & KMS_BIT(q->spec)) != 0 && usable != 0 &&
-		(q->op < HSM_SIGN || (usable & KMS_BIT(q->algorithm)) != 0))
+		(q->op < HSM_SIGN || q->op == HSM_INSPECT_KEY ||
+			(usable & KMS_BIT(q->algorithm)) != 0))
 		return true;
+	bool uses = q->op >= HSM_SIGN && q->op != HSM_INSPECT_KEY;
 	char text[HSM_ERROR_MAX];
 	snprintf(text, sizeof(text), "the token cannot do %s%s%s; nothing is done in software",
-		kms_spec_name(q->spec), q->op >= HSM_SIGN ? " with " : " for ",
-		q->op >= HSM_SIGN ? kms_algorithm_name(q->algorithm) : kms_usage_name(q->usage));
+		kms_spec_name(q->spec), uses ? " with " : " for ",
+		uses ? kms_algorithm_name(q->algorithm) : kms_usage_name(q->usage));
 	hsm_answer(w, SLK_UNSUPPORTED, text);
 	return false;
 }
@@ -411,6 +439,8 @@ hsm_perform(struct hsm_work *w)
 		return give_random(w);
 	case HSM_LIST_KEYS:
 		return list(w);
+	case HSM_INSPECT_TOKEN:
+		return inspect_token(w);
 	case HSM_DESTROY_KEY:
 		return destroy(w);
 	case HSM_CREATE_KEY:
@@ -423,6 +453,8 @@ hsm_perform(struct hsm_work *w)
 	if (rv != CKR_OK || w->reply->status != SLK_OK)
 		return rv;
 	switch (q->op) {
+	case HSM_INSPECT_KEY:
+		return inspect_key(w);
 	case HSM_WRAP:
 		return wrap(w, handle);
 	case HSM_UNWRAP:

@@ -32,6 +32,8 @@ struct shape {
 static const struct shape shapes[] = {
 	[HSM_CREATE_KEY] = {.known = true, .kind = true, .key = true},
 	[HSM_OPEN_KEY] = {.known = true, .kind = true, .key = true, .kcv = true},
+	[HSM_INSPECT_KEY] = {.known = true, .kind = true, .key = true, .kcv = true},
+	[HSM_INSPECT_TOKEN] = {.known = true, .length_max = 1},
 	[HSM_WRAP] = {.known = true, .key = true, .kcv = true, AAD, DATA(1, HSM_DATA_MAX)},
 	[HSM_UNWRAP] = {.known = true, .key = true, .kcv = true, .iv = true, AAD, SEALED},
 	[HSM_GENERATE_DATA_KEY] = {.known = true,

@@ -44,7 +44,7 @@ struct hsm_link {
 	struct fake_token tokens[2], *token;
 	struct fake_call *pending[HSM_PENDING_MAX];
 	size_t pending_count;
-	size_t calls[HSM_DECRYPT + 1];
+	size_t calls[HSM_OP_MAX + 1];
 };
 
 int
@@ -349,6 +349,34 @@ draw(const struct hsm_request *r, struct hsm_reply *reply)
 	return SLK_OK;
 }
 
+/* Objects as a good token has them: an AES key, or both halves of a pair. */
+static int
+inspect(struct fake_key *key, struct hsm_reply *reply)
+{
+	static uint8_t out[2 * HSM_OBJECT_BYTES];
+	const bool pair = key->pair != NULL;
+	const uint16_t good = KMS_BIT(HSM_ATTRIBUTE_TOKEN) | KMS_BIT(HSM_ATTRIBUTE_SENSITIVE) |
+		KMS_BIT(HSM_ATTRIBUTE_ALWAYS_SENSITIVE) | KMS_BIT(HSM_ATTRIBUTE_NEVER_EXTRACTABLE) |
+		KMS_BIT(HSM_ATTRIBUTE_LOCAL);
+
+	int rc = describe(key, reply);
+	struct slk_writer w = slk_writer(out, sizeof(out));
+	for (unsigned i = 0; i < (pair ? 2u : 1u); i++) {
+		slk_write_u8(&w,
+			pair ? (i == 0 ? HSM_OBJECT_PRIVATE : HSM_OBJECT_PUBLIC)
+			     : HSM_OBJECT_SECRET);
+		slk_write_u8(&w, 0);
+		slk_write_le16(&w, good | KMS_BIT(HSM_ATTRIBUTE_EXTRACTABLE));
+		slk_write_le16(&w, i == 0 ? good : KMS_BIT(HSM_ATTRIBUTE_TOKEN));
+		slk_write_zeros(&w, 2);
+		slk_write_le32(&w, 0x1080);
+		slk_write_le32(&w, 0x1f);
+		slk_write_zeros(&w, 8);
+	}
+	reply->output = slk_span(out, w.len);
+	return rc;
+}
+
 static int
 perform(struct hsm_link *l, const struct hsm_request *r, struct hsm_reply *reply)
 {
@@ -366,6 +394,11 @@ perform(struct hsm_link *l, const struct hsm_request *r, struct hsm_reply *reply
 		return list(l, r, reply);
 	case HSM_RANDOM:
 		return draw(r, reply);
+	case HSM_INSPECT_TOKEN:
+		reply->output = slk_span_str(r->length == 1
+				? "library_version=1.0\ntoken_label=fake\nself_test_token=passed\n"
+				: "library_version=1.0\ntoken_label=fake\n");
+		return SLK_OK;
 	default:
 		break;
 	}
@@ -374,6 +407,8 @@ perform(struct hsm_link *l, const struct hsm_request *r, struct hsm_reply *reply
 		return rc;
 	if (r->op == HSM_OPEN_KEY)
 		return describe(key, reply);
+	if (r->op == HSM_INSPECT_KEY)
+		return inspect(key, reply);
 	return key->pair != NULL ? perform_pair(l, key, r, reply) : perform_aes(l, key, r, reply);
 }
 

@@ -131,6 +131,8 @@ table_of_requests_and_classes_holds(void **state)
 		{KMSP__REQUEST__CALL_GET_PROPOSAL, false, true, false},
 		{KMSP__REQUEST__CALL_APPROVE_PROPOSAL, false, true, false},
 		{KMSP__REQUEST__CALL_REJECT_PROPOSAL, false, true, false},
+		{KMSP__REQUEST__CALL_INSPECT_KEY, false, true, false},
+		{KMSP__REQUEST__CALL_ABOUT, false, true, false},
 		{KMSP__REQUEST__CALL_UPDATE_ALIAS, false, true, false},
 		{KMSP__REQUEST__CALL_UPDATE_KEY_DESCRIPTION, false, true, false},
 		{KMSP__REQUEST__CALL_ENABLE_KEY, false, true, false},

@@ -391,7 +391,7 @@ hsm_calls(void)
 {
 	size_t sum = 0;
 
-	for (unsigned op = 0; op <= HSM_DECRYPT; op++)
+	for (unsigned op = 0; op <= HSM_OP_MAX; op++)
 		sum += op != HSM_STATUS ? fake_hsm_calls_count(rig.link, (enum hsm_op)op) : 0;
 	return sum;
 }
