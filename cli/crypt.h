@@ -50,6 +50,8 @@ enum {
 /* The parser of each; its input is a struct cli_crypt_args with cli and what is needed set. */
 error_t cli_crypt_parse(int key, char *arg, struct argp_state *state);
 void cli_crypt_args_fini(struct cli_crypt_args *args);
+/* Take one more pair, K=V, split at the first =; *context is made with the first. Wrong usage ends the process. */
+void cli_take_pair(struct fmt_context **context, const char *arg, struct argp_state *state);
 
 /* Begin and end the one JSON document of a command, if it was asked for; NULL otherwise. */
 yajl_gen cli_crypt_json(struct cli *cli);

@@ -5,9 +5,8 @@
 #include "crypt.h"
 #include "text.h"
 
-/* K=V, split at the first =. */
-static void
-take_pair(struct fmt_context **context, const char *arg, struct argp_state *state)
+void
+cli_take_pair(struct fmt_context **context, const char *arg, struct argp_state *state)
 {
 	const char *equals = strchr(arg, '=');
 	int rc = SLK_OK;
@@ -108,10 +107,10 @@ cli_crypt_parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = args->cli;
 		return 0;
 	case CLI_CRYPT_CONTEXT:
-		take_pair(&args->context, arg, state);
+		cli_take_pair(&args->context, arg, state);
 		return 0;
 	case CLI_CRYPT_SOURCE_CONTEXT:
-		take_pair(&args->source_context, arg, state);
+		cli_take_pair(&args->source_context, arg, state);
 		return 0;
 	case CLI_CRYPT_BYTES:
 		take_bytes(args, arg, state);

@@ -31,8 +31,8 @@ create(struct cli_life_args *args, struct kmsc *kms, yajl_gen json, struct slk_e
 	const struct kmsc_key_kind kind = {.description = args->description,
 		.spec = args->spec,
 		.usage = args->usage,
-		.tags = args->tags,
-		.tags_count = args->tags_count};
+		.tags = args->tags.list,
+		.tags_count = args->tags.count};
 	struct kmsc_alias alias = {0};
 	struct kmsc_key key;
 

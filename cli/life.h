@@ -39,6 +39,19 @@ enum {
 	CLI_LIFE_NAMES = 16, /* NAME... */
 };
 
+/* Tags that were said, NAME=VALUE, split at the first =; names of tags. */
+struct cli_tags {
+	struct kmsc_tag *list; /* KMSC_TAGS_MAX of them, or NULL; whoever has it frees it */
+	size_t count;
+};
+struct cli_tag_names {
+	const char *list[KMSC_TAGS_MAX];
+	size_t count;
+};
+/* Take one more; wrong usage ends the process. */
+void cli_take_tag(struct cli_tags *tags, const char *arg, struct argp_state *state);
+void cli_take_tag_name(struct cli_tag_names *names, const char *arg, struct argp_state *state);
+
 /* Everything that one of them may be told; each takes the options that are its own. */
 struct cli_life_args {
 	struct cli *cli;
@@ -50,10 +63,8 @@ struct cli_life_args {
 	const char *description, *spec, *usage; /* NULL: nothing */
 	uint32_t days; /* 0: nothing */
 	bool enable, disable;
-	struct kmsc_tag *tags; /* KMSC_TAGS_MAX of them, or NULL */
-	size_t tags_count;
-	const char *names[KMSC_TAGS_MAX];
-	size_t names_count;
+	struct cli_tags tags;
+	struct cli_tag_names names;
 	/* key as kmsd takes it; set by cli_life_run(). */
 	char key_id[KMSC_ARN_MAX];
 };

@@ -26,9 +26,9 @@ take_days(struct cli_life_args *args, const char *arg, struct argp_state *state)
 	args->days = (uint32_t)value;
 }
 
-/* NAME=VALUE, split at the first =. kmsd counts characters; here only what no character could make fit is refused. */
-static void
-take_tag(struct cli_life_args *args, const char *arg, struct argp_state *state)
+/* kmsd counts characters; here only what no character could make fit is refused. */
+void
+cli_take_tag(struct cli_tags *tags, const char *arg, struct argp_state *state)
 {
 	const char *equals = strchr(arg, '=');
 
@@ -38,25 +38,25 @@ take_tag(struct cli_life_args *args, const char *arg, struct argp_state *state)
 		strlen(equals + 1) >= KMSC_TAG_VALUE_MAX)
 		argp_error(state,
 			"a tag has a name of at most 128 characters and a value of at most 256");
-	else if (args->tags_count == KMSC_TAGS_MAX)
-		argp_error(state, "a key has at most %u tags", KMSC_TAGS_MAX);
-	else if (args->tags == NULL &&
-		(args->tags = calloc(KMSC_TAGS_MAX, sizeof(*args->tags))) == NULL)
+	else if (tags->count == KMSC_TAGS_MAX)
+		argp_error(state, "there are at most %u tags", KMSC_TAGS_MAX);
+	else if (tags->list == NULL &&
+		(tags->list = calloc(KMSC_TAGS_MAX, sizeof(*tags->list))) == NULL)
 		argp_failure(state, CLI_EXIT_FAILED, 0, "no memory for tags");
 	else {
-		struct kmsc_tag *tag = &args->tags[args->tags_count++];
+		struct kmsc_tag *tag = &tags->list[tags->count++];
 		memcpy(tag->key, arg, (size_t)(equals - arg));
 		strcpy(tag->value, equals + 1);
 	}
 }
 
-static void
-take_name(struct cli_life_args *args, const char *arg, struct argp_state *state)
+void
+cli_take_tag_name(struct cli_tag_names *names, const char *arg, struct argp_state *state)
 {
-	if (args->names_count == KMSC_TAGS_MAX)
-		argp_error(state, "a key has at most %u tags", KMSC_TAGS_MAX);
+	if (names->count == KMSC_TAGS_MAX)
+		argp_error(state, "there are at most %u tags", KMSC_TAGS_MAX);
 	else
-		args->names[args->names_count++] = arg;
+		names->list[names->count++] = arg;
 }
 
 static void
@@ -67,9 +67,9 @@ take_word(struct cli_life_args *args, const char *arg, struct argp_state *state)
 	else if ((args->wants & (CLI_LIFE_KEY | CLI_LIFE_KEY_OPTIONAL)) != 0 && args->key == NULL)
 		args->key = arg;
 	else if ((args->wants & CLI_LIFE_TAGS) != 0)
-		take_tag(args, arg, state);
+		cli_take_tag(&args->tags, arg, state);
 	else if ((args->wants & CLI_LIFE_NAMES) != 0)
-		take_name(args, arg, state);
+		cli_take_tag_name(&args->names, arg, state);
 	else
 		argp_error(state, "'%s' is too much", arg);
 }
@@ -81,9 +81,9 @@ check(const struct cli_life_args *args, struct argp_state *state)
 		argp_error(state, "ALIAS is missing");
 	if ((args->wants & CLI_LIFE_KEY) != 0 && args->key == NULL)
 		argp_error(state, "KEY is missing");
-	if ((args->wants & CLI_LIFE_TAGS) != 0 && args->tags_count == 0)
+	if ((args->wants & CLI_LIFE_TAGS) != 0 && args->tags.count == 0)
 		argp_error(state, "the tags are missing: NAME=VALUE...");
-	if ((args->wants & CLI_LIFE_NAMES) != 0 && args->names_count == 0)
+	if ((args->wants & CLI_LIFE_NAMES) != 0 && args->names.count == 0)
 		argp_error(state, "the names of the tags are missing");
 	if (args->description_needed && args->description == NULL)
 		argp_error(state, "--description TEXT is missing");
@@ -136,7 +136,7 @@ cli_life_parse(int key, char *arg, struct argp_state *state)
 		take_alias(args, arg, state);
 		return 0;
 	case CLI_LIFE_OPT_TAG:
-		take_tag(args, arg, state);
+		cli_take_tag(&args->tags, arg, state);
 		return 0;
 	case CLI_LIFE_OPT_DAYS:
 		take_days(args, arg, state);
@@ -161,8 +161,8 @@ cli_life_run(struct cli_life_args *args, cli_life_fn act)
 		rc = act(args, kms, json, &err);
 		cli_json_end(json);
 	}
-	free(args->tags);
-	args->tags = NULL;
+	free(args->tags.list);
+	args->tags.list = NULL;
 	if (rc == SLK_OK)
 		return CLI_EXIT_OK;
 	cli_out_drop(cli->out);

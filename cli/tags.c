@@ -38,13 +38,13 @@ end(yajl_gen json)
 static int
 tag(struct cli_life_args *args, struct kmsc *kms, yajl_gen json, struct slk_error *err)
 {
-	int rc = kmsc_tag_resource(kms, args->key_id, args->tags, args->tags_count, err);
+	int rc = kmsc_tag_resource(kms, args->key_id, args->tags.list, args->tags.count, err);
 
 	if (rc != SLK_OK)
 		return rc;
 	begin(args, json);
-	for (size_t i = 0; i < args->tags_count; i++)
-		print_tag(args->cli, json, &args->tags[i]);
+	for (size_t i = 0; i < args->tags.count; i++)
+		print_tag(args->cli, json, &args->tags.list[i]);
 	end(json);
 	return SLK_OK;
 }
@@ -68,7 +68,7 @@ cli_key_tag(struct cli *cli, int argc, char **argv)
 static int
 untag(struct cli_life_args *args, struct kmsc *kms, yajl_gen json, struct slk_error *err)
 {
-	int rc = kmsc_untag_resource(kms, args->key_id, args->names, args->names_count, err);
+	int rc = kmsc_untag_resource(kms, args->key_id, args->names.list, args->names.count, err);
 
 	if (rc != SLK_OK)
 		return rc;
@@ -76,8 +76,8 @@ untag(struct cli_life_args *args, struct kmsc *kms, yajl_gen json, struct slk_er
 	cli_json_str(json, "key", args->key_id);
 	cli_json_key(json, "untagged");
 	cli_json_array(json);
-	for (size_t i = 0; i < args->names_count; i++)
-		cli_json_text(json, args->names[i]);
+	for (size_t i = 0; i < args->names.count; i++)
+		cli_json_text(json, args->names.list[i]);
 	cli_json_array_end(json);
 	cli_json_map_end(json);
 	if (!args->cli->json)
