@@ -22,8 +22,9 @@ static const struct cli_command nouns[] = {
 	{"put", "append records to a stream", cli_put},
 	{"tail", "read a stream, and follow it", cli_tail},
 	{"journal", "the sealed files: ls, verify (no key needed)", cli_journal},
-	{"policy", "policy documents: validate (no kmsd needed)", cli_policy},
 	{"approval", "dual control: list, show, approve, reject", cli_approval},
+	{"iam", "users, roles, policies, access keys: who may do what", cli_iam},
+	{"policy", "policy documents: validate, explain", cli_policy},
 	{"audit", "the log of every use: verify, search, tail", cli_audit},
 	{"status", "rates, key ages, HSM health", cli_status},
 #ifdef CLI_HAVE_HSM

@@ -96,6 +96,7 @@ int cli_tail(struct cli *cli, int argc, char **argv);
 int cli_journal(struct cli *cli, int argc, char **argv);
 int cli_policy(struct cli *cli, int argc, char **argv);
 int cli_approval(struct cli *cli, int argc, char **argv);
+int cli_iam(struct cli *cli, int argc, char **argv);
 int cli_audit(struct cli *cli, int argc, char **argv);
 int cli_status(struct cli *cli, int argc, char **argv);
 int cli_hsm(struct cli *cli, int argc, char **argv);

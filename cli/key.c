@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "crypt.h"
+#include "iam.h"
 #include "keyname.h"
 #include "life.h"
 #include "shapes.h"
@@ -222,6 +223,8 @@ cli_key(struct cli *cli, int argc, char **argv)
 		{"public-key", "export the public half of a key pair", cli_key_public},
 		{"reference", "write a PEM file that names a key pair", cli_key_reference},
 		{"data", "data keys that programs name by a handle", cli_key_data},
+		{"policy", "who may use a key, as the key has it", cli_key_policy},
+		{"grant", "rights on a key for one principal", cli_key_grant},
 		{"rewrap", "wrap the keys of a journal under another key", cli_rewrap},
 		{"attestation-key", "print the key with which the appliance signs",
 			cli_attestation_key},

@@ -1,11 +1,13 @@
-/* sealock policy validate: is this document one that kmsd would take? Asked here, not there: no kmsd is needed. */
+/* sealock policy validate: is this document one that kmsd would take? Asked here, not there: no kmsd is needed. sealock
+ * policy explain: explain.c. */
 #include "cli.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
-#include "policy/document.h"
+#include "document.h"
+#include "iam.h"
 #include "shapes.h"
 
 struct validate_args {
@@ -80,9 +82,7 @@ print_problem(const struct validate_args *args, const struct pol_problem *proble
 		cli_json_end(json);
 	} else {
 		struct slk_error err = {0};
-		(void)slk_fail(&err, SLK_MALFORMED, "%s:%u:%u: %s",
-			strcmp(args->file, "-") == 0 ? "stdin" : args->file, problem->line,
-			problem->column, problem->text);
+		(void)cli_document_fail(args->file, problem, &err);
 		return cli_fail(args->cli, &err);
 	}
 	return CLI_EXIT_FAILED;
@@ -155,7 +155,9 @@ int
 cli_policy(struct cli *cli, int argc, char **argv)
 {
 	static const struct cli_command verbs[] = {
-		{"validate", "is a document one that kmsd takes?", validate},
+		{"validate", "is a document one that kmsd takes? (no kmsd needed)", validate},
+		{"explain", "would it be allowed, and which statement says so?",
+			cli_policy_explain},
 		{0},
 	};
 
@@ -164,6 +166,11 @@ cli_policy(struct cli *cli, int argc, char **argv)
 		"the "
 		"order of decisions and what differs.",
 		"Example:\n"
-		"  sealock policy validate producer.json",
+		"  sealock policy validate producer.json\n"
+		"  sealock policy explain --principal user/alice \\\n"
+		"    --action kms:Decrypt --resource alias/web\n"
+		"\n"
+		"Managed policies are kept with 'sealock iam policy', those of keys and streams "
+		"with 'sealock key policy' and 'sealock stream policy'.",
 		argc, argv);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iam.h"
 #include "shapes.h"
 #include "text.h"
 
@@ -230,6 +231,7 @@ cli_stream(struct cli *cli, int argc, char **argv)
 		{"list", "list the streams", list},
 		{"describe", "say what a stream is and under which key", describe},
 		{"delete", "delete a stream", delete},
+		{"policy", "who may use a stream, as the stream has it", cli_stream_policy},
 		{0},
 	};
 

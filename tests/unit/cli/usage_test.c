@@ -12,7 +12,7 @@
 
 static struct cli_run run;
 
-static const char *const commands[][4] = {
+static const char *const commands[][5] = {
 	{NULL},
 	{"key"},
 	{"key", "create"},
@@ -66,6 +66,67 @@ static const char *const commands[][4] = {
 	{"approval", "show"},
 	{"approval", "approve"},
 	{"approval", "reject"},
+	{"policy", "explain"},
+	{"iam"},
+	{"iam", "user"},
+	{"iam", "user", "create"},
+	{"iam", "user", "get"},
+	{"iam", "user", "list"},
+	{"iam", "user", "delete"},
+	{"iam", "user", "tag"},
+	{"iam", "user", "untag"},
+	{"iam", "user", "policy"},
+	{"iam", "user", "policy", "put"},
+	{"iam", "user", "policy", "get"},
+	{"iam", "user", "policy", "delete"},
+	{"iam", "user", "policy", "list"},
+	{"iam", "user", "boundary"},
+	{"iam", "user", "boundary", "put"},
+	{"iam", "user", "boundary", "delete"},
+	{"iam", "role"},
+	{"iam", "role", "create"},
+	{"iam", "role", "get"},
+	{"iam", "role", "list"},
+	{"iam", "role", "delete"},
+	{"iam", "role", "trust"},
+	{"iam", "role", "tag"},
+	{"iam", "role", "untag"},
+	{"iam", "role", "policy"},
+	{"iam", "role", "policy", "put"},
+	{"iam", "role", "policy", "get"},
+	{"iam", "role", "policy", "delete"},
+	{"iam", "role", "policy", "list"},
+	{"iam", "role", "boundary"},
+	{"iam", "role", "boundary", "put"},
+	{"iam", "role", "boundary", "delete"},
+	{"iam", "policy"},
+	{"iam", "policy", "create"},
+	{"iam", "policy", "get"},
+	{"iam", "policy", "list"},
+	{"iam", "policy", "update"},
+	{"iam", "policy", "delete"},
+	{"iam", "policy", "attach"},
+	{"iam", "policy", "detach"},
+	{"iam", "policy", "holders"},
+	{"iam", "access-key"},
+	{"iam", "access-key", "create"},
+	{"iam", "access-key", "list"},
+	{"iam", "access-key", "enable"},
+	{"iam", "access-key", "disable"},
+	{"iam", "access-key", "delete"},
+	{"key", "policy"},
+	{"key", "policy", "get"},
+	{"key", "policy", "put"},
+	{"key", "policy", "list"},
+	{"key", "grant"},
+	{"key", "grant", "create"},
+	{"key", "grant", "list"},
+	{"key", "grant", "retire"},
+	{"key", "grant", "revoke"},
+	{"stream", "policy"},
+	{"stream", "policy", "get"},
+	{"stream", "policy", "put"},
+	{"stream", "policy", "delete"},
 	{"status"},
 #ifdef CLI_HAVE_HSM
 	{"hsm"},
@@ -78,9 +139,9 @@ help_of_every_command_teaches_with_an_example(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		const char *args[5] = {NULL};
+		const char *args[6] = {NULL};
 		size_t n = 0;
-		for (; n < 3 && commands[i][n] != NULL; n++)
+		for (; n < 4 && commands[i][n] != NULL; n++)
 			args[n] = commands[i][n];
 		args[n] = "--help";
 		cli_run(&run, NULL, args);
@@ -133,7 +194,7 @@ an_unknown_command_is_named(void **state)
 static void
 wrong_options_are_usage_errors(void **state)
 {
-	static const char *const lines[][6] = {
+	static const char *const lines[][8] = {
 		{"key", "create", "--alias", "web"},
 		{"key", "create", "surplus"},
 		{"key", "list", "surplus"},
@@ -194,6 +255,37 @@ wrong_options_are_usage_errors(void **state)
 		{"tail", "web", "--nonsense"},
 		{"policy", "validate", "a", "b"},
 		{"policy", "validate", "a", "--kind", "bucket"},
+		{"policy", "explain", "--action", "a:B", "--resource=*"},
+		{"policy", "explain", "--principal=a", "--resource=*"},
+		{"policy", "explain", "--principal=a", "--action=a:B"},
+		{"policy", "explain", "--uid=x", "--action=a:B", "--resource=*"},
+		{"policy", "explain", "--uid=1", "--principal=a", "--action=a:B", "--resource=*"},
+		{"policy", "explain", "--uid=1", "--action=a:B", "--resource=*", "--value=x"},
+		{"iam", "user", "create", "a", "b"},
+		{"iam", "user", "create", "a", "--trust=f"},
+		{"iam", "user", "trust", "a"},
+		{"iam", "role", "create", "a"},
+		{"iam", "role", "create", "a", "--trust=f", "--max-session=3599"},
+		{"iam", "role", "create", "a", "--trust=f", "--max-session=43201"},
+		{"iam", "user", "tag", "a"},
+		{"iam", "user", "tag", "a", "no-value"},
+		{"iam", "user", "untag", "a"},
+		{"iam", "user", "list", "a"},
+		{"iam", "user", "policy", "put", "a", "p"},
+		{"iam", "policy", "create", "p"},
+		{"iam", "policy", "attach", "p"},
+		{"iam", "policy", "attach", "p", "--user=a", "--role=b"},
+		{"iam", "access-key", "delete", "a"},
+		{"key", "policy", "put", "k"},
+		{"key", "grant", "create", "k", "--grantee=a"},
+		{"key", "grant", "create", "k", "--operation=Decrypt"},
+		{"key", "grant", "create", "k", "--grantee=a", "--operation=b", "--context=x"},
+		{"key", "grant", "list"},
+		{"key", "grant", "list", "k", "--retiring=a"},
+		{"key", "grant", "retire", "k"},
+		{"key", "grant", "retire", "k", "--token=t"},
+		{"key", "grant", "revoke", "k"},
+		{"stream", "policy", "put", "web"},
 		{"journal", "ls", "more"},
 		{"journal", "verify", "more"},
 	};
@@ -245,7 +337,12 @@ version_is_printed(void **state)
 static void
 without_kmsd_a_sentence_names_the_socket(void **state)
 {
-	static const char *const lines[][4] = {{"key", "create"}, {"key", "list"},
+	static const char *const lines[][6] = {{"iam", "user", "create", "a"},
+		{"iam", "user", "list"}, {"iam", "role", "get", "a"}, {"iam", "role", "trust", "a"},
+		{"iam", "user", "policy", "list", "a"}, {"iam", "policy", "get", "p"},
+		{"iam", "policy", "detach", "p", "--user=a"}, {"iam", "access-key", "list", "a"},
+		{"key", "policy", "get", "k"}, {"key", "grant", "revoke", "k", "g"},
+		{"stream", "policy", "get", "web"}, {"key", "create"}, {"key", "list"},
 		{"key", "describe", "alias/x"}, {"key", "enable", "alias/x"},
 		{"key", "disable", "k"}, {"key", "update", "k", "-dx"}, {"key", "rotate", "k"},
 		{"key", "rotation", "k"}, {"key", "tag", "k", "a=b"}, {"key", "untag", "k", "a"},
