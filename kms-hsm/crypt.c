@@ -173,6 +173,8 @@ given_key(struct kms_call *call, const char *text, struct kms_key *out_key)
 		rc = kms_catalog_alias_get(catalog, ref.alias, &alias);
 		if (rc == SLK_OK)
 			memcpy(ref.id, alias.key_id, sizeof(ref.id));
+		memcpy(call->request_alias, ref.alias, sizeof(call->request_alias));
+		call->facts.request_alias = call->request_alias;
 	}
 	return rc == SLK_OK ? kms_catalog_key_get(catalog, ref.id, out_key) : rc;
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+static size_t total_bytes;
+
 static unsigned
 needs_of(const char *json)
 {
@@ -24,17 +26,26 @@ int
 kms_document_parse(const char *json, enum pol_kind kind, struct kms_document *out_document,
 	struct pol_problem *out_problem)
 {
-	struct kms_document d = {.needs = needs_of(json)};
+	struct kms_document d = {.needs = needs_of(json), .bytes = strlen(json)};
 
 	int rc = pol_document_parse(slk_span_str(json), kind, &d.parsed, out_problem);
-	if (rc == SLK_OK)
-		*out_document = d;
-	return rc;
+	if (rc != SLK_OK)
+		return rc;
+	total_bytes += d.bytes;
+	*out_document = d;
+	return SLK_OK;
 }
 
 void
 kms_document_free(struct kms_document *document)
 {
+	total_bytes -= document->bytes;
 	pol_document_free(document->parsed);
-	*document = (struct kms_document){NULL, 0};
+	*document = (struct kms_document){.parsed = NULL};
+}
+
+size_t
+kms_documents_bytes(void)
+{
+	return total_bytes;
 }

@@ -19,11 +19,17 @@ enum kms_needs {
 struct kms_document {
 	struct pol_document *parsed; /* NULL: there is none, or it cannot be read */
 	unsigned needs;
+	size_t bytes; /* of its text, for kms_documents_bytes() */
 };
+
+/* Of all texts together: what is parsed may take 24 times as much, and the process has 1 GiB. */
+#define KMS_DOCUMENTS_BYTES_MAX (24u << 20)
 
 /* Errors of pol_document_parse(). */
 MUST_USE int kms_document_parse(const char *json, enum pol_kind kind,
 	struct kms_document *out_document, struct pol_problem *out_problem);
 void kms_document_free(struct kms_document *document);
+/* The texts of all documents of the process that are parsed now. Thread: the one that parses and frees. */
+size_t kms_documents_bytes(void);
 
 #endif

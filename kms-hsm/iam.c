@@ -199,7 +199,7 @@ take_policy(struct kms_iam *iam, struct managed *m)
 	struct kms_document before = m->document;
 	struct holder *h;
 
-	m->document = (struct kms_document){NULL, 0}; /* until it is read */
+	m->document = (struct kms_document){.parsed = NULL}; /* until it is read */
 	int rc = kms_catalog_policy_text(iam->catalog, m->id, text, sizeof(text));
 	if (rc == SLK_OK)
 		rc = kms_iam_parse(text, POL_IDENTITY, "policy", m->name, &m->document);

@@ -17,7 +17,7 @@ kms_iam_parse(const char *json, enum pol_kind kind, const char *of, const char *
 {
 	struct pol_problem problem = {0, 0, ""};
 
-	*out = (struct kms_document){NULL, 0};
+	*out = (struct kms_document){.parsed = NULL};
 	int rc = kms_document_parse(json, kind, out, &problem);
 	if (rc == SLK_OK || rc == SLK_NO_MEMORY)
 		return rc;

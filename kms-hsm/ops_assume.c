@@ -111,7 +111,7 @@ find_role(struct kms_call *call, struct assume *a, struct kms_document *out_trus
 	struct kms_catalog *catalog = call->service->parts.catalog;
 	struct pol_problem problem;
 
-	*out_trust = (struct kms_document){NULL, 0};
+	*out_trust = (struct kms_document){.parsed = NULL};
 	int rc = kms_catalog_identity_get(catalog, KMS_ROLE, a->role_name, &a->role);
 	if (rc == SLK_OK)
 		rc = kms_catalog_trust_get(catalog, a->role.id, text, sizeof(text));

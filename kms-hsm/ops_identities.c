@@ -50,6 +50,12 @@ kms_call_check_document(struct kms_call *call, const char *json, enum pol_kind k
 			strlen(json));
 		return SLK_LIMIT;
 	}
+	if (kms_documents_bytes() + strlen(json) > KMS_DOCUMENTS_BYTES_MAX) {
+		kms_call_fail(call, SLK_LIMIT, "LimitExceededException",
+			"all policies together may have %u bytes; remove or shorten some",
+			KMS_DOCUMENTS_BYTES_MAX);
+		return SLK_LIMIT;
+	}
 	int rc = kms_document_parse(json, kind, &document, &problem);
 	if (rc == SLK_OK)
 		kms_document_free(&document);

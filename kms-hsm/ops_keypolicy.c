@@ -34,7 +34,7 @@ check_lockout(struct kms_call *call, const char *key_arn, const struct kms_docum
 int
 kms_call_check_key_policy(struct kms_call *call, const char *key_arn, const char *json, bool bypass)
 {
-	struct kms_document document = {NULL, 0};
+	struct kms_document document = {.parsed = NULL};
 	struct pol_problem problem;
 
 	int rc = kms_call_check_document(call, json, POL_RESOURCE, POL_DOCUMENT_MAX);

@@ -55,6 +55,18 @@ encrypt_by_alias(void)
 	return rig_encrypt(&rig, RIG_ADMIN, "alias/a", "", slk_span_str("x"))->status;
 }
 
+/* The alias beside a ciphertext counts, too. */
+static int
+decrypt_by_alias(void)
+{
+	uint8_t blob[512];
+	const Kmsp__Reply *reply = rig_encrypt(&rig, RIG_ROOT, key_arn, "", slk_span_str("x"));
+	size_t len = reply->cipher->blob.len;
+
+	memcpy(blob, reply->cipher->blob.data, len);
+	return rig_decrypt(&rig, RIG_ADMIN, "alias/a", "", slk_span(blob, len))->status;
+}
+
 static int
 sign(void)
 {
@@ -199,6 +211,7 @@ static const struct {
 	{"StringEquals", "kms:KeyUsage", "ENCRYPT_DECRYPT", "SIGN_VERIFY", create},
 	{"StringEquals", "kms:KeyOrigin", "AWS_KMS", "EXTERNAL", encrypt},
 	{"StringEquals", "kms:RequestAlias", "alias/a", "alias/b", encrypt_by_alias},
+	{"StringEquals", "kms:RequestAlias", "alias/a", "alias/b", decrypt_by_alias},
 	{"ForAnyValue:StringEquals", "kms:ResourceAliases", "alias/b", "alias/c", encrypt},
 	{"StringEquals", "kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1",
 		encrypt},

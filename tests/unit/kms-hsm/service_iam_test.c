@@ -267,6 +267,36 @@ limits_of_an_identity_hold(void **state)
 	assert_int_equal(encrypts(RIG_ALICE), SLK_OK);
 }
 
+/* Before memory runs out that is said, and what is there stays in force. The room is taken by documents of the test's own. */
+static void
+all_policies_together_have_a_limit(void **state)
+{
+	(void)state;
+	static char text[POL_DOCUMENT_MAX + 1];
+	static struct kms_document taken[KMS_DOCUMENTS_BYTES_MAX / POL_DOCUMENT_MAX];
+	const char *policy = iam_policy(ALLOW("kms:Encrypt"));
+	struct pol_problem problem;
+	size_t count = 0;
+
+	iam_user_with(&rig, "alice", ALLOW("kms:Encrypt"));
+	memset(text, ' ', sizeof(text) - 1);
+	memcpy(text, policy, strlen(policy));
+	while (kms_documents_bytes() + POL_DOCUMENT_MAX <= KMS_DOCUMENTS_BYTES_MAX)
+		assert_ok(kms_document_parse(text, POL_IDENTITY, &taken[count++], &problem));
+	policy = iam_policy("{'Effect':'Allow','Principal':'*','Action':'kms:*','Resource':'*'}");
+	memset(text, ' ', sizeof(text) - 1);
+	memcpy(text, policy, strlen(policy));
+	const Kmsp__Reply *reply = iam_put_key_policy(&rig, RIG_ROOT, key_arn, text, false);
+	assert_string_equal(reply->exception, "LimitExceededException");
+	assert_contains(reply->message, "all policies together");
+	assert_int_equal(encrypts(RIG_ALICE), SLK_OK);
+	assert_int_equal(encrypts(RIG_BOB), SLK_DENIED);
+	while (count > 0)
+		kms_document_free(&taken[--count]);
+	assert_answered(iam_put_key_policy(&rig, RIG_ROOT, key_arn, text, false), SLK_OK);
+	assert_int_equal(encrypts(RIG_BOB), SLK_OK);
+}
+
 /* A user of the configuration and of the catalog has what both give it. */
 static void
 configuration_and_catalog_add_up(void **state)
@@ -309,6 +339,7 @@ main(void)
 		CASE(malformed_document_is_refused_and_the_old_one_stays),
 		CASE(document_that_cannot_be_read_denies_its_holder),
 		CASE(limits_of_an_identity_hold),
+		CASE(all_policies_together_have_a_limit),
 		CASE(configuration_and_catalog_add_up),
 	};
 
