@@ -365,6 +365,31 @@ keys_survive_a_restart(void **state)
 	access_check_key(&first, &(struct access_scope){.id = first.id}, reply->signing_key);
 }
 
+/* The appliance's own key turns once a year. */
+static void
+keys_survive_a_rotation_of_what_they_are_sealed_under(void **state)
+{
+	(void)state;
+	struct kms_key before, after;
+
+	make_key(&first);
+	assert_ok(kms_catalog_key_appliance(rig.catalog, KMS_USAGE_ENCRYPT_DECRYPT, &before));
+	rig.wall_ns += 366 * KMS_DAY_NS;
+	for (int i = 0; i < 5; i++) {
+		kms_service_tick(rig.service);
+		rig_turn(&rig);
+	}
+	assert_ok(kms_catalog_key_appliance(rig.catalog, KMS_USAGE_ENCRYPT_DECRYPT, &after));
+	assert_memory_not_equal(before.backing_id, after.backing_id, sizeof(before.backing_id));
+	const struct access_scope scope = {.id = first.id, .date = "20271125"};
+	const Kmsp__Reply *reply = access_derive(&rig, RIG_GATEWAY, &scope);
+	assert_answered(reply, SLK_OK);
+	access_check_key(&first, &scope, reply->signing_key);
+	make_key(&second); /* under the new one */
+	const struct access_scope other = {.id = second.id, .date = "20271125"};
+	assert_answered(access_derive(&rig, RIG_GATEWAY, &other), SLK_OK);
+}
+
 /* --- what can go wrong --- */
 
 static void
@@ -529,6 +554,7 @@ main(void)
 		CASE(a_token_with_a_key_that_needs_none_is_refused),
 		CASE(its_use_is_noted_every_quarter_of_an_hour),
 		CASE(keys_survive_a_restart),
+		CASE(keys_survive_a_rotation_of_what_they_are_sealed_under),
 		CASE(without_an_hsm_no_key_is_made_and_none_derived),
 		CASE(a_secret_in_another_row_is_not_opened),
 		CASE(the_blob_is_opened_for_nobody),
