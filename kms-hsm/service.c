@@ -410,14 +410,17 @@ kms_service_flush(struct kms_service *service)
 {
 	struct slk_error err = {0};
 
+	bool answered = service->audit_going;
 	settle(service, false);
+	answered = answered && !service->audit_going;
 	if (service->audit_going ||
 		(STAILQ_EMPTY(&service->finished) && !kms_audit_waits(service->parts.audit)))
 		return;
 	STAILQ_CONCAT(&service->flushing, &service->finished);
 	int rc = kms_audit_begin(service->parts.audit, &err);
-	/* A lone call has nothing to overlap with, and is answered soonest from here. */
-	if (rc == SLK_AGAIN && hsm_link_pending_count(service->parts.link) == 0)
+	/* A lone call has nothing to overlap with, and is answered soonest from here. Answers that were given just now leave
+	 * at the end of the turn, and whoever gets them may have more to ask. */
+	if (rc == SLK_AGAIN && !answered && hsm_link_pending_count(service->parts.link) == 0)
 		rc = kms_audit_poll(service->parts.audit, LONE_WAIT_NS, &err);
 	service->audit_going = rc == SLK_AGAIN;
 	if (rc != SLK_AGAIN)

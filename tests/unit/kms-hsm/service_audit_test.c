@@ -248,6 +248,7 @@ full_disk_refuses_with_a_line_until_it_has_room(void **state)
 }
 
 static bool flush_ended;
+static uint64_t waited_ns; /* the longest that a flush was waited for in place */
 
 static int
 start_flush(void *ctx, int fd)
@@ -262,6 +263,7 @@ reap_flush(void *ctx, uint64_t wait_ns, int *out_result)
 {
 	(void)ctx;
 	*out_result = SLK_OK;
+	waited_ns = wait_ns > waited_ns ? wait_ns : waited_ns;
 	return flush_ended || wait_ns == UINT64_MAX ? SLK_OK : SLK_AGAIN;
 }
 
@@ -307,6 +309,29 @@ hanging_disk_refuses_at_the_deadline_and_goes_on_by_itself(void **state)
 	audit_sound(rig.audit_path);
 }
 
+/* Answers leave at the end of the turn: the flush of those that come after them is not waited for before. */
+static void
+answers_do_not_wait_for_the_next_flush(void **state)
+{
+	(void)state;
+	unsigned before = rig.answers;
+
+	flush_ended = false;
+	kms_audit_background(rig.audit, &hanging_disk);
+	begin_describe();
+	rig_turn(&rig);
+	assert_true(waited_ns > 0); /* alone */
+	begin_describe();
+	waited_ns = 0;
+	flush_ended = true;
+	kms_service_flush(rig.service);
+	assert_int_equal(rig.answers, before + 1);
+	assert_int_equal(waited_ns, 0);
+	kms_service_flush(rig.service);
+	assert_int_equal(rig.answers, before + 2);
+	kms_audit_background(rig.audit, NULL);
+}
+
 int
 main(void)
 {
@@ -319,6 +344,7 @@ main(void)
 		CASE(nobody_else_has_a_head_signed),
 		CASE(what_the_caller_calls_its_request_is_in_the_line),
 		CASE(full_disk_refuses_with_a_line_until_it_has_room),
+		CASE(answers_do_not_wait_for_the_next_flush),
 		CASE(hanging_disk_refuses_at_the_deadline_and_goes_on_by_itself),
 	};
 
