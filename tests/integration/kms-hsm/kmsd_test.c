@@ -2,6 +2,7 @@
  * library. */
 #include "slk_test.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -211,6 +212,43 @@ wait_gone(pid_t pid)
 	}
 }
 
+/* Has every thread of it stopped? The signal reaches them one after the other. */
+static bool
+has_stopped(pid_t pid)
+{
+	char path[300], text[256];
+	bool all = true;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *tasks = opendir(path);
+	assert_non_null(tasks);
+	for (struct dirent *e; all && (e = readdir(tasks)) != NULL;) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", (int)pid, e->d_name);
+		FILE *f = e->d_name[0] != '.' ? fopen(path, "re") : NULL;
+		if (f == NULL)
+			continue;
+		const char *name_end =
+			fgets(text, sizeof(text), f) != NULL ? strrchr(text, ')') : NULL;
+		fclose(f);
+		all = name_end != NULL && name_end[1] == ' ' && name_end[2] == 'T';
+	}
+	closedir(tasks);
+	return all;
+}
+
+static void
+stop_process(pid_t pid)
+{
+	uint64_t limit = now_ns() + WAIT_S * SLK_NS_PER_S;
+
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	while (!has_stopped(pid)) {
+		if (now_ns() > limit)
+			fail_with_log("a process does not stop");
+		usleep(1000);
+	}
+}
+
 /* --- through the client --- */
 
 static char key_id[64];
@@ -383,7 +421,7 @@ a_worker_that_no_longer_turns_is_killed(void **state)
 	start_with_key();
 	pid_t w = worker();
 	assert_ok(kmsc_new(socket_path, 500, &hasty));
-	kill(w, SIGSTOP);
+	stop_process(w);
 	struct slk_secret *plain = NULL;
 	int rc = kmsc_decrypt(
 		hasty, NULL, NULL, slk_span(data_key.blob, data_key.blob_len), &plain, NULL, &err);
