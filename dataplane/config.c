@@ -488,5 +488,9 @@ dp_config_load(const char *path, struct dp_config **out_config, struct slk_error
 void
 dp_config_free(struct dp_config *config)
 {
-	slk_config_free(&config_schema, config);
+	while (config != NULL) {
+		struct dp_config *older = config->older;
+		slk_config_free(&config_schema, config);
+		config = older;
+	}
 }

@@ -1,7 +1,7 @@
 /* ingestd.yaml: what sealock-ingestd is told, with defaults filled in and every value checked.
  *
  * dp_config_load() returns a whole, consistent configuration or one sentence that names file, line, key and what was
- * expected. The annotated example is deploy/ingestd.yaml.example. Thread: start-up only; read-only afterwards.
+ * expected. The annotated example is deploy/ingestd.yaml.example. Read-only once loaded. Thread: any.
  */
 #ifndef DP_CONFIG_H
 #define DP_CONFIG_H
@@ -117,11 +117,20 @@ struct dp_config {
 	char *engine;
 	char *log;
 	bool allow_unlocked_memory;
+	struct dp_config *older; /* freed with this one; NULL as loaded */
 };
 
 /* SLK_CONFIG, SLK_NOT_FOUND, SLK_DENIED, SLK_NO_MEMORY; *out_config is untouched then. */
 MUST_USE int dp_config_load(const char *path, struct dp_config **out_config, struct slk_error *err);
 void dp_config_free(struct dp_config *config); /* NULL allowed */
+
+/* All keys of a listener are the same. */
+bool dp_config_same_listener(
+	const struct dp_listener_config *a, const struct dp_listener_config *b);
+
+/* May next take over from running without a restart? Only listeners may differ. SLK_CONFIG with a sentence. */
+MUST_USE int dp_config_reloadable(
+	const struct dp_config *running, const struct dp_config *next, struct slk_error *err);
 
 /* The worker that gets the records of a listener; -1 if its ports belong to several or to none. */
 int dp_config_listener_worker(

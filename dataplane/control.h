@@ -2,8 +2,9 @@
  *
  * It looks streams up, authorises the listeners' roles and put clients' uids, and keeps each used stream in data keys by
  * renew.h; workers get the results as messages (stream.h). Authorisations are asked again ahead of the renewal interval;
- * one that cannot be confirmed, because kmsd is away, holds until the interval plus the grace has passed. A stream that
- * was deleted, or made again under its name, is noticed at the next authorisation.
+ * one that cannot be confirmed, because kmsd is away, holds until the interval plus the grace has passed. kmsd's number of
+ * changes of its streams is asked for twice a second: a stream that was deleted is taken from its worker between two
+ * blocks, a listener whose stream was made is authorised at once. A new list of listeners (SIGHUP) is brought about likewise.
  */
 #ifndef DP_CONTROL_H
 #define DP_CONTROL_H
@@ -54,6 +55,10 @@ void dp_control_free(struct dp_control *control);
 /* The thread's function; ends after dp_control_stop(). arg: struct dp_control. */
 void *dp_control_run(void *arg);
 void dp_control_stop(struct dp_control *control);
+
+/* Have the listeners of this configuration instead, between two blocks; records of those that stay are not touched.
+ * config is taken; dp_config_reloadable() said SLK_OK to it. Thread: main. */
+void dp_control_reload(struct dp_control *control, struct dp_config *config);
 
 /* Thread: the door's. */
 void dp_control_ask(struct dp_control *control, struct dp_ask *ask);

@@ -32,7 +32,8 @@
 struct right {
 	bool used;
 	bool asking;
-	struct dp_ask ask;
+	struct dp_ask ask; /* the control thread's while asking */
+	uint64_t stream_id; /* of the last answer */
 	uint64_t until_ns;
 	struct dp_put *waiting, *waiting_tail;
 };
@@ -198,15 +199,34 @@ flush_answers(struct dp_door *d, struct client *c)
 	}
 }
 
-/* The stream is gone: one that has its name now is another one. */
 static void
-forget_rights(struct dp_door *d, uint64_t stream_id)
+wait_for_right(struct dp_door *d, struct right *r, struct dp_put *put)
 {
+	append(&r->waiting, &r->waiting_tail, put);
+	if (r->asking)
+		return;
+	r->asking = true;
+	r->ask.owner = r;
+	dp_control_ask(d->control, &r->ask);
+}
+
+/* The stream that the client's right was for is gone; one that has its name now is another one, which the record may be for.
+ * false: the client gets what the worker said. */
+static bool
+ask_again(struct dp_door *d, struct dp_put *put)
+{
+	if (put->asked_again || put->stream_id == 0)
+		return false;
+	put->asked_again = true;
 	for (unsigned i = 0; i < RIGHTS_MAX; i++) {
 		struct right *r = &d->rights[i];
-		if (r->used && !r->asking && r->ask.stream_id == stream_id)
-			r->until_ns = 0;
+		if (!r->used || r->ask.uid != put->uid || r->stream_id != put->stream_id)
+			continue;
+		r->until_ns = 0;
+		wait_for_right(d, r, put);
+		return true;
 	}
+	return false;
 }
 
 static void
@@ -214,12 +234,12 @@ answer(struct dp_door *d, struct dp_put *put)
 {
 	struct client *c = client_of(d, put->client);
 
-	if (put->status == SLK_NOT_FOUND)
-		forget_rights(d, put->stream_id);
 	if (c == NULL) {
 		free_put(d, put);
 		return;
 	}
+	if (put->status == SLK_NOT_FOUND && ask_again(d, put))
+		return;
 	append(&c->done, &c->done_tail, put);
 	flush_answers(d, c);
 }
@@ -297,12 +317,7 @@ authorise(struct dp_door *d, const struct client *c, struct dp_put *put)
 		use_right(d, r, put);
 		return;
 	}
-	append(&r->waiting, &r->waiting_tail, put);
-	if (r->asking)
-		return;
-	r->asking = true;
-	r->ask.owner = r;
-	dp_control_ask(d->control, &r->ask);
+	wait_for_right(d, r, put);
 }
 
 static void
@@ -315,6 +330,7 @@ take_rights(struct dp_door *d)
 		struct right *r = ask->owner;
 		uint64_t now = slk_mono_ns(d->clock);
 		r->asking = false;
+		r->stream_id = ask->status == SLK_OK ? ask->stream_id : 0;
 		r->until_ns = now;
 		if (ask->status == SLK_OK)
 			r->until_ns += d->right_ns;

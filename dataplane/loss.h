@@ -23,7 +23,10 @@
 	X(DISK_FAILED, "disk_failed", "the journal's disk failed") \
 	X(TOO_LARGE, "too_large", "the record does not fit into a group of the journal") \
 	X(SEAL_ERROR, "seal_error", "sealing or appending failed") \
-	X(SHUTDOWN, "shutdown", "the record still waited for a data key at stop")
+	X(SHUTDOWN, "shutdown", "the record still waited for a data key at stop") \
+	X(OTHER_WORKER, "other_worker", \
+		"another worker writes the stream of a listener that came at a reload; restart " \
+		"ingestd")
 
 enum dp_loss {
 #define X(constant, name, sentence) DP_LOSS_##constant,

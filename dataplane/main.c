@@ -34,6 +34,7 @@ struct lane_thread {
 };
 
 struct ingestd {
+	const char *path; /* of the configuration */
 	struct dp_config *config;
 	struct dp_eal eal;
 	bool eal_runs;
@@ -322,6 +323,25 @@ disk_status(const struct ingestd *d)
 	return SLK_OK;
 }
 
+/* SIGHUP: the file again. What is wrong with it is said, and changes nothing. */
+static void
+reload(struct ingestd *d)
+{
+	struct dp_config *next = NULL;
+	struct slk_error err = {0};
+
+	int rc = dp_config_load(d->path, &next, &err);
+	if (rc == SLK_OK)
+		rc = dp_config_reloadable(d->config, next, &err);
+	if (rc != SLK_OK) {
+		slk_error_log("the configuration is not reloaded",
+			slk_kv("reason", (const char *)err.text));
+		dp_config_free(next);
+		return;
+	}
+	dp_control_reload(d->control, next);
+}
+
 /* Until a signal asks to stop (SLK_OK), or the journal can take nothing any more. */
 static int
 watch(struct ingestd *d, struct slk_error *err)
@@ -334,6 +354,8 @@ watch(struct ingestd *d, struct slk_error *err)
 			slk_info("stopping", slk_kv("signal", number));
 			return SLK_OK;
 		}
+		if (number == SIGHUP)
+			reload(d);
 		if (disk_status(d) == SLK_DISK_FAILED)
 			return slk_fail(err, SLK_DISK_FAILED,
 				"the disk of journal %s failed a write or a flush; nothing more is "
@@ -425,11 +447,12 @@ stop_all(struct ingestd *d, bool started)
 }
 
 static int
-run(struct dp_config *config)
+run(const char *path, struct dp_config *config)
 {
 	static struct ingestd d;
 	struct slk_error err = {0};
 
+	d.path = path;
 	d.config = config;
 	d.control_fd = d.door_fd = -1;
 	d.started_ns = slk_mono_ns(slk_clock_system());
@@ -460,7 +483,8 @@ main(int argc, char **argv)
 		{"check", 't', 0, 0, "Check the configuration and end", 0}, {0}};
 	static const struct argp argp = {options, parse_option, NULL,
 		"Receive records, seal them, make them durable.\v"
-		"Stops on SIGTERM: seals, flushes, closes, and ends with status 0. The annotated "
+		"Stops on SIGTERM: seals, flushes, closes, and ends with status 0. Reads its "
+		"listeners again on SIGHUP. The annotated "
 		"configuration is "
 		"deploy/ingestd.yaml.example.",
 		NULL, NULL, NULL};
@@ -483,5 +507,5 @@ main(int argc, char **argv)
 	}
 	if (slk_log_parse_level(config->log, &level))
 		slk_log_init("sealock-ingestd", level);
-	return run(config);
+	return run(a.config, config);
 }

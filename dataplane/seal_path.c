@@ -4,7 +4,10 @@
 #include <rte_mbuf.h>
 #include <string.h>
 
+#include "port.h"
 #include "renew.h"
+
+static unsigned flush_shard(struct dp_worker *w, struct dp_shard *shard, bool all);
 
 #define ERROR_FRESH_NS (5 * SLK_NS_PER_S)
 #define NEARLY_FULL_MARGIN 8192u /* records that one burst of frames may hold, as a rule */
@@ -242,22 +245,56 @@ take_error(struct dp_worker *w, struct dp_stream *stream, int status)
 }
 
 static void
-attach(struct dp_worker *w, struct dp_stream *stream)
+attach_feeds(struct dp_worker *w, struct dp_stream *stream)
 {
-	w->streams[stream->slot] = stream;
 	for (uint32_t i = 0; i < stream->feed_count; i++) {
 		w->listeners[stream->feeds[i].listener].stream = stream;
 		w->listeners[stream->feeds[i].listener].partition = stream->feeds[i].partition;
 	}
 }
 
+/* A listener's index may be another stream's by now. */
 static void
-detach(struct dp_worker *w, struct dp_stream *stream)
+detach_feeds(struct dp_worker *w, struct dp_stream *stream)
 {
-	end_epoch(w, stream);
-	drop_stream(w, stream, DP_LOSS_UNKNOWN_STREAM, SLK_NOT_FOUND);
-	/* Its shards may still be in the list of active ones, which must not outlive them. */
+	for (uint32_t i = 0; i < stream->feed_count; i++) {
+		struct dp_listener *l = &w->listeners[stream->feeds[i].listener];
+		if (l->stream != stream)
+			continue;
+		l->stream = NULL;
+		l->partition = NULL;
+	}
+}
+
+static void
+attach(struct dp_worker *w, struct dp_stream *stream)
+{
+	w->streams[stream->slot] = stream;
+	attach_feeds(w, stream);
+}
+
+/* The answer carries the old ones back, to be freed by who made them. */
+static void
+swap_feeds(struct dp_worker *w, struct dp_ctl *ctl)
+{
+	struct dp_stream *stream = ctl->stream;
+	struct dp_feed *old = stream->feeds;
+	uint32_t old_count = stream->feed_count;
+
+	detach_feeds(w, stream);
+	stream->feeds = ctl->feeds;
+	stream->feed_count = ctl->feed_count;
+	ctl->feeds = old;
+	ctl->feed_count = old_count;
+	attach_feeds(w, stream);
+}
+
+/* Its shards may still be in the list of active ones, which must not outlive them. */
+static void
+forget_active(struct dp_worker *w, const struct dp_stream *stream)
+{
 	struct dp_shard *keep_head = NULL, *keep_tail = NULL, *shard;
+
 	while ((shard = dp_stage_next_active(&w->stage)) != NULL) {
 		shard->active_next = NULL;
 		if (shard->stream == stream)
@@ -272,11 +309,47 @@ detach(struct dp_worker *w, struct dp_stream *stream)
 		keep_head = shard->active_next;
 		dp_stage_activate(&w->stage, shard);
 	}
+}
+
+static void
+detach(struct dp_worker *w, struct dp_stream *stream)
+{
+	/* What came before goes into its last blocks, as far as there is a key and room. */
+	w->blocked = false;
+	for (uint32_t i = 0; i < stream->shard_count && stream->epoch != NULL && !w->blocked; i++)
+		(void)flush_shard(w, &stream->shards[i], true);
+	end_epoch(w, stream);
+	drop_stream(w, stream, DP_LOSS_UNKNOWN_STREAM, SLK_NOT_FOUND);
+	forget_active(w, stream);
 	w->streams[stream->slot] = NULL;
-	for (uint32_t i = 0; i < stream->feed_count; i++) {
-		w->listeners[stream->feeds[i].listener].stream = NULL;
-		w->listeners[stream->feeds[i].listener].partition = NULL;
+	detach_feeds(w, stream);
+}
+
+static void
+close_listener(struct dp_worker *w, const struct dp_ctl_listener *in)
+{
+	for (unsigned p = 0; p < w->port_count; p++) {
+		if ((in->ports >> p & 1) != 0)
+			dp_host_close(w->ports[p]->host, in->udp_port);
 	}
+	w->listeners[in->index] = (struct dp_listener){0};
+}
+
+static int
+open_listener(struct dp_worker *w, const struct dp_ctl_listener *in)
+{
+	w->listeners[in->index] = (struct dp_listener){
+		.mine = true, .framing = in->framing, .max_record_bytes = in->max_record_bytes};
+	if (w->listener_count <= in->index)
+		w->listener_count = in->index + 1;
+	for (unsigned p = 0; p < w->port_count; p++) {
+		if ((in->ports >> p & 1) == 0)
+			continue;
+		int rc = dp_host_listen(w->ports[p]->host, in->udp_port, in->index);
+		if (rc != SLK_OK)
+			return rc;
+	}
+	return SLK_OK;
 }
 
 static int
@@ -288,6 +361,14 @@ handle(struct dp_worker *w, struct dp_ctl *ctl)
 		return SLK_OK;
 	case DP_CTL_REMOVE:
 		detach(w, ctl->stream);
+		return SLK_OK;
+	case DP_CTL_FEEDS:
+		swap_feeds(w, ctl);
+		return SLK_OK;
+	case DP_CTL_OPEN:
+		return open_listener(w, &ctl->listener);
+	case DP_CTL_CLOSE:
+		close_listener(w, &ctl->listener);
 		return SLK_OK;
 	case DP_CTL_KEY:
 		return begin_epoch(w, ctl->stream, ctl);

@@ -3,15 +3,21 @@
 #include <stdlib.h>
 
 void
+dp_feeds_free(struct dp_feed *feeds, uint32_t count)
+{
+	for (uint32_t i = 0; feeds != NULL && i < count; i++)
+		dp_partition_free(feeds[i].partition);
+	free(feeds);
+}
+
+void
 dp_stream_free(struct dp_stream *stream)
 {
 	if (stream == NULL)
 		return;
-	for (uint32_t i = 0; i < stream->feed_count; i++)
-		dp_partition_free(stream->feeds[i].partition);
+	dp_feeds_free(stream->feeds, stream->feed_count);
 	dp_partition_free(stream->by_key);
 	fmt_context_free(stream->context);
-	free(stream->feeds);
 	free(stream->shards);
 	free(stream);
 }

@@ -9,11 +9,13 @@
 #define DP_STREAM_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "format/context.h"
 #include "format/put.h"
 #include "kmsclient/kmsclient.h"
+#include "net/framing.h"
 #include "net/partition.h"
 #include "seal/epoch.h"
 #include "stage.h"
@@ -39,8 +41,6 @@ struct dp_stream {
 	unsigned worker;
 	struct fmt_context *context;
 	struct dp_partition *by_key; /* for puts */
-	struct dp_feed *feeds;
-	uint32_t feed_count;
 
 	/* Written by the worker, read by the control thread. */
 	_Alignas(64) _Atomic uint32_t wanted; /* records wait, or were lost, for want of a key */
@@ -56,23 +56,42 @@ struct dp_stream {
 	int error; /* the KMS's last answer; SLK_OK: none, or a key came */
 	uint64_t error_until_ns; /* how long it speaks for the KMS */
 	uint32_t staged;
+	struct dp_feed *feeds;
+	uint32_t feed_count;
 	struct dp_shard *shards; /* shard_count */
 };
 
+/* NULL allowed. */
+void dp_feeds_free(struct dp_feed *feeds, uint32_t count);
 /* NULL allowed; shards must be empty and the epoch ended. */
 void dp_stream_free(struct dp_stream *stream);
 
 enum dp_ctl_op {
 	DP_CTL_ADD, /* stream */
-	DP_CTL_REMOVE, /* stream: end its epoch, drop what is staged */
+	DP_CTL_REMOVE, /* stream: seal what is staged under its last key, end its epoch, drop the rest */
+	DP_CTL_FEEDS, /* stream, feeds: the listeners that feed it from now on; the answer has those before */
+	DP_CTL_OPEN, /* listener: take datagrams of that UDP port; its stream comes by FEEDS or ADD */
+	DP_CTL_CLOSE, /* listener: take no more */
 	DP_CTL_KEY, /* stream, key, end_ns: begin a new epoch */
 	DP_CTL_END, /* stream, end_ns: the key ends then */
 	DP_CTL_ERROR, /* stream, status: the KMS refused */
 };
 
+struct dp_ctl_listener {
+	unsigned index;
+	uint16_t udp_port;
+	uint32_t ports; /* bit p: of the worker's port p */
+	enum dp_framing framing;
+	uint32_t max_record_bytes;
+};
+
 struct dp_ctl {
 	enum dp_ctl_op op;
-	struct dp_stream *stream;
+	unsigned worker; /* whose it is */
+	struct dp_stream *stream; /* NULL for OPEN and CLOSE */
+	struct dp_ctl_listener listener;
+	struct dp_feed *feeds;
+	uint32_t feed_count;
 	struct kmsc_data_key key;
 	uint64_t end_ns;
 	int status; /* ERROR: the KMS's */
@@ -95,6 +114,7 @@ struct dp_put {
 	uint32_t key_len;
 	uint32_t data_len;
 	uint32_t received;
+	bool asked_again; /* its stream was found to be gone once */
 	uint8_t bytes[]; /* partition key, data */
 };
 

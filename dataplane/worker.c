@@ -132,9 +132,10 @@ refusal(const struct dp_worker *w, unsigned listener)
 	int allowed = atomic_load_explicit(&w->allowed[listener], memory_order_relaxed);
 
 	if (allowed != SLK_OK)
-		return dp_renew_unavailable(allowed) ? DP_LOSS_KMS_UNAVAILABLE
-			: allowed == SLK_NOT_FOUND   ? DP_LOSS_UNKNOWN_STREAM
-						     : DP_LOSS_NOT_AUTHORISED;
+		return dp_renew_unavailable(allowed)   ? DP_LOSS_KMS_UNAVAILABLE
+			: allowed == SLK_NOT_FOUND     ? DP_LOSS_UNKNOWN_STREAM
+			: allowed == SLK_INVALID_STATE ? DP_LOSS_OTHER_WORKER
+						       : DP_LOSS_NOT_AUTHORISED;
 	if (l->stream == NULL)
 		return DP_LOSS_UNKNOWN_STREAM;
 	return l->partition == NULL ? DP_LOSS_BAD_SHARD : DP_LOSS_COUNT;

@@ -80,8 +80,10 @@ insert_stream(struct kms_call *call)
 			s->parts.realm.account);
 	else if (rc != SLK_OK)
 		kms_call_fail_catalog(call, rc);
-	else
+	else {
+		s->stream_changes++;
 		answer_stream(call);
+	}
 }
 
 /* EncryptionType NONE: under the appliance's own key, which is made when it is first needed. */
@@ -162,6 +164,8 @@ kms_op_delete_stream(struct kms_call *call, const Kmsp__Request *request)
 		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
 		return;
 	int rc = kms_catalog_stream_delete(call->service->parts.catalog, name);
+	if (rc == SLK_OK)
+		call->service->stream_changes++;
 	if (rc == SLK_OK)
 		rc = kms_iam_stream_changed(call->service->iam, name);
 	if (rc == SLK_NOT_FOUND)
@@ -535,6 +539,7 @@ kms_op_status(struct kms_call *call, const Kmsp__Request *request)
 	out.hsm_recoveries = s->health.recoveries_count;
 	out.hsm_worker_restarts = s->worker_restarts;
 	out.data_keys_issued = s->data_keys;
+	out.stream_changes = s->stream_changes;
 	message_workers(s, &workers, &out);
 	kms_audit_state(s->parts.audit, &state);
 	message_audit(s, &state, error, second_error, &audit);

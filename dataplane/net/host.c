@@ -155,3 +155,9 @@ dp_host_listen(struct dp_host *host, uint16_t port, unsigned listener)
 	host->listener_plus_one[port] = (uint8_t)(listener + 1);
 	return SLK_OK;
 }
+
+void
+dp_host_close(struct dp_host *host, uint16_t port)
+{
+	host->listener_plus_one[port] = 0;
+}

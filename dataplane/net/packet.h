@@ -44,8 +44,8 @@
 #define DP_UDP_BYTES 8u
 #define DP_LISTENER_MAX 255u
 
-/* Who we are on one port. Filled once by dp_host_init() and dp_host_listen(); read only while
- * packets are parsed. */
+/* Who we are on one port. Filled by dp_host_init() and dp_host_listen(); read only while packets are
+ * parsed: listeners come and go between two bursts, by the thread that parses. */
 struct dp_host {
 	uint8_t mac[6];
 	bool has_ip4;
@@ -77,6 +77,9 @@ MUST_USE int dp_host_init(
 
 /* Map a UDP port (1..65535) to a listener (0..254). SLK_EXISTS if the port has one; SLK_RANGE. */
 MUST_USE int dp_host_listen(struct dp_host *host, uint16_t port, unsigned listener);
+
+/* Close it again; nothing happens if it is closed. */
+void dp_host_close(struct dp_host *host, uint16_t port);
 
 enum dp_packet_kind {
 	DP_PACKET_NONE, /* dropped */

@@ -125,7 +125,8 @@ kmsc_status_from(const Kmsp__Status *in, struct kmsc_status *out)
 		.hsm_calls = in->hsm_calls,
 		.hsm_recoveries = in->hsm_recoveries,
 		.hsm_worker_restarts = in->hsm_worker_restarts,
-		.data_keys_issued = in->data_keys_issued};
+		.data_keys_issued = in->data_keys_issued,
+		.stream_changes = in->stream_changes};
 	int rc = TEXT(SLK_OK, in->hsm_state, status.hsm_state);
 
 	rc = TEXT(rc, in->hsm_error, status.hsm_error);

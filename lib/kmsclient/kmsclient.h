@@ -93,7 +93,8 @@ struct kmsc_audit {
 	char error[256]; /* of the log's file: a sentence; "" if it took the last lines */
 	char second[8]; /* none, ok, failed */
 	char second_error[256];
-	uint64_t head_seq, head_unix_ns; /* the last head that was signed since the start; 0: none */
+	uint64_t head_seq,
+		head_unix_ns; /* the last head that was signed since the start; 0: none */
 	char head_error[256]; /* why the last one could not be signed; "" if it could */
 };
 
@@ -112,6 +113,7 @@ struct kmsc_status {
 	uint64_t hsm_recoveries;
 	uint64_t hsm_worker_restarts;
 	uint64_t data_keys_issued;
+	uint64_t stream_changes; /* another number than before: kmsc_list_streams() may differ */
 	char hsm_profile[16];
 	uint32_t hsm_workers_ready, hsm_workers_count; /* of hsm_workers */
 	struct kmsc_hsm_worker hsm_workers[KMSC_WORKERS_MAX];

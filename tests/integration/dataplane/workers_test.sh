@@ -101,6 +101,18 @@ check "eight sources at once: all is durable, and each lane's watermark counts e
 check "each worker wrote its half" '[ "$(of_worker 0)" = 16000 ] && [ "$(of_worker 1)" = 16000 ]'
 check "nothing was dropped" '[ -z "$(ingest_status drops | tr " " "\n" | grep -v ^multicast=)" ]'
 check "every record comes back once, in order, where its put was told" all_back
+# A listener that comes at a reload cannot take a stream from the worker that writes it.
+other=$([ "$lane_puts" = 0 ] && echo two || echo one)
+python3 - "$site/ingestd.yaml" "$(listener puts 5599 "port: $other, framing: datagram, partition: {rule: fixed, shard: 0}")" <<-'END'
+	import sys
+	text = open(sys.argv[1]).read()
+	open(sys.argv[1], "w").write(text.replace("listeners:\n", "listeners:\n" + sys.argv[2] + "\n", 1))
+END
+kill -HUP $ingestd_pid
+wait_for 5 'grep -q "listener drops records.*udp_port=5599.*writes stream puts" "$site/ingestd.log"'
+check "a new listener for a stream of the other worker is refused until a restart, and says so" \
+	'grep -q "listener drops records.*udp_port=5599.*writes stream puts" "$site/ingestd.log"'
+config $cpu0,$cpu1 0 1
 ingest_term
 check "SIGTERM ends it with status 0 and one sum" '[ $code = 0 ] && grep -q "msg=stopped records=32000" "$site/ingestd.log"'
 run as $uid_auditor sealock journal verify --json

@@ -211,6 +211,25 @@ deleted_stream_gives_its_name_but_not_its_id(void **state)
 	assert_true(rig_create_stream(&rig, RIG_ROOT, "web", 1, key_arn)->stream->id > id);
 }
 
+/* Whoever follows the streams asks for this number, which leaves no line in the audit log. */
+static void
+status_tells_that_streams_changed(void **state)
+{
+	(void)state;
+	uint64_t first = rig_status(&rig, RIG_INGEST)->service->stream_changes;
+
+	assert_int_equal(rig_status(&rig, RIG_INGEST)->service->stream_changes, first);
+	make("web", key_arn);
+	uint64_t made = rig_status(&rig, RIG_INGEST)->service->stream_changes;
+	assert_int_not_equal(made, first);
+	assert_answered(rig_create_stream(&rig, RIG_ROOT, "web", 1, key_arn), SLK_EXISTS);
+	assert_answered(delete_stream(RIG_ALICE, "web"), SLK_DENIED);
+	assert_answered(delete_stream(RIG_ROOT, "other"), SLK_NOT_FOUND);
+	assert_int_equal(rig_status(&rig, RIG_INGEST)->service->stream_changes, made);
+	assert_answered(delete_stream(RIG_ROOT, "web"), SLK_OK);
+	assert_int_not_equal(rig_status(&rig, RIG_INGEST)->service->stream_changes, made);
+}
+
 static void
 streams_are_listed_in_pages(void **state)
 {
@@ -440,6 +459,7 @@ main(void)
 		CASE(appliances_key_is_not_for_direct_use),
 		CASE(bad_streams_are_refused),
 		CASE(deleted_stream_gives_its_name_but_not_its_id),
+		CASE(status_tells_that_streams_changed),
 		CASE(streams_are_listed_in_pages),
 		CASE(stream_key_is_wrapped_for_its_stream),
 		CASE(only_the_door_gets_stream_keys),

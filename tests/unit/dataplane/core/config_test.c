@@ -165,6 +165,75 @@ clean(void **state)
 	return 0;
 }
 
+static struct dp_config *
+loaded(const char *text)
+{
+	struct dp_config *c = NULL;
+	struct slk_error err = {0};
+
+	write_config(text);
+	if (dp_config_load(path, &c, &err) != SLK_OK)
+		fail_msg("%s", err.text);
+	return c;
+}
+
+static void
+only_listeners_may_differ_at_a_reload(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *named; /* NULL: may be reloaded */
+	} rows[] = {
+		{PORTS LISTENER JOURNAL, NULL},
+		{PORTS JOURNAL, NULL},
+		{PORTS LISTENER "    framing: lines\n" JOURNAL, NULL},
+		{PORTS "    mtu: 1400\n" LISTENER JOURNAL, "ports"},
+		{PORTS "  - name: two\n    type: ring\n    ipv4: 10.77.0.3\n" LISTENER JOURNAL,
+			"ports"},
+		{PORTS LISTENER JOURNAL "  file_mb: 128\n", "journal"},
+		{PORTS LISTENER JOURNAL "eal:\n  idle: busy\n", "eal"},
+		{PORTS LISTENER JOURNAL "eal:\n  extra: [\"--legacy-mem\"]\n", "eal"},
+		{PORTS LISTENER JOURNAL "put:\n  mode: \"0600\"\n", "put"},
+		{PORTS LISTENER JOURNAL "status:\n  socket: /tmp/s\n", "status"},
+		{PORTS LISTENER JOURNAL "keys:\n  grace_seconds: 1\n", "keys"},
+		{PORTS LISTENER JOURNAL "run_as: nobody\n", "run_as"},
+	};
+	struct dp_config *running = loaded(PORTS LISTENER JOURNAL);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct dp_config *next = loaded(rows[i].text);
+		struct slk_error err = {0};
+		int rc = dp_config_reloadable(running, next, &err);
+		assert_int_equal(rc, rows[i].named == NULL ? SLK_OK : SLK_CONFIG);
+		if (rows[i].named != NULL && strstr(err.text, rows[i].named) == NULL)
+			fail_msg("%s is not named: %s", rows[i].named, err.text);
+		dp_config_free(next);
+	}
+	dp_config_free(running);
+}
+
+static void
+a_listener_is_the_same_if_all_its_keys_are(void **state)
+{
+	(void)state;
+	static const char *const others[] = {LISTENER "    framing: lines\n",
+		LISTENER "    port: wire\n", LISTENER "    max_record_bytes: 9\n",
+		LISTENER "    partition: {rule: source}\n",
+		LISTENER "    partition: {rule: fixed, shard: 1}\n",
+		LISTENER "    partition: {rule: field, field: 2}\n"};
+	char text[1000];
+	struct dp_config *running = loaded(PORTS LISTENER JOURNAL);
+
+	assert_true(dp_config_same_listener(&running->listeners[0], &running->listeners[0]));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		snprintf(text, sizeof(text), "%s%s%s", PORTS, others[i], JOURNAL);
+		struct dp_config *next = loaded(text);
+		assert_false(dp_config_same_listener(&running->listeners[0], &next->listeners[0]));
+		dp_config_free(next);
+	}
+	dp_config_free(running);
+}
+
 int
 main(void)
 {
@@ -177,6 +246,8 @@ main(void)
 		cmocka_unit_test(ports_want_their_own_keys_and_no_others),
 		cmocka_unit_test(listeners_that_contradict_each_other_are_refused),
 		cmocka_unit_test(a_file_that_others_may_write_is_refused),
+		cmocka_unit_test(only_listeners_may_differ_at_a_reload),
+		cmocka_unit_test(a_listener_is_the_same_if_all_its_keys_are),
 	};
 
 	return cmocka_run_group_tests_name("dp_config", tests, make, clean);

@@ -151,9 +151,14 @@ a_port_has_one_listener(void **state)
 	assert_ok(dp_host_listen(&host, 1, 0));
 	assert_ok(dp_host_listen(&host, 65535, 254));
 	assert_int_equal(dp_host_listen(&host, 1, 1), SLK_EXISTS);
+	dp_host_close(&host, 2); /* closed already */
+	dp_host_close(&host, 1);
+	assert_int_equal(host.listener_plus_one[1], 0);
+	assert_int_equal(host.listener_plus_one[65535], 255);
+	assert_ok(dp_host_listen(&host, 1, 1));
 	assert_int_equal(dp_host_listen(&host, 0, 1), SLK_RANGE);
 	assert_int_equal(dp_host_listen(&host, 2, 255), SLK_RANGE);
-	assert_int_equal(host.listener_plus_one[1], 1);
+	assert_int_equal(host.listener_plus_one[1], 2);
 	assert_int_equal(host.listener_plus_one[2], 0);
 	assert_int_equal(host.listener_plus_one[65535], 255);
 }

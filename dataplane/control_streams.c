@@ -1,0 +1,438 @@
+/* The streams that ingestd writes: found in kmsd's catalog, handed to their workers, taken away with it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control_internal.h"
+
+#define GATE_FIRST_NS (100 * SLK_NS_PER_MS)
+#define GATE_MAX_NS (2 * SLK_NS_PER_S)
+#define LOOK_NS (500 * SLK_NS_PER_MS)
+#define PUSH_PAUSE_US 200u
+
+uint32_t
+dp_control_random(void)
+{
+	uint32_t bits = 0;
+
+	/* Without randomness there is no jitter; nothing else depends on it. */
+	if (slk_random(&bits, sizeof(bits)) != SLK_OK)
+		return UINT32_MAX / 2;
+	return bits;
+}
+
+/* --- kmsd --- */
+
+int
+dp_control_ask_kms(const struct dp_control *c, struct slk_error *err)
+{
+	if (dp_control_now(c) >= c->gate_ns)
+		return SLK_OK;
+	return slk_fail(err, SLK_UNAVAILABLE, "%s", c->kms_error);
+}
+
+int
+dp_control_saw_kms(struct dp_control *c, int status, const struct slk_error *err)
+{
+	bool up = !dp_renew_unavailable(status);
+	bool changed = !c->kms_known || c->kms_up != up;
+
+	if (up) {
+		c->gate_backoff_ns = 0;
+	} else {
+		c->gate_backoff_ns =
+			c->gate_backoff_ns == 0 ? GATE_FIRST_NS : c->gate_backoff_ns * 2;
+		if (c->gate_backoff_ns > GATE_MAX_NS)
+			c->gate_backoff_ns = GATE_MAX_NS;
+		c->gate_ns = dp_control_now(c) + c->gate_backoff_ns;
+	}
+	pthread_mutex_lock(&c->lock);
+	c->kms_known = true;
+	c->kms_up = up;
+	snprintf(c->kms_error, sizeof(c->kms_error), "%s", up ? "" : err->text);
+	pthread_mutex_unlock(&c->lock);
+	if (changed && up)
+		slk_info("kmsd answers");
+	else if (changed)
+		slk_warn("kmsd does not answer; trying again",
+			slk_kv("reason", (const char *)err->text));
+	return status;
+}
+
+/* --- messages to the workers --- */
+
+void
+dp_control_free_ctl(struct dp_ctl *ctl)
+{
+	if (ctl->op == DP_CTL_KEY)
+		kmsc_data_key_fini(&ctl->key);
+	dp_feeds_free(ctl->feeds, ctl->feed_count);
+	free(ctl);
+}
+
+struct dp_ctl *
+dp_control_new_ctl(enum dp_ctl_op op, struct dp_stream *stream)
+{
+	struct dp_ctl *ctl = calloc(1, sizeof(*ctl));
+
+	if (ctl != NULL) {
+		ctl->op = op;
+		ctl->stream = stream;
+		ctl->worker = stream != NULL ? stream->worker : 0;
+	}
+	return ctl;
+}
+
+/* Waits for room, which a living worker makes within a turn; dp_control_free() empties the ring of one that has ended. */
+static int
+push_ctl(struct dp_control *c, struct dp_ctl *ctl)
+{
+	struct dp_worker *w = c->workers[ctl->worker];
+
+	while (!dp_spsc_push(&w->ctl_in, ctl)) {
+		if (atomic_load(&w->ended) != 0 || atomic_load(&c->stop) != 0)
+			return SLK_CLOSED;
+		usleep(PUSH_PAUSE_US);
+	}
+	return SLK_OK;
+}
+
+int
+dp_control_send_ctl(struct dp_control *c, struct dp_ctl *ctl)
+{
+	if (ctl == NULL)
+		return SLK_NO_MEMORY;
+	int rc = push_ctl(c, ctl);
+	if (rc != SLK_OK)
+		dp_control_free_ctl(ctl);
+	return rc;
+}
+
+/* --- streams --- */
+
+struct entry *
+dp_control_find(struct dp_control *c, const char *name)
+{
+	for (unsigned i = 0; i < DP_STREAMS_MAX; i++) {
+		struct entry *e = &c->entries[i];
+		if (e->stream != NULL && !e->removing && strcmp(e->stream->name, name) == 0)
+			return e;
+	}
+	return NULL;
+}
+
+static struct entry *
+free_entry(struct dp_control *c)
+{
+	for (unsigned i = 0; i < DP_STREAMS_MAX; i++) {
+		if (c->entries[i].stream == NULL)
+			return &c->entries[i];
+	}
+	return NULL;
+}
+
+static int
+make_partition(const struct dp_rule_config *r, uint32_t shard_count, unsigned worker,
+	struct dp_partition **out, struct slk_error *err)
+{
+	const struct dp_partition_config pc = {.rule = r->rule,
+		.shard_count = shard_count,
+		.fixed_shard = r->shard,
+		.field = r->field,
+		.separator = (uint8_t)(r->separator != NULL ? r->separator[0] : ' '),
+		.start_shard = worker};
+
+	return dp_partition_new(&pc, out, err);
+}
+
+/* One listener's way into the stream. A rule that does not fit it is reported and refuses that listener's records. */
+static int
+make_feed(const struct place *place, unsigned index, const struct dp_stream *stream,
+	struct dp_feed *out)
+{
+	const struct dp_listener_config *l = place->config;
+	struct slk_error err;
+
+	*out = (struct dp_feed){.listener = index};
+	int rc = make_partition(
+		&l->partition, stream->shard_count, place->worker, &out->partition, &err);
+	if (rc != SLK_CONFIG)
+		return rc;
+	slk_warn("a listener's partition rule does not fit its stream; its records are dropped",
+		slk_kv("udp_port", l->udp_port), slk_kv("stream", (const char *)stream->name),
+		slk_kv("reason", (const char *)err.text));
+	return SLK_OK;
+}
+
+static bool
+feeds(const struct place *place, const struct dp_stream *stream)
+{
+	return place->config != NULL && strcmp(place->config->stream, stream->name) == 0;
+}
+
+/* The feeds of all listeners whose ports are the worker's that writes the stream. */
+static int
+make_feeds(struct dp_control *c, const struct dp_stream *stream, struct dp_feed **out_feeds,
+	uint32_t *out_count)
+{
+	struct dp_feed *list = calloc(DP_LISTENERS_MAX, sizeof(*list));
+	uint32_t count = 0;
+	int rc = list != NULL ? SLK_OK : SLK_NO_MEMORY;
+
+	for (unsigned i = 0; i < DP_LISTENERS_MAX && rc == SLK_OK; i++) {
+		if (!feeds(&c->places[i], stream) || c->places[i].worker != stream->worker)
+			continue;
+		rc = make_feed(&c->places[i], i, stream, &list[count]);
+		count += rc == SLK_OK;
+	}
+	if (rc != SLK_OK) {
+		dp_feeds_free(list, count);
+		return rc;
+	}
+	*out_feeds = list;
+	*out_count = count;
+	return SLK_OK;
+}
+
+/* Without a listener any worker will do; with some, it is theirs (one worker's, as the configuration was checked). */
+static unsigned
+choose_worker(const struct dp_control *c, const struct dp_stream *stream)
+{
+	for (unsigned i = 0; i < DP_LISTENERS_MAX; i++) {
+		if (feeds(&c->places[i], stream))
+			return c->places[i].worker;
+	}
+	return (unsigned)(stream->id % c->worker_count);
+}
+
+static void
+send_feeds(struct dp_control *c, struct entry *e)
+{
+	struct dp_ctl *ctl = dp_control_new_ctl(DP_CTL_FEEDS, e->stream);
+	int rc = ctl != NULL ? make_feeds(c, e->stream, &ctl->feeds, &ctl->feed_count)
+			     : SLK_NO_MEMORY;
+
+	if (rc == SLK_OK)
+		rc = dp_control_send_ctl(c, ctl);
+	else if (ctl != NULL)
+		dp_control_free_ctl(ctl);
+	e->feeds_stale = rc == SLK_NO_MEMORY;
+	if (e->feeds_stale)
+		slk_warn("no memory for a stream's listeners; trying again",
+			slk_kv("stream", (const char *)e->stream->name));
+}
+
+void
+dp_control_send_feeds(struct dp_control *c)
+{
+	for (unsigned i = 0; i < DP_STREAMS_MAX; i++) {
+		struct entry *e = &c->entries[i];
+		if (e->stream != NULL && !e->removing && e->feeds_stale)
+			send_feeds(c, e);
+	}
+}
+
+static int
+make_shards(struct dp_stream *stream)
+{
+	stream->shards = calloc(stream->shard_count, sizeof(*stream->shards));
+	if (stream->shards == NULL)
+		return SLK_NO_MEMORY;
+	for (uint32_t i = 0; i < stream->shard_count; i++)
+		dp_shard_init(&stream->shards[i], stream, i);
+	return SLK_OK;
+}
+
+static int
+make_stream(
+	struct dp_control *c, const struct kmsc_stream *info, unsigned slot, struct dp_stream **out)
+{
+	const struct dp_rule_config by_key = {.rule = DP_PARTITION_SOURCE};
+	struct dp_stream *stream = aligned_alloc(64, (sizeof(*stream) + 63) / 64 * 64);
+
+	if (stream == NULL)
+		return SLK_NO_MEMORY;
+	memset(stream, 0, sizeof(*stream));
+	memcpy(stream->name, info->name, sizeof(stream->name));
+	memcpy(stream->arn, info->arn, sizeof(stream->arn));
+	stream->id = info->id;
+	stream->shard_count = info->shard_count;
+	stream->slot = slot;
+	stream->worker = choose_worker(c, stream);
+	int rc = stream->shard_count >= 1 && stream->shard_count <= DP_SHARD_COUNT_MAX ? SLK_OK
+										       : SLK_RANGE;
+	if (rc == SLK_OK)
+		rc = fmt_context_for_stream(stream->arn, &stream->context);
+	if (rc == SLK_OK)
+		rc = make_shards(stream);
+	if (rc == SLK_OK)
+		rc = make_partition(&by_key, stream->shard_count, 0, &stream->by_key, NULL);
+	if (rc == SLK_OK)
+		rc = make_feeds(c, stream, &stream->feeds, &stream->feed_count);
+	if (rc != SLK_OK) {
+		dp_stream_free(stream);
+		return rc;
+	}
+	*out = stream;
+	return SLK_OK;
+}
+
+static int
+add_stream(struct dp_control *c, const struct kmsc_stream *info, struct entry **out,
+	struct slk_error *err)
+{
+	struct entry *e = free_entry(c);
+	struct dp_stream *stream = NULL;
+
+	if (e == NULL)
+		return slk_fail(
+			err, SLK_LIMIT, "ingestd writes %u streams already", DP_STREAMS_MAX);
+	int rc = make_stream(c, info, (unsigned)(e - c->entries), &stream);
+	if (rc == SLK_OK) {
+		rc = dp_control_send_ctl(c, dp_control_new_ctl(DP_CTL_ADD, stream));
+		if (rc != SLK_OK)
+			dp_stream_free(stream);
+	}
+	if (rc != SLK_OK)
+		return slk_fail(err, rc, "stream %s cannot be written: %s", info->name,
+			slk_status_sentence(rc));
+	dp_renew_init(&e->renew, c->interval_ns, c->grace_ns);
+	memcpy(e->key_arn, info->key_arn, sizeof(e->key_arn));
+	atomic_store(&e->key_asked_ns, 0);
+	atomic_store(&e->key_error, SLK_OK);
+	e->removing = false;
+	e->feeds_stale = false;
+	pthread_mutex_lock(&c->lock);
+	e->stream = stream;
+	pthread_mutex_unlock(&c->lock);
+	*out = e;
+	return SLK_OK;
+}
+
+static void
+remove_stream(struct dp_control *c, struct entry *e)
+{
+	if (dp_control_send_ctl(c, dp_control_new_ctl(DP_CTL_REMOVE, e->stream)) == SLK_OK)
+		e->removing = true;
+}
+
+/* What the catalog says now of a stream that we write. false: it is not that stream any more, and is being taken away. */
+static bool
+keep(struct dp_control *c, struct entry *e, const struct kmsc_stream *info)
+{
+	if (info == NULL || strcmp(info->status, "ACTIVE") != 0 || info->id != e->stream->id) {
+		slk_info("stream was deleted", slk_kv("stream", (const char *)e->stream->name),
+			slk_kv("id", e->stream->id));
+		remove_stream(c, e);
+		return false;
+	}
+	if (strcmp(e->key_arn, info->key_arn) != 0) {
+		memcpy(e->key_arn, info->key_arn, sizeof(e->key_arn));
+		dp_renew_force(&e->renew);
+	}
+	return true;
+}
+
+int
+dp_control_refresh(
+	struct dp_control *c, const char *name, struct entry **out, struct slk_error *err)
+{
+	struct entry *e = dp_control_find(c, name);
+	struct kmsc_stream info;
+
+	int rc = dp_control_ask_kms(c, err);
+	if (rc == SLK_OK)
+		rc = dp_control_saw_kms(c, kmsc_describe_stream(c->kms, name, &info, err), err);
+	if ((rc == SLK_OK || rc == SLK_NOT_FOUND) && e != NULL &&
+		!keep(c, e, rc == SLK_OK ? &info : NULL))
+		e = NULL;
+	if (rc == SLK_OK && strcmp(info.status, "ACTIVE") != 0)
+		return slk_fail(err, SLK_NOT_FOUND, "stream %s is being deleted", name);
+	if (rc != SLK_OK)
+		return rc;
+	if (e == NULL)
+		return add_stream(c, &info, out, err);
+	*out = e;
+	return SLK_OK;
+}
+
+/* --- the catalog's changes --- */
+
+static void
+see(struct dp_control *c, const struct kmsc_stream *info)
+{
+	struct entry *e = dp_control_find(c, info->name);
+
+	if (e == NULL || !keep(c, e, info))
+		dp_control_hurry(c, info->name);
+	else
+		e->seen = true;
+}
+
+/* Every stream of the catalog, page by page, so that those which are not there any more are known. */
+static int
+list_streams(struct dp_control *c, struct slk_error *err)
+{
+	char marker[KMSC_NAME_MAX] = "", next[KMSC_NAME_MAX];
+	size_t count = 0;
+
+	for (unsigned i = 0; i < DP_STREAMS_MAX; i++)
+		c->entries[i].seen = false;
+	do {
+		int rc = dp_control_saw_kms(c,
+			kmsc_list_streams(c->kms, marker, c->page, DP_LIST_PAGE, &count, next, err),
+			err);
+		if (rc != SLK_OK)
+			return rc;
+		for (size_t i = 0; i < count; i++)
+			see(c, &c->page[i]);
+		memcpy(marker, next, sizeof(marker));
+	} while (marker[0] != '\0' && atomic_load(&c->stop) == 0);
+	return SLK_OK;
+}
+
+static void
+remove_unseen(struct dp_control *c)
+{
+	for (unsigned i = 0; i < DP_STREAMS_MAX; i++) {
+		struct entry *e = &c->entries[i];
+		if (e->stream == NULL || e->removing || e->seen)
+			continue;
+		dp_control_hurry(c, e->stream->name);
+		(void)keep(c, e, NULL);
+	}
+}
+
+/* kmsd's number of changes leaves no line in its audit log; the list, which does, is read only when that number moved. */
+static void
+look(struct dp_control *c)
+{
+	struct kmsc_status status;
+	struct slk_error err = {0};
+
+	int rc = dp_control_saw_kms(c, kmsc_status(c->kms, &status, &err), &err);
+	if (rc != SLK_OK || status.stream_changes == c->changes_seen)
+		return;
+	rc = list_streams(c, &err);
+	if (rc != SLK_OK) {
+		slk_warn("the streams cannot be listed; trying again",
+			slk_kv("reason", (const char *)err.text));
+		return;
+	}
+	remove_unseen(c);
+	c->changes_seen = status.stream_changes;
+}
+
+uint64_t
+dp_control_look(struct dp_control *c)
+{
+	struct slk_error err;
+
+	if (dp_control_now(c) < c->look_ns)
+		return c->look_ns;
+	if (dp_control_ask_kms(c, &err) == SLK_OK)
+		look(c);
+	c->look_ns = dp_control_now(c) + LOOK_NS;
+	return c->look_ns;
+}
