@@ -115,10 +115,12 @@ grow(struct kms_grants *g)
 
 	if (g->count < g->cap)
 		return SLK_OK;
+	/* Pointers are what is counted. NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	struct node **by_id = realloc(g->by_id, cap * sizeof(*by_id));
 	if (by_id == NULL)
 		return SLK_NO_MEMORY;
 	g->by_id = by_id;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	struct node **buckets = calloc(cap, sizeof(*buckets));
 	if (buckets == NULL)
 		return SLK_NO_MEMORY;
@@ -140,6 +142,7 @@ insert(struct kms_grants *g, struct node *node)
 	bool there;
 	size_t at = position(g, node->grant.id, &there);
 
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	memmove(g->by_id + at + 1, g->by_id + at, (g->count - at) * sizeof(*g->by_id));
 	g->by_id[at] = node;
 	g->count++;
@@ -156,6 +159,7 @@ drop(struct kms_grants *g, size_t at)
 	while (*link != node)
 		link = &(*link)->next;
 	*link = node->next;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	memmove(g->by_id + at, g->by_id + at + 1, (g->count - at - 1) * sizeof(*g->by_id));
 	g->count--;
 	fmt_context_free(node->grant.context);

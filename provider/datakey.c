@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,20 +21,18 @@
 #define KEY_BYTES 32u
 
 struct kept {
-	SLIST_ENTRY(kept) entry;
 	uint8_t handle[FMT_DATAKEY_HANDLE_BYTES];
-	struct slk_secret *key;
+	struct slk_secret *key; /* NULL: the place is free */
 	uint64_t since_ns;
 };
 
 struct prov_data_keys {
-	_Atomic pid_t holder; /* of the list; 0: nobody */
+	_Atomic pid_t holder; /* of the table; 0: nobody */
 	pid_t pid; /* secrets are wiped in a child */
-	SLIST_HEAD(, kept) list;
-	unsigned count;
+	struct kept kept[KEPT_MAX];
 };
 
-/* Who holds the list when the process forks does not give it back in the child: a holder of another process is none. */
+/* Who holds the table when the process forks does not give it back in the child: a holder of another process is none. */
 static void
 lock(struct prov_data_keys *keys)
 {
@@ -61,36 +58,48 @@ unlock(struct prov_data_keys *keys)
 /* --- what is kept; under the lock --- */
 
 static void
-forget(struct prov_data_keys *keys, struct kept *kept)
+forget(struct kept *kept)
 {
-	SLIST_REMOVE(&keys->list, kept, kept, entry);
-	keys->count--;
 	slk_secret_free(kept->key);
-	free(kept);
+	kept->key = NULL;
 }
 
 static void
 forget_old(struct prov_data_keys *keys, uint64_t now)
 {
-	struct kept *next;
+	const bool child = keys->pid != getpid();
 
-	for (struct kept *k = SLIST_FIRST(&keys->list); k != NULL; k = next) {
-		next = SLIST_NEXT(k, entry);
-		if (now - k->since_ns >= KEPT_NS || keys->pid != getpid())
-			forget(keys, k);
-	}
+	for (size_t i = 0; i < KEPT_MAX; i++)
+		if (child || now - keys->kept[i].since_ns >= KEPT_NS)
+			forget(&keys->kept[i]);
 	keys->pid = getpid();
 }
 
+/* NULL: it is not there. */
 static struct kept *
-find(const struct prov_data_keys *keys, const uint8_t *handle)
+find(struct prov_data_keys *keys, const uint8_t *handle)
 {
-	struct kept *k;
-
-	SLIST_FOREACH(k, &keys->list, entry)
-	if (memcmp(k->handle, handle, FMT_DATAKEY_HANDLE_BYTES) == 0)
-		return k;
+	for (size_t i = 0; i < KEPT_MAX; i++)
+		if (keys->kept[i].key != NULL &&
+			memcmp(keys->kept[i].handle, handle, FMT_DATAKEY_HANDLE_BYTES) == 0)
+			return &keys->kept[i];
 	return NULL;
+}
+
+/* A free place, or that of the oldest. */
+static struct kept *
+place(struct prov_data_keys *keys)
+{
+	struct kept *oldest = &keys->kept[0];
+
+	for (size_t i = 0; i < KEPT_MAX; i++) {
+		if (keys->kept[i].key == NULL)
+			return &keys->kept[i];
+		if (keys->kept[i].since_ns < oldest->since_ns)
+			oldest = &keys->kept[i];
+	}
+	forget(oldest);
+	return oldest;
 }
 
 /* --- fetching --- */
@@ -151,8 +160,8 @@ unwrap(struct prov *prov, const struct fmt_datakey *file, struct slk_secret **ou
 	return good;
 }
 
-static struct kept *
-fetch(struct prov *prov, const uint8_t *handle)
+static bool
+fetch(struct prov *prov, const uint8_t *handle, struct slk_secret **out)
 {
 	uint8_t bytes[FMT_DATAKEY_FILE_MAX + 1], id[FMT_DATAKEY_ID_BYTES];
 	struct fmt_datakey file;
@@ -162,46 +171,36 @@ fetch(struct prov *prov, const uint8_t *handle)
 		prov_raise(prov, PROV_E_DATA_KEY,
 			"the key is no handle of a data key; 'sealock key data create NAME' makes "
 			"one");
-		return NULL;
+		return false;
 	}
 	if (!read_file(prov, id, bytes, &len))
-		return NULL;
+		return false;
 	if (fmt_datakey_decode(slk_span(bytes, len), &file) != SLK_OK ||
 		memcmp(file.id, id, sizeof(id)) != 0) {
 		prov_raise(prov, PROV_E_DATA_KEY, "the file of the data key is damaged");
-		return NULL;
+		return false;
 	}
-	struct kept *kept = calloc(1, sizeof(*kept));
-	if (kept == NULL) {
-		prov_raise(prov, PROV_E_MEMORY, NULL);
-		return NULL;
-	}
-	memcpy(kept->handle, handle, sizeof(kept->handle));
-	kept->since_ns = slk_mono_ns(slk_clock_system());
-	if (unwrap(prov, &file, &kept->key))
-		return kept;
-	free(kept);
-	return NULL;
+	return unwrap(prov, &file, out);
 }
 
-/* Found or fetched. Two threads that need the same key at once ask twice at most once. */
-static struct kept *
+/* Found or fetched; NULL: an error was raised. */
+static const struct slk_secret *
 get(struct prov *prov, const uint8_t *handle)
 {
 	struct prov_data_keys *keys = prov->data_keys;
+	struct slk_secret *key = NULL;
 
 	forget_old(keys, slk_mono_ns(slk_clock_system()));
 	struct kept *kept = find(keys, handle);
 	if (kept != NULL)
-		return kept;
-	kept = fetch(prov, handle);
-	if (kept == NULL)
+		return kept->key;
+	if (!fetch(prov, handle, &key))
 		return NULL;
-	while (keys->count >= KEPT_MAX)
-		forget(keys, SLIST_FIRST(&keys->list));
-	SLIST_INSERT_HEAD(&keys->list, kept, entry);
-	keys->count++;
-	return kept;
+	kept = place(keys);
+	memcpy(kept->handle, handle, sizeof(kept->handle));
+	kept->key = key;
+	kept->since_ns = slk_mono_ns(slk_clock_system());
+	return key;
 }
 
 /* --- the subkey --- */
@@ -238,8 +237,8 @@ prov_datakey_subkey(struct prov *prov, const uint8_t handle[FMT_DATAKEY_HANDLE_B
 	const uint8_t salt[PROV_SALT_BYTES], uint8_t out[PROV_SUBKEY_BYTES])
 {
 	lock(prov->data_keys);
-	const struct kept *kept = get(prov, handle);
-	bool good = kept != NULL && derive(prov, kept->key, handle, salt, out);
+	const struct slk_secret *key = get(prov, handle);
+	bool good = key != NULL && derive(prov, key, handle, salt, out);
 	unlock(prov->data_keys);
 	return good;
 }
@@ -251,7 +250,6 @@ prov_datakey_open(struct prov *prov)
 	if (prov->data_keys == NULL)
 		return false;
 	prov->data_keys->pid = getpid();
-	SLIST_INIT(&prov->data_keys->list);
 	return true;
 }
 
@@ -260,7 +258,7 @@ prov_datakey_close(struct prov *prov)
 {
 	if (prov->data_keys == NULL)
 		return;
-	while (!SLIST_EMPTY(&prov->data_keys->list))
-		forget(prov->data_keys, SLIST_FIRST(&prov->data_keys->list));
+	for (size_t i = 0; i < KEPT_MAX; i++)
+		forget(&prov->data_keys->kept[i]);
 	free(prov->data_keys);
 }

@@ -108,6 +108,7 @@ prov_key_deliver(struct prov_key *key, OSSL_CALLBACK *callback, void *arg)
 		OSSL_PARAM_int(OSSL_OBJECT_PARAM_TYPE, &type),
 		OSSL_PARAM_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE,
 			(char *)(uintptr_t)prov_key_type(key), strlen(prov_key_type(key))),
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 		OSSL_PARAM_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &reference, sizeof(reference)),
 		OSSL_PARAM_END,
 	};
