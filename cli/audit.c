@@ -1,5 +1,7 @@
 #include "audit.h"
 
+#include "evidence.h"
+
 int
 cli_audit(struct cli *cli, int argc, char **argv)
 {
@@ -9,6 +11,7 @@ cli_audit(struct cli *cli, int argc, char **argv)
 		{"search", "find uses by who, what, key, time, outcome or request",
 			cli_audit_search},
 		{"tail", "show the last uses, and follow", cli_audit_tail},
+		{"evidence", "write a bundle that an auditor checks offline", cli_audit_evidence},
 		{0},
 	};
 

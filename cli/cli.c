@@ -25,7 +25,7 @@ static const struct cli_command nouns[] = {
 	{"approval", "dual control: list, show, approve, reject", cli_approval},
 	{"iam", "users, roles, policies, access keys: who may do what", cli_iam},
 	{"policy", "policy documents: validate, explain", cli_policy},
-	{"audit", "the log of every use: verify, search, tail", cli_audit},
+	{"audit", "the log of every use: verify, search, tail, evidence", cli_audit},
 	{"status", "rates, key ages, HSM health", cli_status},
 #ifdef CLI_HAVE_HSM
 	{"hsm", "the token: init, probe", cli_hsm},

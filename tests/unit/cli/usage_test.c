@@ -61,6 +61,7 @@ static const char *const commands[][5] = {
 	{"journal", "verify"},
 	{"policy"},
 	{"policy", "validate"},
+	{"audit", "evidence"},
 	{"approval"},
 	{"approval", "list"},
 	{"approval", "show"},

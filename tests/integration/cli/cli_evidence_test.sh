@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# The evidence bundle of a real kmsd with a SoftHSM token: what is in it, a verification by openssl(1) and sha256sum(1) alone,
+# and that a changed byte in any of its files is found. Needs root (uids, no accounts).
+set -uo pipefail
+build=${1:?usage: cli_evidence_test.sh BUILD_DIR}
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/harness.sh"
+
+skip_all() { echo "skipped: $*"; echo "0 passed, 0 failed, 1 skipped"; exit 77; }
+[ "$(id -u)" = 0 ] || skip_all "this test needs root, to run programs under several uids"
+for program in sealock sealock-kmsd sealock-hsm-worker; do
+	[ -x "$build/bin/$program" ] || skip_all "$program was not built"
+done
+[ -n "$(softhsm_module)" ] || skip_all "SoftHSM is not installed"
+command -v openssl >/dev/null || skip_all "openssl is not installed"
+
+site_make
+trap site_remove EXIT
+export SEALOCK_AUDIT=$site/kms/audit.log
+sed -i "s|^audit: .*|audit: {path: $SEALOCK_AUDIT, head_interval_s: 1}|" "$site/kmsd.yaml"
+sed -i 's|actions: \["kms:\*", "kinesis:\*"\]|actions: ["kms:*", "kinesis:*", "iam:*"]|' "$site/kmsd.yaml"
+cat >>"$site/kmsd.yaml" <<-END
+	dual_control: {approvals: 1, actions: ["kms:ScheduleKeyDeletion"]}
+END
+run sealock hsm init --config "$site/kmsd.yaml"
+kmsd_start
+sealock key create --alias alias/web >/dev/null
+sealock key create --alias alias/sign --spec ECC_NIST_P256 --usage SIGN_VERIFY >/dev/null
+sealock key rotate alias/web >/dev/null
+sealock key data-key alias/web >/dev/null
+sealock key schedule-deletion alias/web >/dev/null 2>&1
+wait_for 15 '[ "$(sealock key rotation alias/web --json | grep -c material_id)" -ge 2 ]'
+wait_for 15 'grep -q "^{\"kind\":\"head\"" "$SEALOCK_AUDIT"'
+sealock key attestation-key >"$site/pinned.pem"
+bundle=$site/bundle
+run sealock audit evidence --out "$bundle" --config "$site/kmsd.yaml" --json
+check "a bundle is written" '[ $code = 0 ] && json_is .log_sound true && json_is .left_out 0 && [ "$(json_of .keys)" -ge 3 ]'
+verify() { run bash "$here/evidence_openssl.sh" "${2:-$site/pinned.pem}" "$1"; }
+verify "$bundle"
+check "openssl and sha256sum alone find it sound" '[ $code = 0 ] && grep -q "^sound" "$out"'
+
+part() { cp "$bundle/$1" "$out"; }
+part keys.json
+check "keys have attributes read from the token, and both check values" '[ "$(json_of .keys.0.materials.0.kcv_catalog)" = "$(json_of .keys.0.materials.0.kcv_token)" ] &&
+	[ -n "$(json_of .keys.0.materials.0.kcv_token)" ] && [ "$(grep -c "\"CKA_NEVER_EXTRACTABLE\"" "$out")" -ge 4 ]'
+attributes() { # of every secret or private object: what must be true, what must be false
+	python3 - "$bundle/keys.json" <<-'END'
+		import json, sys
+		seen = 0
+		for key in json.load(open(sys.argv[1]))["keys"]:
+		    for material in key["materials"]:
+		        for o in material["objects"]:
+		            if o["class"] == "CKO_PUBLIC_KEY":
+		                continue
+		            seen += 1
+		            assert {"CKA_SENSITIVE", "CKA_ALWAYS_SENSITIVE", "CKA_NEVER_EXTRACTABLE", "CKA_LOCAL"} <= set(o["true"]), o
+		            assert "CKA_EXTRACTABLE" in o["false"], o
+		assert seen >= 4, seen
+	END
+}
+check "no key can leave the token" 'attributes'
+check "the rotation history is there" 'python3 -c "
+import json, sys
+web = [k for k in json.load(open(sys.argv[1]))[\"keys\"] if len(k[\"materials\"]) == 2]
+assert [m[\"made_by\"] for m in web[0][\"materials\"]] == [\"creation\", \"rotation on demand\"]" "$bundle/keys.json"'
+part about.json
+check "approved algorithm and validated module are told apart" 'json_of .validated_module | grep -q "^no: SoftHSM" && json_of .approved_algorithms | grep -q "^yes"'
+check "versions and self-tests are there" 'json_is .self_test_token passed && json_is .self_test_front passed && [ -n "$(json_of .library_version)" ] && json_of .kernel | grep -q "$(uname -r)" && json_of .front_openssl | grep -q OpenSSL'
+part approvals.json
+check "proposals and what is under dual control" 'json_is .proposals.0.action kms:ScheduleKeyDeletion && json_is .dual_control.approvals 1'
+part policies.json
+check "policies of keys are there" 'grep -q "key_policies" "$out" && grep -q "2012-10-17" "$out" && [ -s "$bundle/kmsd.yaml" ]'
+part answers.txt
+check "the questions are answered" 'grep -q "No: of every secret and private key" "$out" && grep -q "kms:ScheduleKeyDeletion *needs 1 others" "$out" && grep -q "kms:DisableKey *one administrator" "$out" && grep -q "are sound" "$out"'
+check "no secret is in it" '! grep -rq "$(cat "$site/hsm/pin")" "$bundle"'
+check "the log has the signature of the manifest" 'grep "\"purpose\":\"evidence\"" "$SEALOCK_AUDIT" | grep -q "$(sha256sum "$bundle/MANIFEST" | cut -d" " -f1)"'
+
+# --- changed ---
+
+missed=0 tried=0
+while read -r name; do
+	rm -rf "$site/copy"
+	cp -a "$bundle" "$site/copy"
+	python3 - "$site/copy/$name" <<-'END'
+		import sys
+		with open(sys.argv[1], "r+b") as f:
+		    data = f.read()
+		    at = len(data) // 2
+		    f.seek(at)
+		    f.write(bytes([data[at] ^ 1]))
+	END
+	verify "$site/copy"
+	tried=$((tried + 1))
+	[ $code = 1 ] || { missed=$((missed + 1)); echo "        not found: $name"; }
+done < <(cd "$bundle" && find . -type f -printf '%P\n')
+check "a changed byte in any file is found" '[ $missed = 0 ] && [ $tried -ge 10 ]'
+rm -rf "$site/copy"; cp -a "$bundle" "$site/copy"; rm "$site/copy/keys.json"
+verify "$site/copy"
+check "so is a file that was taken away" '[ $code = 1 ]'
+rm -rf "$site/copy"; cp -a "$bundle" "$site/copy"; echo x >"$site/copy/extra"
+verify "$site/copy"
+check "and one that was put in" '[ $code = 1 ] && grep -q extra "$out"'
+openssl ecparam -name prime256v1 -genkey -noout 2>/dev/null | openssl pkey -pubout -out "$site/other.pem" 2>/dev/null
+verify "$bundle" "$site/other.pem"
+check "another key signed nothing here" '[ $code = 1 ] && grep -q signature "$out"'
+
+# --- refused ---
+
+run sealock audit evidence --out "$bundle"
+check "a directory that is there stays as it is" '[ $code = 1 ] && said "$bundle"'
+run as $uid_reader sealock audit evidence --out "$site/run/none"
+check "who is no administrator gets none" '[ $code = 1 ] && [ ! -e "$site/run/none" ]'
+run sealock audit evidence
+check "without --out the usage is wrong" '[ $code = 2 ]'
+finish
