@@ -2,8 +2,10 @@
 #include "life.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "document.h"
 #include "shapes.h"
 #include "text.h"
 #include "usage.h"
@@ -25,26 +27,42 @@ print_key(
 		cli_shape_key_text(cli->out, key, alias, 1);
 }
 
+/* Under its alias, if it was given one. */
+static int
+name_key(struct cli_life_args *args, struct kmsc *kms, const struct kmsc_key *key,
+	struct kmsc_alias *out_alias, struct slk_error *err)
+{
+	if (args->alias == NULL)
+		return SLK_OK;
+	int rc = kmsc_create_alias(kms, args->alias, key->id, err);
+	if (rc != SLK_OK)
+		return slk_fail_prefix(err, "key %s was created, but not its alias", key->id);
+	snprintf(out_alias->name, sizeof(out_alias->name), "%s", args->alias);
+	snprintf(out_alias->key_id, sizeof(out_alias->key_id), "%s", key->id);
+	return SLK_OK;
+}
+
 static int
 create(struct cli_life_args *args, struct kmsc *kms, yajl_gen json, struct slk_error *err)
 {
+	struct kmsc_alias alias = {0};
+	struct kmsc_key key;
+	char *policy = NULL;
+
+	int rc = args->policy != NULL ? cli_document_read(args->policy, POL_RESOURCE, &policy, err)
+				      : SLK_OK;
 	const struct kmsc_key_kind kind = {.description = args->description,
 		.spec = args->spec,
 		.usage = args->usage,
 		.tags = args->tags.list,
-		.tags_count = args->tags.count};
-	struct kmsc_alias alias = {0};
-	struct kmsc_key key;
-
-	int rc = kmsc_create_key_with(kms, &kind, &key, err);
-	if (rc == SLK_OK && args->alias != NULL) {
-		rc = kmsc_create_alias(kms, args->alias, key.id, err);
-		if (rc != SLK_OK)
-			return slk_fail_prefix(
-				err, "key %s was created, but not its alias", key.id);
-		snprintf(alias.name, sizeof(alias.name), "%s", args->alias);
-		snprintf(alias.key_id, sizeof(alias.key_id), "%s", key.id);
-	}
+		.tags_count = args->tags.count,
+		.policy = policy,
+		.bypass_lockout_check = args->bypass};
+	if (rc == SLK_OK)
+		rc = kmsc_create_key_with(kms, &kind, &key, err);
+	free(policy);
+	if (rc == SLK_OK)
+		rc = name_key(args, kms, &key, &alias, err);
 	if (rc == SLK_OK)
 		print_key(args->cli, json, &key, &alias);
 	return rc;
@@ -68,6 +86,12 @@ cli_key_create(struct cli *cli, int argc, char **argv)
 			1},
 		{"tag", CLI_LIFE_OPT_TAG, "NAME=VALUE", 0,
 			"A tag; may be given more than once, up to 50", 1},
+		{"policy", CLI_LIFE_OPT_POLICY, "FILE", 0,
+			"Who may use the key, instead of whom the account lets; '-' reads stdin "
+			"(see 'sealock key policy put')",
+			1},
+		{"bypass-lockout-check", CLI_LIFE_OPT_BYPASS, 0, 0,
+			"Take also a policy under which you could not put another one", 1},
 		{0},
 	};
 	static const struct argp argp = {options, cli_life_parse, NULL,

@@ -60,9 +60,9 @@ struct cli_life_args {
 	bool description_needed;
 	/* What was said. */
 	const char *alias, *key;
-	const char *description, *spec, *usage; /* NULL: nothing */
+	const char *description, *spec, *usage, *policy; /* NULL: nothing */
 	uint32_t days; /* 0: nothing */
-	bool enable, disable;
+	bool enable, disable, bypass;
 	struct cli_tags tags;
 	struct cli_tag_names names;
 	/* key as kmsd takes it; set by cli_life_run(). */
@@ -78,6 +78,8 @@ enum {
 	CLI_LIFE_OPT_DAYS = 'n',
 	CLI_LIFE_OPT_ENABLE = 0x200,
 	CLI_LIFE_OPT_DISABLE,
+	CLI_LIFE_OPT_POLICY,
+	CLI_LIFE_OPT_BYPASS,
 };
 
 /* The parser of each; its input is a struct cli_life_args with cli and what it takes set. */

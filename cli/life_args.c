@@ -106,6 +106,12 @@ parse_option(int key, const char *arg, struct cli_life_args *args)
 	case CLI_LIFE_OPT_USAGE:
 		args->usage = arg;
 		return 0;
+	case CLI_LIFE_OPT_POLICY:
+		args->policy = arg;
+		return 0;
+	case CLI_LIFE_OPT_BYPASS:
+		args->bypass = true;
+		return 0;
 	case CLI_LIFE_OPT_ENABLE:
 		args->enable = true;
 		return 0;

@@ -272,7 +272,7 @@ cli_shape_grant_text(struct cli_out *out, const struct kmsc_grant *grant)
 	for (size_t i = 0; i < grant->operations_count; i++)
 		cli_shape_line(out, i == 0 ? "may" : "", grant->operations[i]);
 	text_context(out, "only with:", grant->context_equals);
-	text_context(out, "at least with:", grant->context_subset);
+	text_context(out, "with:", grant->context_subset);
 	if (grant->source_arn[0] != '\0')
 		cli_shape_line(out, "only for", grant->source_arn);
 	time_line(out, "created", grant->created_ns);

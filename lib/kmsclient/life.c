@@ -32,6 +32,8 @@ kmsc_create_key_with(struct kmsc *c, const struct kmsc_key_kind *kind, struct km
 	call.usage = kmsc_request_text(kind->usage);
 	call.n_tags = kind->tags_count;
 	call.tags = tags.list;
+	call.policy = kmsc_request_text(kind->policy);
+	call.bypass_lockout_check = kind->bypass_lockout_check;
 	KMSC_REQUEST(request, CREATE_KEY, create_key) = &call;
 	return call_key(c, &request, out_key, err);
 }

@@ -31,6 +31,8 @@ struct kmsc_key_kind {
 	const char *description, *spec, *usage;
 	const struct kmsc_tag *tags;
 	size_t tags_count; /* 0..KMSC_TAGS_MAX */
+	const char *policy; /* the key's policy (policies.h); NULL: the default one */
+	bool bypass_lockout_check; /* as kmsc_put_key_policy() */
 };
 /* SLK_UNSUPPORTED: the token has no such keys. */
 MUST_USE int kmsc_create_key_with(struct kmsc *c, const struct kmsc_key_kind *kind,

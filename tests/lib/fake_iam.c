@@ -204,6 +204,7 @@ answer_one(const Kmsp__Request *q, Kmsp__Reply *r)
 	static Kmsp__AccessKey access;
 
 	switch (q->call_case) {
+	case KMSP__REQUEST__CALL_CREATE_KEY:
 	case KMSP__REQUEST__CALL_DESCRIBE_KEY:
 		kmsp__key__init(&key);
 		key.id = as_text(FAKE_IAM_KEY);

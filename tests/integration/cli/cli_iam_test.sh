@@ -148,6 +148,10 @@ check "and comes back as it was put" '[ $code = 0 ] && cmp -s "$out" "$site/key.
 document "{\"Effect\": \"Allow\", \"Principal\": {\"AWS\": \"$user/auditor\"}, \"Action\": \"kms:*\", \"Resource\": \"*\"}" >"$site/lockout.json"
 run sealock key policy put alias/web "$site/lockout.json"
 check "one that would lock its author out is refused, and the one before it stays" 'refused "will not allow you to update the key policy" && decrypts'
+run sealock key create --policy "$site/lockout.json"
+check "nor is a key made with one" 'refused "will not allow you to update the key policy"'
+run sealock key create --policy "$site/key.json" --json
+check "a key is made with a policy of its own" '[ $code = 0 ] && sealock key policy get "$(json_of .id)" | cmp -s - "$site/key.json"'
 run sealock key policy list alias/web
 check "it is called default" '[ $code = 0 ] && grep -qx default "$out"'
 run sealock stream policy get web

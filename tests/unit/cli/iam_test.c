@@ -133,6 +133,8 @@ policies_of_keys_and_streams_are_kept(void **state)
 			"put_key_policy{key:" FAKE_IAM_KEY " policy:" RESOURCE
 			" bypass_lockout_check:1}\n",
 			"key " FAKE_IAM_KEY " has a new policy\n"},
+		{{"key", "create", "--policy=-", "--bypass-lockout-check"}, RESOURCE,
+			"create_key{policy:" RESOURCE " bypass_lockout_check:1}\n", NULL},
 		{{"stream", "policy", "get", "web"}, NULL, "get_resource_policy{stream:web}\n",
 			"{\"a\": [1, 2]}\n"},
 		{{"stream", "policy", "put", "web", "-"}, RESOURCE,
@@ -341,7 +343,7 @@ every_page_is_read(void **state)
 			"arn:aws:iam::123456789012:policy/p\n"},
 		{{"iam", "policy", "holders", "p"}, "list_policy_holders{", "role  reader\n"},
 		{{"iam", "user", "policy", "list", "a"}, "list_attached_policies{", "managed  p\n"},
-		{{"key", "grant", "list", FAKE_IAM_KEY}, "list_grants{", "at least with:dept=it\n"},
+		{{"key", "grant", "list", FAKE_IAM_KEY}, "list_grants{", "with:         dept=it\n"},
 		{{"key", "grant", "list", FAKE_IAM_KEY, "--json"}, "list_grants{",
 			"\"dept\": \"it\""},
 		{{"key", "grant", "list", "--retiring=r"}, "list_retirable_grants{", "Decrypt\n"},
@@ -410,6 +412,7 @@ a_document_that_is_none_is_not_sent(void **state)
 		{"iam", "policy", "update", "p", "-"},
 		{"key", "policy", "put", FAKE_IAM_KEY, "-"},
 		{"stream", "policy", "put", "web", "-"},
+		{"key", "create", "--policy=-"},
 	};
 	(void)state;
 
@@ -472,18 +475,14 @@ main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, fake_iam_setup, fake_iam_teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(users_and_roles_are_kept),
-		CASE(policies_of_users_and_roles_are_kept),
-		CASE(policies_of_keys_and_streams_are_kept),
-		CASE(grants_are_given_and_taken_back),
-		CASE(a_question_gathers_what_was_given),
-		CASE(access_keys_are_kept),
+		CASE(users_and_roles_are_kept), CASE(policies_of_users_and_roles_are_kept),
+		CASE(policies_of_keys_and_streams_are_kept), CASE(grants_are_given_and_taken_back),
+		CASE(a_question_gathers_what_was_given), CASE(access_keys_are_kept),
 		CASE(a_secret_that_goes_to_a_file_is_not_printed),
 		CASE(json_holds_documents_as_json),
 		CASE(what_kmsd_keeps_and_is_no_json_is_not_printed_as_json),
 		CASE(a_tag_cannot_command_a_terminal),
-		CASE(an_answer_says_which_statement_and_why_no_other),
-		CASE(every_page_is_read),
+		CASE(an_answer_says_which_statement_and_why_no_other), CASE(every_page_is_read),
 		CASE(a_page_that_fails_leaves_no_half_of_a_list),
 		CASE(a_document_that_is_none_is_not_sent),
 		cmocka_unit_test(the_policies_in_the_help_are_valid), /* nobody is asked */

@@ -192,7 +192,11 @@ create_says_what_kind_of_key(void **state)
 {
 	(void)state;
 	static struct kmsc_tag tags[KMSC_TAGS_MAX + 1] = {{"env", "prod"}};
-	struct kmsc_key_kind kind = {"d", "RSA_2048", "SIGN_VERIFY", tags, 2};
+	struct kmsc_key_kind kind = {.description = "d",
+		.spec = "RSA_2048",
+		.usage = "SIGN_VERIFY",
+		.tags = tags,
+		.tags_count = 2};
 
 	answer_with_key();
 	assert_ok(kmsc_create_key_with(client, &kind, &key, &err));
