@@ -55,7 +55,14 @@ side_entries=side_entry((42<<24)|7,9,kar,b"blob!")+side_entry((42<<24)|9,9,kar,b
 side=b"SLJR"+struct.pack("<IQ",1,3)+uuid+struct.pack("<QIIQ",1700000000123456789,2,0,len(side_entries))+bytes(range(0x40,0x60))+bytes(8)+side_entries
 sig=bytes(range(70)); pub=bytes(range(91)); aka=b"arn:aws:kms:local:000000000000:key/a"
 side+=b"SLJS"+struct.pack("<HHH",len(sig),len(pub),len(aka))+bytes(6)+hashlib.sha256(side).digest()+sig+pub+aka
-out={'rewrap':{'two':side},'jfile':{'lane3':jfile()},'record':{'two':struct.pack("<I",2)+rec},'keyblock':{'one':key},'shardtable':{'two':shards},'footer':{'recovery':footer},'watermark':{'lane':wm},
+def proof(type, body):
+    head=lambda c: b"SLJP"+struct.pack("<BBHII",1,type,0,16+len(body),c)
+    return head(crc(head(0)+body))+body
+piece=lambda n,x: struct.pack("<I",n)+hashlib.sha256(x).digest()
+pieces=piece(4096,b"page")+piece(240,b"block")
+statement=uuid+struct.pack("<QIIQQQQQQQ",42,3,3,40,4336,2,1,11,222,1)+hashlib.sha256(b"keys").digest()+hashlib.sha256(pieces).digest()+struct.pack("<Q",41)+bytes(range(32))+struct.pack("<Q",1700000000123456789)
+signature=hashlib.sha256(statement).digest()+struct.pack("<HHH",len(sig),len(pub),len(aka))+bytes(10)+sig+pub+aka
+out={'proof':{'three':proof(1,struct.pack("<QII",0,2,0)+pieces)+proof(2,statement)+proof(3,signature)},'rewrap':{'two':side},'jfile':{'lane3':jfile()},'record':{'two':struct.pack("<I",2)+rec},'keyblock':{'one':key},'shardtable':{'two':shards},'footer':{'recovery':footer},'watermark':{'lane':wm},
  'block':{'data':data,'pad':pad,'key':block(1,key,4096,epoch=(42<<24)|7,stream=9),'shards':block(4,shards,4096),'footer':block(5,footer,8192),'trailer':block(6,trailer,(1<<20)-4096)}}
 root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../fuzz/corpus")
 for name, files in out.items():
