@@ -51,19 +51,19 @@ static int
 flushed(struct jnl_lane *l)
 {
 	uint64_t took = slk_mono_ns(l->journal->clock) - l->sync_started_ns;
-	uint64_t done = atomic_load_explicit(&l->done, memory_order_relaxed);
+	uint64_t flushed_to = atomic_load_explicit(&l->flushed, memory_order_relaxed);
 
 	l->sync_busy = false;
 	atomic_fetch_add_explicit(&l->stat_flushes, 1, memory_order_relaxed);
 	atomic_store_explicit(&l->stat_flush_last_ns, took, memory_order_relaxed);
 	if (took > atomic_load_explicit(&l->stat_flush_max_ns, memory_order_relaxed))
 		atomic_store_explicit(&l->stat_flush_max_ns, took, memory_order_relaxed);
-	while (done < l->sync_to) {
-		struct jnl_group *g = group(l, done);
+	while (flushed_to < l->sync_to) {
+		struct jnl_group *g = group(l, flushed_to);
 		if (g->closes_file && g->state == JNL_G_WRITTEN) {
 			g->state = JNL_G_TRAILER_WRITING;
 			if (l->io.write(l->io_instance, g->fd, g->trailer, FMT_JFILE_PAGE_BYTES,
-				    g->trailer_pos, done << 2 | TAG_TRAILER) != SLK_OK)
+				    g->trailer_pos, flushed_to << 2 | TAG_TRAILER) != SLK_OK)
 				return fail(l);
 			break;
 		}
@@ -73,11 +73,36 @@ flushed(struct jnl_lane *l)
 		if (g->closes_file)
 			(void)l->journal->fs->close(l->journal->fs->ctx, g->fd);
 		g->state = JNL_G_IDLE;
-		done++;
+		flushed_to++;
 		atomic_fetch_add_explicit(&l->stat_groups, 1, memory_order_relaxed);
-		atomic_store_explicit(&l->done, done, memory_order_release);
+		atomic_store_explicit(&l->flushed, flushed_to, memory_order_release);
 	}
 	return SLK_OK;
+}
+
+/* Give buffers back to the worker: what is durable, and hashed where hashes are kept. No acknowledgement waits for one. */
+static void
+release(struct jnl_lane *l, int *work)
+{
+	uint64_t done = atomic_load_explicit(&l->done, memory_order_relaxed);
+	const uint64_t to = atomic_load_explicit(&l->flushed, memory_order_relaxed);
+	const bool integrity = l->journal->config.integrity;
+
+	if (!integrity)
+		l->hashed = l->next_write;
+	for (; done < to && done < l->hashed; (*work)++) {
+		/* Nothing behind the end of a file is hashed before that was released: what is stated is the file's end. */
+		if (integrity && group(l, done)->closes_file)
+			jnl_chapters_end(l);
+		done++;
+		atomic_store_explicit(&l->done, done, memory_order_release);
+	}
+	if (!integrity)
+		return;
+	if (done == l->hashed)
+		jnl_chapters_checkpoint(l);
+	if (jnl_chapters_hash(l))
+		(*work)++;
 }
 
 static int
@@ -112,7 +137,7 @@ reap(struct jnl_lane *l, int *work)
 static int
 start_flush(struct jnl_lane *l, int *work)
 {
-	uint64_t first = atomic_load_explicit(&l->done, memory_order_relaxed);
+	uint64_t first = atomic_load_explicit(&l->flushed, memory_order_relaxed);
 	uint64_t to = first;
 
 	if (l->sync_busy)
@@ -144,7 +169,7 @@ may_write(struct jnl_lane *l)
 {
 	if (l->next_write == atomic_load(&l->submitted))
 		return false;
-	return l->next_write == atomic_load_explicit(&l->done, memory_order_relaxed) ||
+	return l->next_write == atomic_load_explicit(&l->flushed, memory_order_relaxed) ||
 		!group(l, l->next_write - 1)->closes_file;
 }
 
@@ -197,6 +222,7 @@ jnl_lane_turn(struct jnl_lane *l)
 		rc = start_writes(l, &work);
 	if (rc != SLK_OK)
 		return rc;
+	release(l, &work);
 	bool closed = atomic_load(&l->closed);
 	if (closed && atomic_load(&l->done) == atomic_load(&l->submitted)) {
 		l->ended = true;

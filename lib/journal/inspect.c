@@ -6,6 +6,7 @@
 
 #include "format/keyblock.h"
 #include "journal/internal.h"
+#include "journal/proofcheck.h"
 #include "journal/scan.h"
 
 /* --- what both need: one file, up to what is durable --- */
@@ -335,6 +336,7 @@ struct verifier {
 		keys; /* of every epoch that a key was given for; several epochs interleave in a file */
 	uint32_t key_count;
 	uint8_t *plain;
+	struct jnl_proof_check proofs;
 	char name[FMT_JFILE_NAME_MAX]; /* the file that is looked at */
 	uint64_t file_id;
 };
@@ -534,8 +536,50 @@ verify_file(struct verifier *v, const struct slk_fs *fs, uint64_t id)
 	v->report->files_unclosed += !s.closed;
 	v->report->files_by_recovery += s.closed && (s.footer.flags & FMT_FOOTER_BY_RECOVERY) != 0;
 	rc = verify_blocks(v, &s);
+	if (rc == SLK_OK && v->c->proofs)
+		rc = jnl_proof_check_file(&v->proofs, &s);
 	jnl_scan_close(&s);
 	return rc;
+}
+
+static void
+proof_found(void *arg, int status, uint64_t offset, uint64_t bytes, const char *sentence)
+{
+	found(arg, status, offset, bytes, sentence);
+}
+
+struct orphans {
+	struct verifier *v;
+	const uint64_t *ids;
+	size_t count;
+};
+
+static int
+look_for_orphan(void *arg, const char *name)
+{
+	const struct orphans *o = arg;
+	uint64_t id;
+
+	if (!fmt_proof_name_parse(name, &id))
+		return SLK_OK;
+	for (size_t i = 0; i < o->count; i++)
+		if (o->ids[i] == id)
+			return SLK_OK;
+	fmt_jfile_name(FMT_JFILE_LANE, id, o->v->name);
+	o->v->file_id = id;
+	if (jnl_proof_check_orphan(&o->v->proofs, id))
+		found(o->v, SLK_NOT_FOUND, 0, 0,
+			"the file is missing: its proof is there, and it is younger than others");
+	return SLK_OK;
+}
+
+static int
+verify_orphans(struct verifier *v, const uint64_t *ids, size_t count)
+{
+	struct orphans o = {v, ids, count};
+
+	return v->c->proofs ? v->proofs.fs->list(v->proofs.fs->ctx, v->c->dir, look_for_orphan, &o)
+			    : SLK_OK;
 }
 
 int
@@ -548,6 +592,11 @@ jnl_verify(const struct jnl_verify_config *config, struct jnl_verify_report *out
 	uint64_t *ids = NULL;
 	size_t count = 0;
 
+	v.proofs = (struct jnl_proof_check){.fs = fs,
+		.dir = config->dir,
+		.trusted = config->trusted,
+		.found = proof_found,
+		.arg = &v};
 	int rc = jnl_scan_list(fs, config->dir, FMT_JFILE_LANE, &ids, &count);
 	if (rc == SLK_OK)
 		rc = jnl_shards_init(&v.shards, 65536);
@@ -558,6 +607,12 @@ jnl_verify(const struct jnl_verify_config *config, struct jnl_verify_report *out
 		rc = SLK_NO_MEMORY;
 	for (size_t i = 0; i < count && rc == SLK_OK; i++)
 		rc = verify_file(&v, fs, ids[i]);
+	if (rc == SLK_OK)
+		rc = verify_orphans(&v, ids, count);
+	report.files_signed = v.proofs.files_signed;
+	report.files_unsigned = v.proofs.files_unsigned;
+	report.bytes_signed = v.proofs.bytes_signed;
+	report.signatures = v.proofs.signatures;
 	report.shards = v.shards.count;
 	report.epochs = v.epochs.count;
 	for (uint32_t i = 0; i < v.key_count; i++)

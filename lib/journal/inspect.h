@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "base/status.h"
 #include "journal/reader.h"
+#include "seal/attest.h"
 #include "seal/seal.h"
 
 /* One shard in one file. */
@@ -64,7 +65,8 @@ MUST_USE int jnl_list_epochs(const char *dir, const struct slk_fs *fs,
 
 /* What a verification found wrong, one call each. */
 struct jnl_finding {
-	int status; /* SLK_BAD_CRC, SLK_BAD_TAG, SLK_CORRUPT (numbering, lost range), SLK_BAD_COMMITMENT, ... */
+	int status; /* SLK_BAD_CRC, SLK_BAD_TAG (also: a hash or signature), SLK_NOT_FOUND (a file or signature that must be
+		     * there), SLK_TRUNCATED (the end of a closed file), SLK_CORRUPT (numbering, lost range), SLK_BAD_COMMITMENT, ... */
 	const char *name; /* of the file */
 	uint64_t file_id;
 	uint64_t offset;
@@ -80,6 +82,10 @@ struct jnl_verify_config {
 	 * came between two of its blocks. The secret becomes the verifier's. NULL: tags are not checked. */
 	int (*data_key)(
 		void *arg, const struct jnl_epoch_info *info, struct slk_secret **out_data_key);
+	/* Check each file against its proof (format/proof.h): needs no data key, and holds against whoever has them. */
+	bool proofs;
+	/* The keys that may have signed; every closed file must be signed then. NULL: whoever signed, if anyone did. */
+	const struct seal_attest_keys *trusted;
 	void (*finding)(void *arg, const struct jnl_finding *finding); /* NULL: only counted */
 	void *arg;
 };
@@ -91,6 +97,10 @@ struct jnl_verify_report {
 	uint64_t epochs, shards;
 	uint64_t tags_checked; /* data blocks opened and found authentic */
 	uint64_t tags_unchecked; /* data blocks whose key was not given */
+	uint64_t files_signed; /* to their end, all as it was written */
+	uint64_t files_unsigned; /* closed, and not signed to the end */
+	uint64_t bytes_signed; /* as they were written, by a good signature */
+	uint64_t signatures; /* that were good */
 	uint64_t findings; /* 0: all is well */
 };
 

@@ -17,6 +17,7 @@
 #include "format/jfile.h"
 #include "format/keyblock.h"
 #include "format/shardtable.h"
+#include "journal/chapters.h"
 #include "journal/io.h"
 #include "journal/journal.h"
 #include "journal/mark.h"
@@ -42,6 +43,7 @@ struct jnl_group {
 	uint32_t len;
 	int fd;
 	uint64_t file_id;
+	struct fmt_jfile_header header; /* of its file */
 	uint64_t pos; /* in its file; a multiple of 4,096 */
 	uint64_t lsn_end;
 	uint64_t records_end, plain_end; /* lane-wide totals behind this group */
@@ -92,7 +94,8 @@ struct jnl_lane {
 	uint64_t last_id; /* of the file prepared before; under the journal's files_lock */
 
 	/* between worker and lane thread */
-	_Atomic uint64_t submitted, done, flushing;
+	_Atomic uint64_t submitted, flushed, done,
+		flushing; /* done <= flushed: hashed as well, the buffer is free */
 	_Atomic uint64_t durable_lsn, durable_pos, durable_file;
 	_Atomic int status;
 	_Atomic bool closed, sleeping;
@@ -104,6 +107,8 @@ struct jnl_lane {
 	void *io_instance;
 	struct jnl_mark mark;
 	uint64_t next_write; /* first group whose write was not submitted */
+	uint64_t hashed; /* first group that was not hashed; <= next_write */
+	struct jnl_chapters chapters;
 	bool sync_busy;
 	uint64_t sync_to;
 	uint64_t sync_started_ns;

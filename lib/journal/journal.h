@@ -43,6 +43,7 @@ struct jnl_config {
 		reserve_bytes; /* free space below which appends answer SLK_DISK_FULL; 0: 4 files */
 	const char *io; /* "auto" (NULL), "uring", "sync" */
 	bool direct; /* O_DIRECT where the file system has it */
+	bool integrity; /* hash what is written; a notary (journal/notary.h) must take the hashes and have them signed */
 	const struct slk_fs *fs; /* NULL: slk_fs_posix() */
 	const struct slk_clock *clock; /* NULL: slk_clock_system() */
 	const struct jnl_io *

@@ -38,6 +38,7 @@ begin_group(struct jnl_lane *l)
 	g->len = 0;
 	g->fd = l->file.fd;
 	g->file_id = l->file.header.file_id;
+	g->header = l->file.header;
 	g->pos = l->file_pos;
 	g->closes_file = false;
 	l->group_open = true;
@@ -134,7 +135,7 @@ jnl_lane_ready(const struct jnl_lane *l)
 	uint32_t len = l->groups[submitted % l->journal->config.group_count].len;
 	if (len == 0)
 		return false;
-	if (atomic_load_explicit(&l->done, memory_order_acquire) == submitted)
+	if (atomic_load_explicit(&l->flushed, memory_order_acquire) == submitted)
 		return true;
 	return len >= JNL_SPARSE_BYTES &&
 		atomic_load_explicit(&l->flushing, memory_order_acquire) == submitted;
@@ -651,6 +652,8 @@ jnl_lane_init(struct jnl_lane *l, struct slk_error *err)
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "no memory for the shards of a lane");
 	rc = alloc_stage(l, err);
+	if (rc == SLK_OK && c->integrity && jnl_chapters_init(&l->chapters) != SLK_OK)
+		rc = slk_fail(err, SLK_NO_MEMORY, "no memory for the hashes of a lane");
 	if (rc != SLK_OK)
 		return rc;
 	rc = jnl_mark_open(
@@ -690,6 +693,7 @@ jnl_lane_fini(struct jnl_lane *l)
 	if (!l->closing && l->file.header.file_id != 0)
 		(void)l->journal->fs->close(l->journal->fs->ctx, l->file.fd);
 	jnl_mark_close(&l->mark);
+	jnl_chapters_fini(&l->chapters);
 	if (l->stage != NULL) {
 		slk_wipe(l->stage, l->stage_bytes);
 		munmap(l->stage, l->stage_bytes);

@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 #include "journal/inspect.h"
+#include "attester.h"
 #include "journal/journal.h"
+#include "journal/notary.h"
 #include "journal/reader.h"
 #include "noncescan.h"
 #include "simdisk.h"
@@ -40,6 +42,10 @@ struct world {
 	struct simdisk *disk;
 	struct seal_thread *seal;
 	struct jnl *journal;
+	struct attester attester;
+	struct seal_attest_keys *trusted;
+	struct jnl_notary *notary;
+	bool hsm_there; /* false: most of the time */
 	struct jnl_recovery recovery; /* of the last opening */
 	struct seal_epoch *epochs[WORLD_LANES][WORLD_STREAMS];
 	bool lane_closed[WORLD_LANES];
@@ -70,6 +76,8 @@ int world_submit(struct world *w, unsigned lane);
 /* One turn of a lane; takes note of what became durable. SLK_END after a clean close. */
 int world_turn(struct world *w, unsigned lane);
 void world_end_epoch(struct world *w, unsigned lane, unsigned stream);
+/* One turn of the notary; the appliance's HSM is away at times. */
+int world_notarize(struct world *w);
 /* Close all lanes, turn until they have ended, close the journal. The first failure, if any. */
 int world_close(struct world *w);
 /* The process dies now, on a disk that does nothing more for it. */

@@ -38,8 +38,10 @@ step(struct world *w)
 		rc = world_append(w);
 	else if (dice < 60)
 		rc = world_submit(w, lane);
-	else if (dice < 97)
+	else if (dice < 92)
 		rc = world_turn(w, lane);
+	else if (dice < 97)
+		rc = world_notarize(w);
 	else if (dice < 98)
 		world_end_epoch(w, lane, (unsigned)below(w, WORLD_STREAMS));
 	else if (dice < 99)
