@@ -335,13 +335,35 @@ json_report(const struct verifier *v, const struct jnl_verify_report *r)
 	cli_json_u64(json, "shards", r->shards);
 	cli_json_u64(json, "tags_checked", r->tags_checked);
 	cli_json_u64(json, "tags_unchecked", r->tags_unchecked);
+	cli_json_u64(json, "files_signed", r->files_signed);
+	cli_json_u64(json, "files_unsigned", r->files_unsigned);
+	cli_json_u64(json, "bytes_signed", r->bytes_signed);
+	cli_json_u64(json, "signatures", r->signatures);
 	cli_json_u64(json, "side_files", v->side_files);
 	cli_json_u64(json, "side_keys", v->side_keys);
 	cli_json_map_end(json);
 }
 
 static void
-text_report(const struct verifier *v, const struct jnl_verify_report *r, bool with_keys)
+signed_report(struct cli_out *out, const struct jnl_verify_report *r, bool trusted)
+{
+	char bytes[CLI_AMOUNT_MAX];
+
+	cli_bytes_format(r->bytes_signed, bytes);
+	cli_out_printf(out,
+		"signatures: %llu right, over %s; %llu files signed to their end, %llu "
+		"closed ones are not\n",
+		(unsigned long long)r->signatures, bytes, (unsigned long long)r->files_signed,
+		(unsigned long long)r->files_unsigned);
+	if (!trusted && r->signatures > 0)
+		cli_out_text(out,
+			"whose signatures they are was not checked (--public-key FILE "
+			"does, and wants every closed file signed)\n");
+}
+
+static void
+text_report(
+	const struct verifier *v, const struct jnl_verify_report *r, bool with_keys, bool trusted)
 {
 	struct cli_out *out = v->cli->out;
 	char bytes[CLI_AMOUNT_MAX];
@@ -362,6 +384,7 @@ text_report(const struct verifier *v, const struct jnl_verify_report *r, bool wi
 		cli_out_text(out,
 			"tags: not checked (--with-keys checks them, with the right "
 			"kms:Decrypt)\n");
+	signed_report(out, r, trusted);
 	if (v->side_files > 0)
 		cli_out_printf(out, "%llu side files with %llu re-wrapped keys\n",
 			(unsigned long long)v->side_files, (unsigned long long)v->side_keys);
@@ -395,6 +418,8 @@ run_verify(struct verifier *v, const struct journal_args *args, struct jnl_verif
 		config.seal = seal;
 		config.data_key = verify_key;
 	}
+	config.proofs = true;
+	config.trusted = trusted;
 	if (rc == SLK_OK)
 		rc = jnl_verify(&config, report, err);
 	report->findings += v->side_findings;
@@ -413,16 +438,18 @@ verify(struct cli *cli, int argc, char **argv)
 			"Check the tag of every block too; asks kms:Decrypt once per epoch, as you",
 			1},
 		CLI_ATTESTATION_OPTION(OPT_ATTESTATION),
+		{"public-key", 0, NULL, OPTION_ALIAS, NULL, 0},
 		{0},
 	};
 	static const struct argp argp = {options, parse_journal, NULL,
-		"Verify the journal: checksums, numbering of blocks and records, footers, and the "
-		"side "
-		"files of re-wrapped keys; it runs beside a live writer.\v"
+		"Verify the journal: checksums, numbering of blocks and records, footers, the "
+		"hashes and "
+		"signatures of what was written, and the side files of re-wrapped keys; it runs "
+		"beside a live writer, and needs no key.\v"
 		"Examples:\n"
 		"  sealock journal verify\n"
 		"  sealock journal verify --with-keys --json\n"
-		"  sealock journal verify --attestation-key sealock-attest.pem\n"
+		"  sealock journal verify --public-key sealock-attest.pem\n"
 		"\n"
 		"Exit status 1: something is wrong, or (--with-keys) a key was refused.",
 		cli_common_children, NULL, NULL};
@@ -442,7 +469,7 @@ verify(struct cli *cli, int argc, char **argv)
 	if (rc == SLK_OK && cli->json)
 		json_report(&v, &report);
 	else if (rc == SLK_OK)
-		text_report(&v, &report, args.with_keys);
+		text_report(&v, &report, args.with_keys, args.attestation_file != NULL);
 	cli_json_end(v.json);
 	if (rc != SLK_OK) {
 		cli_out_drop(cli->out);

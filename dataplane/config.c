@@ -38,6 +38,7 @@ static const cyaml_strval_t rule_names[] = {{"fixed", DP_PARTITION_FIXED},
 
 /* libcyaml's own booleans take any word; these do not. */
 static const cyaml_strval_t off_by_default[] = {{"false", false}, {"true", true}};
+static const cyaml_strval_t switch_names[] = {{"off", DP_OFF}, {"on", DP_ON}};
 static const cyaml_strval_t on_by_default[] = {{"false", DP_NO}, {"true", DP_YES}};
 
 static const cyaml_schema_value_t uint_value = {CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint32_t)};
@@ -106,6 +107,7 @@ static const cyaml_schema_field_t journal_fields[] = {
 	CYAML_FIELD_UINT("reserve_mb", OPT, struct dp_journal_config, reserve_mb),
 	CHOICE("direct", OPT, struct dp_journal_config, direct, on_by_default),
 	OPT_STRING("io", struct dp_journal_config, io),
+	CHOICE("integrity", OPT, struct dp_journal_config, integrity, switch_names),
 	CYAML_FIELD_END,
 };
 

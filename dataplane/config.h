@@ -28,6 +28,9 @@ enum dp_when_full { DP_WHEN_FULL_AUTO, DP_WHEN_FULL_DROP, DP_WHEN_FULL_WAIT };
 /* O_DIRECT, if the file system has it. Zero is what a file says that does not name it. */
 enum dp_direct { DP_UNSAID, DP_NO, DP_YES };
 
+/* Zero is what a file says that does not name it. */
+enum dp_switch { DP_SWITCH_UNSAID, DP_OFF, DP_ON };
+
 struct dp_eal_config {
 	uint32_t
 		*cores; /* CPUs of the workers, one each; NULL: the last CPU this process may use */
@@ -83,6 +86,7 @@ struct dp_journal_config {
 	uint32_t reserve_mb;
 	enum dp_direct direct;
 	char *io;
+	enum dp_switch integrity;
 };
 
 struct dp_kms_config {
@@ -140,6 +144,13 @@ static inline bool
 dp_config_direct(const struct dp_config *config)
 {
 	return config->journal.direct != DP_NO;
+}
+
+/* Hashes of what is written, signed by the appliance: unless told otherwise. */
+static inline bool
+dp_config_integrity(const struct dp_config *config)
+{
+	return config->journal.integrity != DP_OFF;
 }
 
 #endif

@@ -54,6 +54,7 @@ struct dp_door {
 	const struct dp_config *config;
 	const struct slk_clock *clock;
 	struct dp_control *control;
+	const struct dp_keeper *keeper;
 	struct dp_worker **workers;
 	unsigned worker_count;
 	int door_fd;
@@ -466,6 +467,7 @@ accept_status(struct dp_door *d)
 		return;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	const struct dp_status_sources sources = {.control = d->control,
+		.keeper = d->keeper,
 		.workers = d->workers,
 		.worker_count = d->worker_count,
 		.config = d->config,
@@ -658,6 +660,8 @@ dp_door_new(const struct dp_door_config *config, struct dp_door **out_door, stru
 	d->config = config->config;
 	d->clock = config->clock;
 	d->control = config->control;
+	d->keeper = config->keeper;
+	d->keeper = config->keeper;
 	d->workers = config->workers;
 	d->worker_count = config->worker_count;
 	d->door_fd = config->door_fd;

@@ -21,6 +21,7 @@ struct dp_door_config {
 	const struct dp_config *config; /* borrowed, as is the rest */
 	const struct slk_clock *clock;
 	struct dp_control *control;
+	const struct dp_keeper *keeper;
 	struct dp_worker **workers;
 	unsigned worker_count;
 	int door_fd; /* eventfd: written to wake this thread */

@@ -17,6 +17,7 @@
 #include "control.h"
 #include "door.h"
 #include "eal.h"
+#include "keeper.h"
 #include "journal/journal.h"
 #include "port.h"
 #include "priv.h"
@@ -49,8 +50,9 @@ struct ingestd {
 	struct lane_thread lanes[DP_CORES_MAX];
 	struct dp_control *control;
 	struct dp_door *door;
-	pthread_t control_thread, door_thread;
-	bool control_runs, door_runs;
+	struct dp_keeper *keeper;
+	pthread_t control_thread, door_thread, keeper_thread;
+	bool control_runs, door_runs, keeper_runs;
 	int control_fd, door_fd;
 	sigset_t signals;
 	uint64_t started_ns;
@@ -155,7 +157,8 @@ open_journal(struct ingestd *d, struct slk_error *err)
 		.group_count = j->group_count,
 		.reserve_bytes = j->reserve_mb * MIB,
 		.io = j->io,
-		.direct = dp_config_direct(d->config)};
+		.direct = dp_config_direct(d->config),
+		.integrity = dp_config_integrity(d->config)};
 	struct jnl_recovery report;
 
 	int rc = jnl_open(&jc, &d->journal, &report, err);
@@ -210,9 +213,12 @@ make_all(struct ingestd *d, struct slk_error *err)
 		.door_fd = d->door_fd};
 	if (rc == SLK_OK)
 		rc = dp_control_new(&cc, &d->control, err);
+	if (rc == SLK_OK)
+		rc = dp_keeper_new(d->config, d->journal, &d->keeper, err);
 	const struct dp_door_config dc = {.config = d->config,
 		.clock = slk_clock_system(),
 		.control = d->control,
+		.keeper = d->keeper,
 		.workers = d->workers,
 		.worker_count = d->workers_made,
 		.door_fd = d->door_fd};
@@ -250,6 +256,14 @@ run_door(void *arg)
 	return dp_door_run(arg);
 }
 
+static void *
+run_keeper(void *arg)
+{
+	if (dp_priv_thread_lower() != SLK_OK)
+		slk_warn("the keeper thread keeps a capability that it does not need");
+	return dp_keeper_run(arg);
+}
+
 static int
 start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *arg, bool *out_runs,
 	struct slk_error *err)
@@ -277,6 +291,9 @@ start_threads(struct ingestd *d, struct slk_error *err)
 	if (rc == SLK_OK)
 		rc = start_thread(&d->control_thread, "slk-control", run_control, d->control,
 			&d->control_runs, err);
+	if (rc == SLK_OK)
+		rc = start_thread(&d->keeper_thread, "slk-keeper", run_keeper, d->keeper,
+			&d->keeper_runs, err);
 	if (rc == SLK_OK)
 		rc = start_thread(
 			&d->door_thread, "slk-door", run_door, d->door, &d->door_runs, err);
@@ -397,6 +414,10 @@ stop_workers(struct ingestd *d)
 static void
 stop_threads(struct ingestd *d)
 {
+	if (d->keeper_runs) {
+		dp_keeper_stop(d->keeper);
+		pthread_join(d->keeper_thread, NULL);
+	}
 	if (d->control_runs) {
 		dp_control_stop(d->control);
 		pthread_join(d->control_thread, NULL);
@@ -406,6 +427,7 @@ stop_threads(struct ingestd *d)
 		pthread_join(d->door_thread, NULL);
 	}
 	dp_door_free(d->door);
+	dp_keeper_free(d->keeper);
 	dp_control_free(d->control);
 }
 

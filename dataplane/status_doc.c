@@ -221,6 +221,24 @@ put_worker(yajl_gen g, const struct dp_worker *w)
 	yajl_gen_map_close(g);
 }
 
+static void
+put_journal(yajl_gen g, const struct dp_status_sources *s)
+{
+	struct dp_keeper_stats k;
+
+	dp_keeper_stats(s->keeper, &k);
+	key(g, "journal");
+	yajl_gen_map_open(g);
+	key(g, "integrity");
+	yajl_gen_bool(g, k.integrity);
+	put_u64(g, "statements", k.notary.statements);
+	put_u64(g, "signatures", k.notary.signatures);
+	put_u64(g, "unsigned", k.notary.unsigned_count);
+	put_u64(g, "read_back", k.notary.read_back);
+	put_u64(g, "failures", k.notary.failures);
+	yajl_gen_map_close(g);
+}
+
 static int
 generate(yajl_gen g, const struct dp_status_sources *s)
 {
@@ -247,6 +265,7 @@ generate(yajl_gen g, const struct dp_status_sources *s)
 	int rc = put_sealing(g, s);
 	put_drops(g, s);
 	put_ports(g, s);
+	put_journal(g, s);
 	key(g, "streams");
 	yajl_gen_array_open(g);
 	dp_control_each_stream(s->control, put_stream, g);

@@ -2,6 +2,7 @@
  *
  *     {"program", "version", "pid", "rss_bytes", "uptime_s", "engine", "records", "bytes", "blocks", "frames", "datagrams", "replies", "puts", "staged",
  *      "keys", "kms": {"up", "error"}, "seal_ns": {"count", "p50", "p99", "p999", "max"}, "drops": {REASON: n, ...},
+ *      "journal": {"integrity", "statements", "signatures", "unsigned", "read_back", "failures"},
  *      "streams": [{"name", "id", "shards", "key_age_s" (absent without a key), "key_error", "keys", "records", "bytes"}],
  *      "workers": [{"index", "records", "frames", "busy_cycles", "idle_cycles", "sleeps", "waits", "field_fallbacks", "durable", "appended", "flushes",
  *                   "flush_ns_last", "flush_ns_max", "rolls", "written_bytes", "epochs", "disk"}],
@@ -19,10 +20,12 @@
 #include "base/status.h"
 #include "config.h"
 #include "control.h"
+#include "keeper.h"
 #include "worker.h"
 
 struct dp_status_sources {
 	struct dp_control *control;
+	const struct dp_keeper *keeper;
 	struct dp_worker **workers;
 	unsigned worker_count;
 	const struct dp_config *config;

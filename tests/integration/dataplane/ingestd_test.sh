@@ -149,6 +149,7 @@ answered=0 missing=0
 for ((k = 1; k <= kills; k++)); do
 	ingestd_start
 	seq -f "kill $k record %.0f" 1 20000 >"$site/flood"
+	: >"$site/answers" # not those of the run before
 	sealock put feed --partition-key k --lines --json "$site/flood" >"$site/answers" 2>/dev/null &
 	putter=$!
 	# An answer is a record with its number: an error alone fills the file, too.
@@ -177,6 +178,9 @@ check "sequence numbers go up by one over all kills" \
 	'python3 -c "import json,sys; s=[json.loads(l)[\"sequence\"] for l in open(sys.argv[1])]; sys.exit(s != list(range(len(s))))" "$out"'
 run as $uid_reader sealock journal verify --with-keys --json
 check "every tag is right, torn tails are kept aside" '[ $code = 0 ] && json_is .ok true && json_is .tags_unchecked 0'
+sealock key attestation-key >"$site/attest.pem"
+run as $uid_reader sealock journal verify --public-key "$site/attest.pem" --json
+check "every file is signed to its end, and needs no key to say so" '[ $code = 0 ] && json_is .ok true && json_is .files_unsigned 0 && json_is .tags_checked 0'
 # A run that goes on with an epoch of the one before would repeat its nonces: each epoch belongs to one run alone.
 run as $uid_reader sealock tail feed --no-follow --format json
 cat >"$site/epochs.py" <<-'END'

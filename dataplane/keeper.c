@@ -1,0 +1,142 @@
+#include "keeper.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "format/attest.h"
+#include "kmsclient/kmsclient.h"
+
+#define PAUSE_NS (100 * SLK_NS_PER_MS)
+#define RETRY_NS SLK_NS_PER_S
+#define LAST_NS (3 * SLK_NS_PER_S)
+
+struct dp_keeper {
+	const struct slk_clock *clock;
+	struct kmsc *kms;
+	struct jnl_notary *notary; /* NULL: integrity is off */
+	bool failing; /* said so already */
+	uint64_t retry_at_ns;
+	_Atomic bool stop;
+};
+
+static int
+attest(void *ctx, const uint8_t digest[FMT_REWRAP_DIGEST_BYTES], struct jnl_attestation *out,
+	struct slk_error *err)
+{
+	struct dp_keeper *k = ctx;
+	struct kmsc_attestation *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
+	int rc = kmsc_attest(k->kms, FMT_ATTEST_JOURNAL, digest, a, err);
+	if (rc == SLK_OK &&
+		(a->signature_len > sizeof(out->signature) ||
+			a->public_key_len > sizeof(out->public_key) ||
+			strlen(a->key_arn) >= sizeof(out->key_arn)))
+		rc = slk_fail(err, SLK_MALFORMED, "kmsd gave a signature that is too long");
+	if (rc == SLK_OK) {
+		memcpy(out->signature, a->signature, a->signature_len);
+		out->signature_len = a->signature_len;
+		memcpy(out->public_key, a->public_key, a->public_key_len);
+		out->public_key_len = a->public_key_len;
+		strcpy(out->key_arn, a->key_arn);
+	}
+	free(a);
+	return rc;
+}
+
+int
+dp_keeper_new(const struct dp_config *config, struct jnl *journal, struct dp_keeper **out_keeper,
+	struct slk_error *err)
+{
+	struct dp_keeper *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return slk_fail(err, SLK_NO_MEMORY, "no memory for the journal's keeper");
+	k->clock = slk_clock_system();
+	int rc = kmsc_new(config->kms.socket, config->kms.timeout_ms, &k->kms);
+	if (rc != SLK_OK)
+		(void)slk_fail(err, rc, "no client of sealock-kmsd can be made: %s",
+			slk_status_sentence(rc));
+	else if (dp_config_integrity(config))
+		rc = jnl_notary_new(journal, attest, k, &k->notary, err);
+	if (rc != SLK_OK) {
+		dp_keeper_free(k);
+		return rc;
+	}
+	*out_keeper = k;
+	return SLK_OK;
+}
+
+void
+dp_keeper_free(struct dp_keeper *k)
+{
+	if (k == NULL)
+		return;
+	jnl_notary_free(k->notary);
+	kmsc_free(k->kms);
+	free(k);
+}
+
+/* Once when it begins to fail, once when it is well again. */
+static void
+tell(struct dp_keeper *k, int rc, const struct slk_error *err)
+{
+	if (rc < 0 && !k->failing)
+		slk_warn("the journal is not signed now; records are taken all the same, and "
+			 "signatures are made up for",
+			slk_kv("error", err->text));
+	else if (rc > 0 && k->failing)
+		slk_info("the journal is signed again");
+	if (rc != 0)
+		k->failing = rc < 0;
+}
+
+/* True if anything was done. */
+static bool
+turn(struct dp_keeper *k)
+{
+	struct slk_error err = {0};
+
+	if (k->notary == NULL || slk_mono_ns(k->clock) < k->retry_at_ns)
+		return false;
+	int rc = jnl_notary_turn(k->notary, &err);
+	tell(k, rc, &err);
+	if (rc < 0)
+		k->retry_at_ns = slk_mono_ns(k->clock) + RETRY_NS;
+	return rc > 0;
+}
+
+void *
+dp_keeper_run(void *arg)
+{
+	const struct timespec pause = {0, PAUSE_NS};
+	struct dp_keeper *k = arg;
+
+	while (!atomic_load(&k->stop))
+		if (!turn(k))
+			(void)nanosleep(&pause, NULL);
+	uint64_t until_ns = slk_mono_ns(k->clock) + LAST_NS;
+	k->retry_at_ns = 0;
+	while (turn(k) && slk_mono_ns(k->clock) < until_ns)
+		;
+	return NULL;
+}
+
+void
+dp_keeper_stop(struct dp_keeper *k)
+{
+	atomic_store(&k->stop, true);
+}
+
+void
+dp_keeper_stats(const struct dp_keeper *k, struct dp_keeper_stats *out)
+{
+	*out = (struct dp_keeper_stats){.integrity = k->notary != NULL};
+	if (k->notary != NULL)
+		jnl_notary_stats(k->notary, &out->notary);
+}

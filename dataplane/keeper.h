@@ -1,0 +1,32 @@
+/* The keeper: the thread beside the journal that has its proofs signed (journal/notary.h). It talks to kmsd over a client of
+ * its own, so that neither a slow HSM nor an absent one is felt by records; the keys of epochs have another.
+ * Thread: its own; stats from any.
+ */
+#ifndef DP_KEEPER_H
+#define DP_KEEPER_H
+
+#include "base/error.h"
+#include "base/status.h"
+#include "config.h"
+#include "journal/journal.h"
+#include "journal/notary.h"
+
+struct dp_keeper;
+
+/* journal: borrowed, freed after the keeper. SLK_NO_MEMORY, SLK_IO, what kmsc_new() says. */
+MUST_USE int dp_keeper_new(const struct dp_config *config, struct jnl *journal,
+	struct dp_keeper **out_keeper, struct slk_error *err);
+void dp_keeper_free(struct dp_keeper *keeper); /* after its thread has ended; NULL allowed */
+
+/* The thread. Logs when signing begins to fail, and when it is well again. Returns NULL after dp_keeper_stop(). */
+void *dp_keeper_run(void *keeper);
+/* The lanes have ended: write what is left and have it signed, for three seconds at most, then end. */
+void dp_keeper_stop(struct dp_keeper *keeper);
+
+struct dp_keeper_stats {
+	bool integrity;
+	struct jnl_notary_stats notary;
+};
+void dp_keeper_stats(const struct dp_keeper *keeper, struct dp_keeper_stats *out_stats);
+
+#endif
