@@ -9,6 +9,7 @@
 
 #include "datakey.h"
 #include "gcm_code.h"
+#include "skey.h"
 
 #define TAG_BYTES 16u
 #define BLOCK_BYTES 32u /* what EVP leaves room for beyond the input: the salt, or the tag */
@@ -315,6 +316,28 @@ open_init(void *vctx, const unsigned char *key, size_t key_len, const unsigned c
 	return init(vctx, false, key, key_len);
 }
 
+#ifdef OSSL_OP_SKEYMGMT
+static int
+seal_skey_init(void *vctx, void *keydata, const unsigned char *iv, size_t iv_len,
+	const OSSL_PARAM params[])
+{
+	const struct prov_skey *key = keydata;
+
+	return seal_init(
+		vctx, key != NULL ? key->handle : NULL, sizeof(key->handle), iv, iv_len, params);
+}
+
+static int
+open_skey_init(void *vctx, void *keydata, const unsigned char *iv, size_t iv_len,
+	const OSSL_PARAM params[])
+{
+	const struct prov_skey *key = keydata;
+
+	return open_init(
+		vctx, key != NULL ? key->handle : NULL, sizeof(key->handle), iv, iv_len, params);
+}
+#endif
+
 /* --- parameters: fixed sizes --- */
 
 static int
@@ -375,6 +398,10 @@ const OSSL_DISPATCH prov_named_gcm[] = {
 	{OSSL_FUNC_CIPHER_DUPCTX, FN(named_dup)},
 	{OSSL_FUNC_CIPHER_ENCRYPT_INIT, FN(seal_init)},
 	{OSSL_FUNC_CIPHER_DECRYPT_INIT, FN(open_init)},
+#ifdef OSSL_OP_SKEYMGMT
+	{OSSL_FUNC_CIPHER_ENCRYPT_SKEY_INIT, FN(seal_skey_init)},
+	{OSSL_FUNC_CIPHER_DECRYPT_SKEY_INIT, FN(open_skey_init)},
+#endif
 	{OSSL_FUNC_CIPHER_UPDATE, FN(update)},
 	{OSSL_FUNC_CIPHER_FINAL, FN(final)},
 	{OSSL_FUNC_CIPHER_CIPHER, FN(cipher)},

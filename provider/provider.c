@@ -17,6 +17,7 @@
 #include "reference.h"
 #include "rsa_decrypt.h"
 #include "signature.h"
+#include "skey.h"
 #include "store.h"
 
 #define TIMEOUT_MS 1000u
@@ -62,6 +63,13 @@ static const OSSL_ALGORITHM asym_ciphers[] = {
 	{NULL, NULL, NULL, NULL},
 };
 
+#ifdef OSSL_OP_SKEYMGMT
+static const OSSL_ALGORITHM skeymgmts[] = {
+	{PROV_SKEY_TYPE, KEY_PROPERTIES, prov_skeymgmt, "data keys by name"},
+	{NULL, NULL, NULL, NULL},
+};
+#endif
+
 static const OSSL_ALGORITHM stores[] = {
 	{PROV_NAME, KEY_PROPERTIES, prov_store, "keys in the HSM by URI"},
 	{NULL, NULL, NULL, NULL},
@@ -88,6 +96,10 @@ query(void *provctx, int operation, int *no_cache)
 		return signatures;
 	case OSSL_OP_ASYM_CIPHER:
 		return asym_ciphers;
+#ifdef OSSL_OP_SKEYMGMT
+	case OSSL_OP_SKEYMGMT:
+		return skeymgmts;
+#endif
 	case OSSL_OP_STORE:
 		return stores;
 	case OSSL_OP_DECODER:

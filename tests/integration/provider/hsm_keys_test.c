@@ -445,6 +445,43 @@ a_copy_of_a_sealing_context_cannot_go_on(void **state)
 	EVP_CIPHER_free(cipher);
 }
 
+/* The same key as EVP_SKEY, where OpenSSL has them. */
+static void
+a_handle_is_an_opaque_key(void **state)
+{
+	(void)state;
+#ifdef OSSL_SKEY_PARAM_RAW_BYTES
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(libctx, "SEALOCK-AES-256-GCM", NULL);
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_octet_string(OSSL_SKEY_PARAM_RAW_BYTES, handle, sizeof(handle)),
+		OSSL_PARAM_END};
+	EVP_SKEY *key = EVP_SKEY_import(
+		libctx, "SEALOCK-DATA-KEY", NULL, OSSL_SKEYMGMT_SELECT_SECRET_KEY, params);
+	const unsigned char *raw = NULL;
+	uint8_t sealed[64], opened[64];
+	size_t raw_len = 0;
+	int n = 0, m = 0;
+
+	assert_non_null(key);
+	assert_string_equal(EVP_SKEY_get0_key_id(key), "01020300000000000000000000000000");
+	assert_int_not_equal(EVP_SKEY_get0_raw_key(key, &raw, &raw_len), 1);
+	assert_int_equal(EVP_CipherInit_SKEY(ctx, cipher, key, NULL, 0, 1, NULL), 1);
+	assert_int_equal(EVP_CipherUpdate(ctx, sealed, &n, (const uint8_t *)"text", 4), 1);
+	assert_int_equal(EVP_CipherFinal_ex(ctx, sealed + n, &m), 1);
+	assert_int_equal(n + m, 36);
+	assert_int_equal(run_named(false, sealed, 36, 36, opened), 4);
+	assert_memory_equal(opened, "text", 4);
+	ERR_clear_error();
+	EVP_SKEY_free(key);
+	EVP_CIPHER_CTX_free(ctx);
+	EVP_CIPHER_free(cipher);
+#else
+	print_message("skipped: OpenSSL has EVP_SKEY since 3.5\n");
+	skip();
+#endif
+}
+
 static void
 a_child_seals_with_a_key_that_it_asks_for_itself(void **state)
 {
@@ -494,6 +531,7 @@ main(void)
 		cmocka_unit_test(without_kmsd_it_says_so_and_goes_on_when_it_is_back),
 		cmocka_unit_test(a_named_data_key_seals_in_any_pieces),
 		cmocka_unit_test(a_copy_of_a_sealing_context_cannot_go_on),
+		cmocka_unit_test(a_handle_is_an_opaque_key),
 		cmocka_unit_test(a_child_seals_with_a_key_that_it_asks_for_itself),
 		cmocka_unit_test(it_can_be_unloaded_and_loaded_again),
 	};

@@ -37,9 +37,9 @@ apt-get -q -y install --no-install-recommends $(/src/tree/deploy/packages list b
 cd /src/tree
 cmake --preset dev
 cmake --build build/dev -j"$(nproc)" --target sealock_provider sealock sealock-kmsd sealock-hsm-worker p11shim \
-	provider_gcm_test provider_tls_record_test provider_vectors_test provider_hsm_keys_test
+	provider_gcm_test provider_tls_record_test provider_vectors_test provider_hsm_keys_test provider_tls_load_test
 mkdir -p build/dev/test-results
-CMOCKA_MESSAGE_OUTPUT=XML ctest --test-dir build/dev -R '^(unit|integration)/provider_(gcm|tls_record|vectors|keys|hsm_keys)_test' \
+CMOCKA_MESSAGE_OUTPUT=XML ctest --test-dir build/dev -R '^(unit|integration)/provider_(gcm|tls_record|vectors|keys|hsm_keys|tls_load)_test' \
 	--output-junit "$PWD/build/dev/test-results/ctest.xml" || true
 openssl version
 python3 tests/summary.py build/dev/test-results
