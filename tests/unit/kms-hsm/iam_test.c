@@ -7,7 +7,9 @@
 #include "catalog_db.h"
 #include "catalog_world.h"
 #include "decide.h"
+#include "facts.h"
 #include "faultvfs.h"
+#include "heapcount.h"
 
 #define ALICE_ARN "arn:aws:iam::000000000000:user/alice"
 #define ROOT_ARN "arn:aws:iam::000000000000:root"
@@ -193,6 +195,50 @@ change_that_cannot_be_taken_over_denies_everything(void **state)
 	}
 }
 
+/* Documents of user and key, conditions of all kinds but on the key's tags and aliases, which the catalog is asked for. */
+static void
+decision_allocates_nothing(void **state)
+{
+	(void)state;
+	static const char identity[] =
+		"{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"kms:*"
+		"\","
+		"\"Resource\":\"*\",\"Condition\":{\"StringEquals\":{"
+		"\"kms:EncryptionContext:dept\":\"web\",\"aws:username\":\"alice\","
+		"\"kms:KeySpec\":\"SYMMETRIC_DEFAULT\"},\"DateLessThan\":{\"aws:CurrentTime\":"
+		"\"2100-01-01\"},\"ForAllValues:StringEquals\":{\"kms:EncryptionContextKeys\":"
+		"\"dept\"}}}}";
+	char sentence[KMS_SENTENCE_MAX], arn[KMS_ARN_MAX];
+	const struct kms_realm realm = {account, region};
+	struct fmt_context *context = NULL;
+	struct kms_iam *iam = NULL;
+	struct kms_key key;
+
+	world_begin();
+	assert_ok(kms_catalog_inline_put(catalog, ALICE, "in", identity));
+	assert_ok(kms_catalog_detach(catalog, ALICE, HELD));
+	assert_ok(kms_iam_new(policy, catalog, &iam));
+	assert_ok(kms_catalog_key_get(catalog, id_of(TURNING), &key));
+	kms_arn_key(&realm, key.id, arn);
+	assert_ok(fmt_context_new(&context));
+	assert_ok(fmt_context_add(context, slk_span_str("dept"), slk_span_str("web")));
+	const struct kms_facts facts = {
+		.key = &key, .context = context, .wall_ns = 1795507200ull * 1000000000ull};
+	struct kms_question q = {
+		.principal = ALICE_ARN, .action = "kms:Encrypt", .resource = arn, .facts = &facts};
+	assert_ok(kms_policy_decide(iam, &q, sentence)); /* libc reads the time zone once */
+	uint64_t before = heapcount();
+	int allowed = kms_policy_decide(iam, &q, sentence);
+	q.action = "kinesis:PutRecord";
+	int denied = kms_policy_decide(iam, &q, sentence);
+	uint64_t after = heapcount();
+	assert_int_equal(after, before);
+	assert_ok(allowed);
+	assert_int_equal(denied, SLK_DENIED);
+	fmt_context_free(context);
+	kms_iam_free(iam);
+}
+
 int
 main(void)
 {
@@ -202,6 +248,7 @@ main(void)
 		CASE(what_cannot_be_parsed_denies_its_own_and_no_other),
 		CASE(start_fails_where_the_catalog_cannot_be_read),
 		CASE(change_that_cannot_be_taken_over_denies_everything),
+		CASE(decision_allocates_nothing),
 	};
 
 	return cmocka_run_group_tests_name("kms_iam", tests, world_setup, world_teardown);
