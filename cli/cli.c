@@ -28,7 +28,7 @@ static const struct cli_command nouns[] = {
 	{"audit", "the log of every use: verify, search, tail, evidence", cli_audit},
 	{"status", "rates, key ages, HSM health", cli_status},
 #ifdef CLI_HAVE_HSM
-	{"hsm", "the token: init, probe", cli_hsm},
+	{"hsm", "the token: init, probe, ceremony", cli_hsm},
 #endif
 	{0},
 };

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "hsm/init.h"
 #include "hsm/profile.h"
+#include "ceremony.h"
 #include "hsm_probe.h"
 #include "shapes.h"
 #include "text.h"
@@ -149,6 +150,7 @@ cli_hsm(struct cli *cli, int argc, char **argv)
 	static const struct cli_command verbs[] = {
 		{"init", "make the token", init},
 		{"probe", "what a module and its token can do", cli_hsm_probe},
+		{"ceremony", "make a master key before witnesses", cli_hsm_ceremony},
 		{0},
 	};
 

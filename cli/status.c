@@ -12,6 +12,7 @@
 #include <yajl/yajl_tree.h>
 
 #include "base/sock.h"
+#include "selftest.h"
 #include "shapes.h"
 #include "text.h"
 
@@ -20,7 +21,7 @@
 #define SAMPLE_MS 500u
 #define WATCH_MS 1000u
 
-enum { OPT_WATCH = 'w' };
+enum { OPT_WATCH = 'w', OPT_SELF_TEST = 's' };
 
 struct sample {
 	uint64_t mono_ns;
@@ -36,7 +37,7 @@ struct sample {
 
 struct status_args {
 	struct cli *cli;
-	bool watch;
+	bool watch, self_test;
 };
 
 static error_t
@@ -50,6 +51,9 @@ parse_status(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_WATCH:
 		args->watch = true;
+		return 0;
+	case OPT_SELF_TEST:
+		args->self_test = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is too much", arg);
@@ -481,6 +485,10 @@ cli_status(struct cli *cli, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{"watch", OPT_WATCH, 0, 0, "Again every second, until Ctrl-C", 1},
+		{"self-test", OPT_SELF_TEST, 0, 0,
+			"Run the self-tests of the token and of kmsd now, and say what is approved "
+			"and what is validated (administrators)",
+			1},
 		{0},
 	};
 	static const struct argp argp = {options, parse_status, NULL,
@@ -495,6 +503,8 @@ cli_status(struct cli *cli, int argc, char **argv)
 	struct status_args args = {.cli = cli};
 
 	cli_parse(&argp, argc, argv, &args);
+	if (args.self_test)
+		return cli_selftest(cli);
 	cli_catch_stop();
 	return args.watch ? watch(cli) : show_once(cli);
 }

@@ -26,6 +26,7 @@
 #define FMT_ATTEST_IDENTIFY "identify" /* a random number: the signer shows that it has the key */
 #define FMT_ATTEST_JOURNAL "journal" /* kept for checkpoints of the journal */
 #define FMT_ATTEST_EVIDENCE "evidence" /* the manifest of a bundle for the auditor: docs/evidence.md */
+#define FMT_ATTEST_CEREMONY "ceremony" /* the manifest of a ceremony's protocol: docs/ceremony.md */
 #define FMT_ATTEST_AUDIT "audit" /* a head of the audit log: format/audit.h; the front alone */
 
 /* SLK_INVALID unless purpose is 1..32 of a-z and -. */

@@ -32,7 +32,7 @@ sealock key schedule-deletion alias/web >/dev/null 2>&1
 wait_for 15 '[ "$(sealock key rotation alias/web --json | grep -c material_id)" -ge 2 ]'
 wait_for 15 'grep -q "^{\"kind\":\"head\"" "$SEALOCK_AUDIT"'
 sealock key attestation-key >"$site/pinned.pem"
-bundle=$site/bundle
+bundle=$site/bundle kcv=
 run sealock audit evidence --out "$bundle" --config "$site/kmsd.yaml" --json
 check "a bundle is written" '[ $code = 0 ] && json_is .log_sound true && json_is .left_out 0 && [ "$(json_of .keys)" -ge 3 ]'
 verify() { run bash "$here/evidence_openssl.sh" "${2:-$site/pinned.pem}" "$1"; }
@@ -103,6 +103,34 @@ check "and one that was put in" '[ $code = 1 ] && grep -q extra "$out"'
 openssl ecparam -name prime256v1 -genkey -noout 2>/dev/null | openssl pkey -pubout -out "$site/other.pem" 2>/dev/null
 verify "$bundle" "$site/other.pem"
 check "another key signed nothing here" '[ $code = 1 ] && grep -q signature "$out"'
+
+# --- ceremony ---
+
+ceremony_verify() { # DIR: as docs/ceremony.md says
+	(cd "$1" && { printf 'sealock-attest-1\0ceremony\0'; openssl dgst -sha256 -binary MANIFEST; } >"$site/text" &&
+		openssl dgst -sha256 -verify "$site/pinned.pem" -signature MANIFEST.sig "$site/text" >/dev/null 2>&1 &&
+		sha256sum --strict --quiet --check MANIFEST >/dev/null 2>&1)
+}
+run sealock hsm ceremony --out "$site/c0" --witness Ames
+check "one witness of two is no quorum, and nothing is made" '[ $code = 1 ] && said "needs 2 witnesses" && [ ! -e "$site/c0" ] && [ "$(sealock key list --json | grep -c "\"arn\"")" = "$(grep -c "\"arn\": \"arn:aws:kms" "$bundle/keys.json")" ]'
+run sealock hsm ceremony --out "$site/c1" --witness Ames --witness Boe --alias alias/ceremony --json
+check "a key is made before witnesses" '[ $code = 0 ] && json_is .witnesses.1.name Boe && json_is .witnesses.1.asked false && json_is .quorum 2 && json_is .about.self_test_token passed &&
+	[ -n "$(json_of .about.token_serial)" ] && [ -n "$(json_of .about.token_firmware_version)" ] && [ ${#kcv} = 0 ]'
+kcv=$(json_of .kcv)
+check "the protocol's signature is checked by openssl alone" 'ceremony_verify "$site/c1" && grep -q "check value *$kcv" "$site/c1/protocol.txt" && grep -q "Ames" "$site/c1/protocol.txt"'
+sed -i 's/Ames/Amos/' "$site/c1/protocol.txt"
+check "a changed name is found" '! ceremony_verify "$site/c1"'
+printf 'Ames\nBoe\nboe\n\n%s\n%s\n' "$kcv" "$kcv" | run_piped sealock hsm ceremony --out "$site/c2" --key alias/ceremony --json
+check "witnesses who are prompted type what they see; two of a name are one" '[ $code = 0 ] && json_is .witnesses.0.confirmed true && json_is .witnesses.1.confirmed true && [ "$(grep -c "\"asked\": true" "$out")" = 2 ]'
+printf 'Ames\nBoe\n\n%s\n%s\n' "$kcv" 000000x | run_piped sealock hsm ceremony --out "$site/c3" --key alias/ceremony
+check "who saw something else is in the protocol, and it failed" '[ $code = 1 ] && said "1 of 2 witnesses" && grep -q "Boe: DID NOT CONFIRM" "$site/c3/protocol.txt" && ceremony_verify "$site/c3"'
+
+# --- self-tests on demand ---
+
+run sealock status --self-test --json
+check "self-tests run on demand, and tell approved and validated apart" '[ $code = 0 ] && json_is .self_test_token passed && json_is .self_test_front passed && json_of .validated_module | grep -q "^no"'
+run as $uid_reader sealock status --self-test
+check "for administrators" '[ $code = 1 ]'
 
 # --- refused ---
 

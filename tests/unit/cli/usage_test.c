@@ -132,6 +132,7 @@ static const char *const commands[][5] = {
 #ifdef CLI_HAVE_HSM
 	{"hsm"},
 	{"hsm", "init"},
+	{"hsm", "ceremony"},
 #endif
 };
 
