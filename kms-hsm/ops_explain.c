@@ -283,9 +283,11 @@ put_sentence(const struct kms_case *c, const struct pol_decision *d, bool is_kno
 	if (c->broken != NULL) {
 		(void)snprintf(because, sizeof(because), "%s", c->broken);
 	} else if (d->allowed) {
-		(void)snprintf(out.sentence, sizeof(out.sentence),
-			"%s may do %s on %s; the statement that decided is marked%s", c->who->arn,
-			c->query.action, c->query.resource, unknown);
+		(void)snprintf(out.sentence, sizeof(out.sentence), "%s may do %s on %s; %s%s",
+			c->who->arn, c->query.action, c->query.resource,
+			d->reason == POL_ALLOWED_GRANT ? "a grant allows it"
+						       : "the statement that decided is marked",
+			unknown);
 		return;
 	} else {
 		pol_decision_because(d, &c->query, because, sizeof(because));
