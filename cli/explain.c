@@ -107,7 +107,7 @@ static const struct cli_verb explain = {
 	.doc = {"Ask kmsd whether a call would be allowed, and which statement of which policy "
 		"says "
 		"so; for the others, what did not match. Nothing is done, nothing is changed. "
-		"Grants and the states of keys are not looked at.\v"
+		"The states of keys are not looked at.\v"
 		"Example:\n"
 		"  sealock policy explain --principal user/alice \\\n"
 		"    --action kms:Decrypt --resource alias/web\n"

@@ -197,6 +197,10 @@ run sealock key grant create alias/web --grantee user/reader --operation Decrypt
 check "a grant is made" '[ $code = 0 ] && [ "$(json_of .id | tr -d "\n" | wc -c)" = 64 ] && json_is .key "$id"'
 grant=$(json_of .id)
 check "and allows at the next call" 'decrypts && grep -qx secret "$out"'
+explained --principal user/reader --action kms:Decrypt --resource alias/web --context a=b
+check "explain knows it" '[ $code = 0 ] && json_is .allowed true && json_is .reason AllowedByGrant && json_of .sentence | grep -q "a grant allows it"'
+explained --principal user/reader --action kms:Decrypt --resource alias/web --context a=c
+check "and its constraint" '[ $code = 1 ] && json_is .allowed false'
 run sealock key grant list alias/web --json
 check "it is listed with its constraint" '[ $code = 0 ] && json_is .grants.0.id $grant && json_is .grants.0.grantee $user/reader && json_is .grants.0.constraints.context_subset.a b && json_is .grants.0.operations.0 Decrypt'
 run sealock key grant list alias/web --grantee user/auditor
