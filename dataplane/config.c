@@ -1,6 +1,8 @@
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +55,7 @@ static const cyaml_schema_field_t eal_fields[] = {
 	CYAML_FIELD_SEQUENCE("extra", CYAML_FLAG_POINTER | OPT, struct dp_eal_config, extra,
 		&string_value, 0, 32),
 	CHOICE("idle", OPT, struct dp_eal_config, idle, idle_names),
+	CHOICE("telemetry", OPT, struct dp_eal_config, telemetry, off_by_default),
 	CYAML_FIELD_UINT("buffers", OPT, struct dp_eal_config, buffers),
 	CYAML_FIELD_END,
 };
@@ -124,6 +127,11 @@ static const cyaml_schema_field_t socket_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t metrics_fields[] = {
+	OPT_STRING("listen", struct dp_metrics_config, listen),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t keys_fields[] = {
 	CYAML_FIELD_UINT("renewal_seconds", OPT, struct dp_keys_config, renewal_seconds),
 	CYAML_FIELD_UINT("grace_seconds", OPT, struct dp_keys_config, grace_seconds),
@@ -141,6 +149,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	CYAML_FIELD_MAPPING("kms", OPT, struct dp_config, kms, kms_fields),
 	CYAML_FIELD_MAPPING("put", OPT, struct dp_config, put, socket_fields),
 	CYAML_FIELD_MAPPING("status", OPT, struct dp_config, status, socket_fields),
+	CYAML_FIELD_MAPPING("metrics", OPT, struct dp_config, metrics, metrics_fields),
 	CYAML_FIELD_MAPPING("keys", OPT, struct dp_config, keys, keys_fields),
 	OPT_STRING("run_as", struct dp_config, run_as),
 	OPT_STRING("engine", struct dp_config, engine),
@@ -298,6 +307,36 @@ check_mode(const struct check *c, const char *section, struct dp_socket_config *
 	return SLK_OK;
 }
 
+/* "127.0.0.1:9464" or "[::1]:9464". */
+static bool
+parse_address(const char *text, struct dp_metrics_config *m)
+{
+	struct sockaddr_in *ip4 = (struct sockaddr_in *)&m->address;
+	struct sockaddr_in6 *ip6 = (struct sockaddr_in6 *)&m->address;
+	char host[64];
+	const char *colon = strrchr(text, ':');
+	char *end = NULL;
+
+	if (colon == NULL || colon[1] < '0' || colon[1] > '9')
+		return false;
+	unsigned long port = strtoul(colon + 1, &end, 10);
+	size_t len = (size_t)(colon - text);
+	bool bracket = len > 2 && text[0] == '[' && text[len - 1] == ']';
+	len -= bracket ? 2 : 0;
+	if (*end != '\0' || port < 1 || port > 65535 || len >= sizeof(host))
+		return false;
+	memcpy(host, text + bracket, len);
+	host[len] = '\0';
+	m->address_len = bracket ? sizeof(*ip6) : sizeof(*ip4);
+	m->address.ss_family = bracket ? AF_INET6 : AF_INET;
+	if (bracket) {
+		ip6->sin6_port = htons((uint16_t)port);
+		return inet_pton(AF_INET6, host, &ip6->sin6_addr) == 1;
+	}
+	ip4->sin_port = htons((uint16_t)port);
+	return inet_pton(AF_INET, host, &ip4->sin_addr) == 1;
+}
+
 static int
 check_words(const struct check *c, struct dp_config *cfg)
 {
@@ -310,6 +349,12 @@ check_words(const struct check *c, struct dp_config *cfg)
 		strcmp(cfg->journal.io, "uring") != 0 && strcmp(cfg->journal.io, "sync") != 0)
 		return REFUSE(c, "journal", -1, "io", "io is '%s', but must be auto, uring or sync",
 			cfg->journal.io);
+	if (cfg->metrics.listen != NULL && !parse_address(cfg->metrics.listen, &cfg->metrics))
+		return REFUSE(c, "metrics", -1, "listen",
+			"listen is '%s', but must be an address and a port such as 127.0.0.1:9464 "
+			"or "
+			"[::1]:9464",
+			cfg->metrics.listen);
 	int rc = check_mode(c, "put", &cfg->put);
 	return rc != SLK_OK ? rc : check_mode(c, "status", &cfg->status);
 }

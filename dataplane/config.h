@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/status.h"
@@ -40,6 +41,7 @@ struct dp_eal_config {
 	char **extra; /* passed to rte_eal_init() as they are */
 	uint32_t extra_count;
 	enum dp_idle idle;
+	bool telemetry; /* DPDK's socket */
 	uint32_t buffers; /* packet buffers per port */
 };
 
@@ -101,6 +103,12 @@ struct dp_socket_config {
 	unsigned mode_bits; /* filled in */
 };
 
+struct dp_metrics_config {
+	char *listen; /* "127.0.0.1:9464", "[::1]:9464"; NULL: off */
+	struct sockaddr_storage address; /* filled in */
+	socklen_t address_len;
+};
+
 struct dp_keys_config {
 	uint32_t renewal_seconds;
 	uint32_t grace_seconds;
@@ -116,6 +124,7 @@ struct dp_config {
 	struct dp_kms_config kms;
 	struct dp_socket_config put;
 	struct dp_socket_config status;
+	struct dp_metrics_config metrics;
 	struct dp_keys_config keys;
 	char *run_as;
 	char *engine;

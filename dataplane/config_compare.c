@@ -48,7 +48,7 @@ same_eal(const struct dp_eal_config *a, const struct dp_eal_config *b)
 {
 	bool same = a->cores_count == b->cores_count && a->memory_mb == b->memory_mb &&
 		a->hugepages == b->hugepages && a->extra_count == b->extra_count &&
-		a->idle == b->idle && a->buffers == b->buffers;
+		a->idle == b->idle && a->telemetry == b->telemetry && a->buffers == b->buffers;
 
 	for (uint32_t i = 0; i < a->cores_count && same; i++)
 		same = a->cores[i] == b->cores[i];
@@ -63,7 +63,7 @@ same_journal(const struct dp_journal_config *a, const struct dp_journal_config *
 	return same_text(a->dir, b->dir) && a->file_mb == b->file_mb &&
 		a->group_kb == b->group_kb && a->group_count == b->group_count &&
 		a->block_kb == b->block_kb && a->reserve_mb == b->reserve_mb &&
-		a->direct == b->direct && same_text(a->io, b->io);
+		a->direct == b->direct && a->integrity == b->integrity && same_text(a->io, b->io);
 }
 
 static bool
@@ -96,6 +96,7 @@ dp_config_reloadable(
 		{"journal", same_journal(&running->journal, &next->journal)},
 		{"put", same_socket(&running->put, &next->put)},
 		{"status", same_socket(&running->status, &next->status)},
+		{"metrics", same_text(running->metrics.listen, next->metrics.listen)},
 		{"kms, keys, run_as, engine, log or allow_unlocked_memory",
 			same_rest(running, next)},
 	};

@@ -203,7 +203,8 @@ fill_args(
 	add(a, "%s", lcores);
 	add(a, "-m");
 	add(a, "%u", c->memory_mb);
-	add(a, "--no-telemetry");
+	if (!c->telemetry)
+		add(a, "--no-telemetry");
 	add(a, "--iova-mode=va");
 	if (eal->hugepages) {
 		add(a, "--in-memory");

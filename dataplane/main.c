@@ -19,9 +19,11 @@
 #include "eal.h"
 #include "keeper.h"
 #include "journal/journal.h"
+#include "metrics.h"
 #include "port.h"
 #include "priv.h"
 #include "status_doc.h"
+#include "telemetry.h"
 #include "worker.h"
 
 #define WATCH_NS (100 * SLK_NS_PER_MS)
@@ -51,8 +53,9 @@ struct ingestd {
 	struct dp_control *control;
 	struct dp_door *door;
 	struct dp_keeper *keeper;
-	pthread_t control_thread, door_thread, keeper_thread;
-	bool control_runs, door_runs, keeper_runs;
+	struct dp_metrics *metrics; /* NULL: nobody wants them */
+	pthread_t control_thread, door_thread, keeper_thread, metrics_thread;
+	bool control_runs, door_runs, keeper_runs, metrics_run;
 	int control_fd, door_fd;
 	sigset_t signals;
 	uint64_t started_ns;
@@ -224,6 +227,15 @@ make_all(struct ingestd *d, struct slk_error *err)
 		.door_fd = d->door_fd};
 	if (rc == SLK_OK)
 		rc = dp_door_new(&dc, &d->door, err);
+	if (rc == SLK_OK && d->config->eal.telemetry)
+		rc = dp_telemetry_start(d->workers, d->workers_made, err);
+	const struct dp_status_sources sources = {.control = d->control,
+		.workers = d->workers,
+		.worker_count = d->workers_made,
+		.config = d->config,
+		.uptime_ns = d->started_ns};
+	if (rc == SLK_OK && d->config->metrics.listen != NULL)
+		rc = dp_metrics_new(&sources, &d->metrics, err);
 	return rc;
 }
 
@@ -264,6 +276,14 @@ run_keeper(void *arg)
 	return dp_keeper_run(arg);
 }
 
+static void *
+run_metrics(void *arg)
+{
+	if (dp_priv_thread_lower() != SLK_OK)
+		slk_warn("the metrics thread keeps a capability that it does not need");
+	return dp_metrics_run(arg);
+}
+
 static int
 start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *arg, bool *out_runs,
 	struct slk_error *err)
@@ -297,6 +317,9 @@ start_threads(struct ingestd *d, struct slk_error *err)
 	if (rc == SLK_OK)
 		rc = start_thread(
 			&d->door_thread, "slk-door", run_door, d->door, &d->door_runs, err);
+	if (rc == SLK_OK && d->metrics != NULL)
+		rc = start_thread(&d->metrics_thread, "slk-metrics", run_metrics, d->metrics,
+			&d->metrics_run, err);
 	for (unsigned i = 0; i < d->workers_made && rc == SLK_OK; i++) {
 		if (rte_eal_remote_launch(dp_worker_run, d->workers[i], i + 1) != 0)
 			rc = slk_fail(err, SLK_SYSTEM, "worker %u does not start on CPU %u", i,
@@ -418,6 +441,12 @@ stop_threads(struct ingestd *d)
 		dp_keeper_stop(d->keeper);
 		pthread_join(d->keeper_thread, NULL);
 	}
+	dp_telemetry_stop();
+	if (d->metrics_run) {
+		dp_metrics_stop(d->metrics);
+		pthread_join(d->metrics_thread, NULL);
+	}
+	dp_metrics_free(d->metrics);
 	if (d->control_runs) {
 		dp_control_stop(d->control);
 		pthread_join(d->control_thread, NULL);
