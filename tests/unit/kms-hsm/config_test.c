@@ -113,6 +113,46 @@ a_pin_by_a_descriptor_needs_a_state_file(void **state)
 	assert_non_null(strstr(err.text, "not the name of a credential"));
 }
 
+/* The audit log's part, with these members more. */
+static int
+load_audit(const char *members, struct kms_config **out_config, struct slk_error *err)
+{
+	static const char place[] = "audit:\n  path: /tmp/audit.log\n";
+	const char *rest = strstr(sound, place) + strlen(place);
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)(rest - sound), sound, members, rest);
+	return load(text, out_config, err);
+}
+
+static void
+the_audit_log_has_one_second_sink_and_sane_limits(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *members, *expected;
+	} bad[] = {{"  second: {file: /tmp/b, syslog: /dev/log}\n", "keep one"},
+		{"  second: {file: /tmp/audit.log}\n", "first one"},
+		{"  deadline_ms: 9\n", "10..60000"}, {"  deadline_ms: 60001\n", "10..60000"},
+		{"  reserve_mb: 1025\n", "1024"}, {"  second: {tape: /dev/st0}\n", "tape"}};
+	struct kms_config *config = NULL;
+	struct slk_error err = {0};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(load_audit(bad[i].members, &config, &err), SLK_CONFIG);
+		if (strstr(err.text, bad[i].expected) == NULL)
+			fail_msg("'%s' does not say '%s'", err.text, bad[i].expected);
+	}
+	assert_ok(
+		load_audit("  second: {syslog: /dev/log}\n  head_interval_s: 5\n", &config, &err));
+	assert_string_equal(config->audit.second.syslog, "/dev/log");
+	assert_null(config->audit.second.file);
+	assert_int_equal(config->audit.head_interval_s, 5);
+	assert_int_equal(config->audit.deadline_ms, 2000);
+	assert_int_equal(config->audit.reserve_mb, 4);
+	kms_config_free(config);
+}
+
 static void
 an_unknown_profile_is_refused_with_the_known_ones(void **state)
 {
@@ -137,6 +177,7 @@ main(void)
 		cmocka_unit_test(numbers_out_of_range_are_refused),
 		cmocka_unit_test(a_relative_path_in_the_hsm_part_is_refused),
 		cmocka_unit_test(a_pin_by_a_descriptor_needs_a_state_file),
+		cmocka_unit_test(the_audit_log_has_one_second_sink_and_sane_limits),
 		cmocka_unit_test(an_unknown_profile_is_refused_with_the_known_ones),
 	};
 	return cmocka_run_group_tests_name("kms_config", tests, NULL, NULL);
