@@ -1,50 +1,22 @@
 /* sealock iam access-key: what users prove themselves with over the network */
 #include "iam.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "bytes.h"
 #include "kmsclient/access.h"
 #include "shapes.h"
 #include "text.h"
 
 #define SECRET_MAX 41u /* with terminator */
-#define PROFILE_MAX 160u
 
 /* --- create --- */
 
-/* What the AWS tools read as ~/.aws/credentials. profile: PROFILE_MAX bytes of the secret's length, the caller's to wipe. */
-static int
-write_profile(struct cli_verb_args *args, const struct kmsc_access_key *key, const char *secret,
-	struct slk_error *err)
-{
-	static const struct cli_bytes_form form = {.base64 = false, .text = true};
-	char profile[PROFILE_MAX];
-
-	int len = snprintf(profile, sizeof(profile),
-		"[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", key->id, secret);
-	int rc = len > 0 && (size_t)len < sizeof(profile)
-		? cli_bytes_write(
-			  args->cli, CLI_TEXT(args, OUT), slk_span(profile, (size_t)len), form, err)
-		: slk_fail(err, SLK_INTERNAL, "an access key is longer than it can be");
-	slk_wipe(profile, sizeof(profile));
-	return rc;
-}
-
-static int
+static void
 print_created(struct cli_verb_args *args, yajl_gen json, const struct kmsc_access_key *key,
-	const char *secret, struct slk_error *err)
+	const char *secret)
 {
 	const char *out = CLI_TEXT(args, OUT);
 
-	if (out != NULL) {
-		int rc = write_profile(args, key, secret, err);
-		if (rc != SLK_OK)
-			return slk_fail_prefix(err,
-				"access key %s was created, but its secret is lost; delete it",
-				key->id);
-	}
 	cli_json_map(json);
 	cli_json_str(json, "id", key->id);
 	cli_json_str(json, "user", key->user);
@@ -53,10 +25,35 @@ print_created(struct cli_verb_args *args, yajl_gen json, const struct kmsc_acces
 	cli_json_time(json, "created", key->created_ns);
 	cli_json_map_end(json);
 	if (json != NULL)
-		return SLK_OK;
+		return;
 	cli_shape_line(args->cli->out, "access key", key->id);
 	cli_shape_line(args->cli->out, "user", key->user);
 	cli_shape_line(args->cli->out, "secret", out == NULL ? secret : "in the file");
+}
+
+/* On its way to a file or to the output. */
+static int
+hand_out(struct cli_verb_args *args, yajl_gen json, const struct kmsc_access_key *key,
+	const struct slk_secret *made, struct slk_error *err)
+{
+	char secret[SECRET_MAX];
+	size_t len = slk_secret_len(made);
+
+	if (len >= sizeof(secret))
+		return slk_fail(
+			err, SLK_INTERNAL, "the secret of access key %s is too long", key->id);
+	if (CLI_TEXT(args, OUT) != NULL) {
+		int rc = cli_iam_write_profile(
+			args->cli, CLI_TEXT(args, OUT), key->id, made, NULL, err);
+		if (rc != SLK_OK)
+			return slk_fail_prefix(err,
+				"access key %s was created, but its secret is lost; delete it",
+				key->id);
+	}
+	memcpy(secret, slk_secret_peek(made), len);
+	secret[len] = '\0';
+	print_created(args, json, key, secret);
+	slk_wipe(secret, sizeof(secret));
 	return SLK_OK;
 }
 
@@ -65,20 +62,10 @@ create_act(struct cli_verb_args *args, struct kmsc *kms, yajl_gen json, struct s
 {
 	struct kmsc_access_key key;
 	struct slk_secret *made = NULL;
-	char secret[SECRET_MAX];
 
 	int rc = kmsc_create_access_key(kms, args->words[0], &key, &made, err);
-	if (rc != SLK_OK)
-		return rc;
-	size_t len = slk_secret_len(made);
-	if (len < sizeof(secret)) {
-		memcpy(secret, slk_secret_peek(made), len);
-		secret[len] = '\0';
-		rc = print_created(args, json, &key, secret, err);
-	} else {
-		rc = slk_fail(err, SLK_INTERNAL, "the secret of access key %s is too long", key.id);
-	}
-	slk_wipe(secret, sizeof(secret));
+	if (rc == SLK_OK)
+		rc = hand_out(args, json, &key, made, err);
 	slk_secret_free(made);
 	return rc;
 }

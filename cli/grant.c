@@ -42,9 +42,9 @@ check_create(const struct cli_verb_args *args, struct argp_state *state)
 {
 	if (CLI_TEXT(args, GRANTEE) == NULL)
 		argp_error(state, "--grantee PRINCIPAL is missing");
-	if (args->operations_count == 0)
+	if (args->list_count == 0)
 		argp_error(state, "--operation NAME is missing, for instance --operation Decrypt");
-	if (args->operations_count > KMSC_GRANT_OPERATIONS_MAX)
+	if (args->list_count > KMSC_GRANT_OPERATIONS_MAX)
 		argp_error(state, "a grant has at most %u operations", KMSC_GRANT_OPERATIONS_MAX);
 	if (args->context != NULL && args->context_equals != NULL)
 		argp_error(state, "--context and --context-equals exclude each other");
@@ -78,8 +78,8 @@ create_act(struct cli_verb_args *args, struct kmsc *kms, yajl_gen json, struct s
 	const struct kmsc_grant_kind kind = {.key_id = args->key_id,
 		.grantee = grantee,
 		.retiring = retiring,
-		.operations = args->operations,
-		.operations_count = args->operations_count,
+		.operations = args->list,
+		.operations_count = args->list_count,
 		.context_equals = args->context_equals,
 		.context_subset = args->context,
 		.source_arn = CLI_TEXT(args, SOURCE_ARN),

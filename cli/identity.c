@@ -417,6 +417,7 @@ cli_iam_role(struct cli *cli, int argc, char **argv)
 		{"list", "list the roles", role_list},
 		{"delete", "delete a role", role_delete},
 		{"trust", "who may assume a role: print, replace", role_trust},
+		{"assume", "take a role on, for a while", cli_iam_role_assume},
 		{"tag", "tag a role", role_tag},
 		{"untag", "take tags from a role", role_untag},
 		{"policy", "inline policies: put, get, delete, list", cli_iam_role_policy},

@@ -28,12 +28,12 @@ take_word(struct cli_verb_args *args, const char *arg, struct argp_state *state)
 }
 
 static void
-take_operation(struct cli_verb_args *args, const char *arg, struct argp_state *state)
+take_one_more(struct cli_verb_args *args, const char *arg, struct argp_state *state)
 {
-	if (args->operations_count == CLI_VERB_LIST_MAX)
-		argp_error(state, "there are at most %u operations", CLI_VERB_LIST_MAX);
+	if (args->list_count == CLI_VERB_LIST_MAX)
+		argp_error(state, "'%s' is too much: there are at most %u", arg, CLI_VERB_LIST_MAX);
 	else
-		args->operations[args->operations_count++] = arg;
+		args->list[args->list_count++] = arg;
 }
 
 /* KEY=VALUE, split in place at the first =: argv is the process's own. */
@@ -62,8 +62,8 @@ take_option(struct cli_verb_args *args, int key, char *arg, struct argp_state *s
 		args->flags[key - CLI_OPT_TEXTS_END] = true;
 	else if (key == CLI_OPT_TAG)
 		cli_take_tag(&args->tags, arg, state);
-	else if (key == CLI_OPT_OPERATION)
-		take_operation(args, arg, state);
+	else if (key == CLI_OPT_OPERATION || key == CLI_OPT_MANAGED)
+		take_one_more(args, arg, state);
 	else if (key == CLI_OPT_CONTEXT)
 		cli_take_pair(&args->context, arg, state);
 	else if (key == CLI_OPT_CONTEXT_EQUALS)

@@ -29,12 +29,18 @@ enum cli_verb_option {
 	CLI_OPT_ACTION,
 	CLI_OPT_RESOURCE,
 	CLI_OPT_OUT,
+	CLI_OPT_SESSION,
+	CLI_OPT_EXTERNAL_ID,
+	CLI_OPT_DURATION,
+	CLI_OPT_POLICY,
+	CLI_OPT_SOURCE_IDENTITY,
 	CLI_OPT_TEXTS_END,
 	CLI_OPT_BYPASS = CLI_OPT_TEXTS_END,
 	CLI_OPT_DOCUMENT,
 	CLI_OPT_FLAGS_END,
 	CLI_OPT_TAG = CLI_OPT_FLAGS_END,
 	CLI_OPT_OPERATION,
+	CLI_OPT_MANAGED,
 	CLI_OPT_CONTEXT,
 	CLI_OPT_CONTEXT_EQUALS,
 	CLI_OPT_VALUE,
@@ -76,8 +82,9 @@ struct cli_verb_args {
 	bool flags[CLI_OPT_FLAGS];
 	struct cli_tags tags;
 	struct cli_tag_names names;
-	const char *operations[CLI_VERB_LIST_MAX];
-	size_t operations_count;
+	const char
+		*list[CLI_VERB_LIST_MAX]; /* operations of a grant, managed policies of a session */
+	size_t list_count;
 	const char *value_keys[CLI_VERB_LIST_MAX], *values[CLI_VERB_LIST_MAX];
 	size_t values_count;
 	struct fmt_context *context, *context_equals; /* NULL while empty */

@@ -202,6 +202,7 @@ answer_one(const Kmsp__Request *q, Kmsp__Reply *r)
 	static Kmsp__Key key;
 	static Kmsp__Grant grant;
 	static Kmsp__AccessKey access;
+	static Kmsp__Session session;
 
 	switch (q->call_case) {
 	case KMSP__REQUEST__CALL_CREATE_KEY:
@@ -227,6 +228,16 @@ answer_one(const Kmsp__Request *q, Kmsp__Reply *r)
 		access.active = true;
 		r->result_case = KMSP__REPLY__RESULT_ACCESS_KEY;
 		r->access_key = &access;
+		return;
+	case KMSP__REQUEST__CALL_ASSUME_ROLE:
+		kmsp__session__init(&session);
+		session.access_key_id = as_text("ASIA1");
+		session.secret_access_key = as_text("0123456789012345678901234567890123456789");
+		session.session_token = as_text("tokentoken");
+		session.arn = as_text("arn:session");
+		session.expires_ns = 1763978400000000000ull;
+		r->result_case = KMSP__REPLY__RESULT_SESSION;
+		r->session = &session;
 		return;
 	case KMSP__REQUEST__CALL_EXPLAIN:
 		answer_explanation(r, strcmp(q->explain->action, "a:Allowed") == 0);

@@ -239,6 +239,20 @@ check "one is disabled" '[ $code = 0 ] && grep -q "^$access  disabled " "$out" &
 run sealock iam access-key delete auditor $access --json
 check "and deleted" '[ $code = 0 ] && json_is .state deleted && [ "$(sealock iam access-key list auditor --json | grep -c "\"id\"")" = 1 ]'
 
+# --- sessions of a role ---
+
+run as $uid_reader sealock iam role assume worker --session s1
+check "a role of a wrong account is not assumed" 'refused "AccessDenied" && said user/reader && said sts:AssumeRole && said role/worker'
+document "{\"Effect\": \"Allow\", \"Principal\": {\"AWS\": \"$user/reader\"}, \"Action\": \"sts:AssumeRole\",
+ \"Condition\": {\"StringEquals\": {\"sts:ExternalId\": \"agreed-on\"}}}" | run_piped sealock iam role trust worker -
+check "its trust policy is changed" '[ $code = 0 ]'
+run as $uid_reader sealock iam role assume worker --session s1 --external-id guessed
+check "nor is one with a wrong external id" 'refused "AccessDenied"'
+run as $uid_reader sealock iam role assume worker --session s1 --external-id agreed-on --json
+check "with the right one it is" '[ $code = 0 ] && json_is .arn arn:aws:sts::000000000000:assumed-role/worker/s1 && json_of .access_key_id | grep -q "^ASIA" && [ -n "$(json_of .session_token)" ]'
+run sealock policy explain --principal arn:aws:sts::000000000000:assumed-role/worker/s1 --action kms:Decrypt --resource alias/web
+check "and may what the role may: nothing yet" '[ $code = 1 ] && grep -q "assumed-role/worker/s1 is not authorized" "$out"'
+
 # --- many ---
 
 seq -f "many-%.0f" 1 53 | xargs -P 4 -I{} sealock iam user create {} >/dev/null

@@ -28,7 +28,7 @@ static struct cli_run run;
 
 /* A line, its stdin, what kmsd is asked, and what is printed. */
 struct line {
-	const char *args[12];
+	const char *args[14];
 	const char *input, *asked, *out;
 };
 
@@ -230,6 +230,44 @@ access_keys_are_kept(void **state)
 	(void)state;
 
 	CHECK_LINES(lines);
+}
+
+static void
+a_role_is_assumed_with_all_that_was_said(void **state)
+{
+	static const struct line lines[] = {
+		{{"iam", "role", "assume", "reader", "--session=s1"}, NULL,
+			"assume_role{role:reader session_name:s1}\n",
+			"session:      arn:session\naccess key:   ASIA1\n"
+			"secret:       0123456789012345678901234567890123456789\n"
+			"token:        tokentoken\nexpires:      2025-11-24T10:00:00Z\n"},
+		{{"iam", "role", "assume", "reader", "--session=s1", "--duration=900",
+			 "--external-id=e", "--policy=-", "--managed-policy=p",
+			 "--managed-policy=q", "--tag=a=1"},
+			IDENTITY,
+			"assume_role{role:reader session_name:s1 duration_s:900 external_id:e "
+			"policy:" IDENTITY " policies:p policies:q tags{key:a value:1}}\n",
+			NULL},
+	};
+	char path[96], got[256] = "";
+	(void)state;
+
+	CHECK_LINES(lines);
+	snprintf(path, sizeof(path), "%s/credentials", fake_kmsd.dir);
+	cli_run_args(
+		&run, "iam", "role", "assume", "reader", "--session=s", "--out", path, "--json");
+	assert_int_equal(run.code, CLI_EXIT_OK);
+	assert_null(strstr(run.out, "0123456789"));
+	assert_null(strstr(run.out, "tokentoken"));
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	assert_true(fread(got, 1, sizeof(got) - 1, f) > 0);
+	fclose(f);
+	unlink(path);
+	assert_string_equal(got,
+		"[default]\naws_access_key_id = ASIA1\n"
+		"aws_secret_access_key = 0123456789012345678901234567890123456789\n"
+		"aws_session_token = tokentoken\n");
 }
 
 static void
@@ -478,6 +516,7 @@ main(void)
 		CASE(users_and_roles_are_kept), CASE(policies_of_users_and_roles_are_kept),
 		CASE(policies_of_keys_and_streams_are_kept), CASE(grants_are_given_and_taken_back),
 		CASE(a_question_gathers_what_was_given), CASE(access_keys_are_kept),
+		CASE(a_role_is_assumed_with_all_that_was_said),
 		CASE(a_secret_that_goes_to_a_file_is_not_printed),
 		CASE(json_holds_documents_as_json),
 		CASE(what_kmsd_keeps_and_is_no_json_is_not_printed_as_json),
