@@ -452,6 +452,89 @@ the_property_prefers_our_ciphers_and_nothing_else(void **state)
 	EVP_SIGNATURE_free(rsa);
 }
 
+/* --- pipelines --- */
+
+#ifdef OSSL_CIPHER_PARAM_PIPELINE_AEAD_TAG
+#define PIPES 7
+
+/* Each pipe gives what a message by itself gives; one wrong tag is noticed. */
+static void
+run_pipes(const unsigned char **ivs, const unsigned char **in, const size_t *len,
+	unsigned char **out, unsigned char **tags, bool seal, int want)
+{
+	EVP_CIPHER *cipher = rig_cipher(&rig, 256, true);
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	const unsigned char *aads[PIPES];
+	size_t aad_len[PIPES], out_len[PIPES], room[PIPES];
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_octet_ptr(OSSL_CIPHER_PARAM_PIPELINE_AEAD_TAG, (void **)&tags, TAG),
+		OSSL_PARAM_END};
+
+	assert_int_equal(EVP_CIPHER_can_pipeline(cipher, seal), 1);
+	for (int i = 0; i < PIPES; i++) {
+		aads[i] = aad;
+		aad_len[i] = 13;
+		room[i] = LEN_MAX;
+	}
+	assert_int_equal(seal ? EVP_CipherPipelineEncryptInit(ctx, cipher, key, 32, PIPES, ivs, 12)
+			      : EVP_CipherPipelineDecryptInit(ctx, cipher, key, 32, PIPES, ivs, 12),
+		1);
+	assert_int_equal(EVP_CipherPipelineUpdate(ctx, NULL, out_len, NULL, aads, aad_len), 1);
+	assert_int_equal(EVP_CipherPipelineUpdate(ctx, out, out_len, room, in, len), 1);
+	for (int i = 0; i < PIPES; i++)
+		assert_int_equal(out_len[i], len[i]);
+	if (!seal)
+		assert_int_equal(EVP_CIPHER_CTX_set_params(ctx, params), 1);
+	assert_int_equal(EVP_CipherPipelineFinal(ctx, out, out_len, room), want);
+	if (seal)
+		assert_int_equal(EVP_CIPHER_CTX_get_params(ctx, params), 1);
+	ERR_clear_error();
+	EVP_CIPHER_CTX_free(ctx);
+	EVP_CIPHER_free(cipher);
+}
+#endif
+
+static void
+pipes_are_messages_of_their_own(void **state)
+{
+	(void)state;
+#ifdef OSSL_CIPHER_PARAM_PIPELINE_AEAD_TAG
+	static uint8_t plain[LEN_MAX], sealed[PIPES][LEN_MAX], opened[PIPES][LEN_MAX],
+		alone[LEN_MAX];
+	static uint8_t iv_of[PIPES][12], tag_of[PIPES][TAG];
+	const unsigned char *ivs[PIPES], *in[PIPES];
+	unsigned char *out[PIPES], *tags[PIPES], tag[TAG];
+	size_t len[PIPES];
+
+	memset(plain, 0x33, sizeof(plain));
+	for (int i = 0; i < PIPES; i++) {
+		memcpy(iv_of[i], iv, 12);
+		ivs[i] = iv_of[i];
+		in[i] = plain;
+		len[i] = (size_t)i * 577 + 1;
+		out[i] = sealed[i];
+		tags[i] = tag_of[i];
+	}
+	run_pipes(ivs, in, len, out, tags, true, 1);
+	for (int i = 0; i < PIPES; i++) {
+		seal(&(struct shape){256, 12, 13, 5, (int)len[i], 9, false}, false, plain, alone,
+			tag);
+		assert_memory_equal(sealed[i], alone, len[i]);
+		assert_memory_equal(tag_of[i], tag, TAG);
+		in[i] = sealed[i];
+		out[i] = opened[i];
+	}
+	run_pipes(ivs, in, len, out, tags, false, 1);
+	for (int i = 0; i < PIPES; i++)
+		assert_memory_equal(opened[i], plain, len[i]);
+	tag_of[3][5] ^= 1;
+	run_pipes(ivs, in, len, out, tags, false, 0);
+#else
+	print_message("skipped: OpenSSL has pipelines of providers since 3.5\n");
+	skip();
+#endif
+}
+
 /* --- threads and fork --- */
 
 static void *
@@ -520,6 +603,7 @@ main(void)
 		cmocka_unit_test(the_setting_says_whether_ciphers_are_offered),
 		cmocka_unit_test(known_answers_on_demand),
 		cmocka_unit_test(the_property_prefers_our_ciphers_and_nothing_else),
+		cmocka_unit_test(pipes_are_messages_of_their_own),
 		cmocka_unit_test(threads_do_not_meet),
 		cmocka_unit_test(a_child_goes_on_with_live_contexts),
 	};
