@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "dual.h"
-#include "kms_rig.h"
+#include "iam_rig.h"
 
 #define CAROL \
 	1002 /* an administrator without a principal of her own: the account's root, as uid 0 */
@@ -50,6 +50,18 @@ two(void **state)
 {
 	(void)state;
 	start(DUAL("2"));
+	return 0;
+}
+
+/* Who may do what, under it. */
+static int
+rights(void **state)
+{
+	(void)state;
+	start("  - {effect: Allow, principals: [user/alice], actions: ['iam:*'], resources: "
+	      "['*']}\n"
+	      "dual_control:\n  approvals: 1\n"
+	      "  actions: ['iam:*', 'kms:PutKeyPolicy', 'kms:CreateGrant', 'kms:RevokeGrant']\n");
 	return 0;
 }
 
@@ -366,6 +378,93 @@ rejected_or_taken_back_is_over(void **state)
 	is_in("Enabled");
 }
 
+/* --- rights --- */
+
+static void
+policy_that_was_changed_after_the_approval_is_another_request(void **state)
+{
+	(void)state;
+	static const char wide[] =
+		"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\","
+		"\"Principal\":{\"AWS\":\"" RIG_ROOT_ARN
+		"\"},\"Action\":\"kms:*\",\"Resource\":\"*\"}]}";
+	char other[sizeof(wide) + 1], id[FMT_UUID_TEXT], next[FMT_UUID_TEXT];
+
+	snprintf(other, sizeof(other), " %s", wide); /* one blank more */
+	waits(iam_put_key_policy(&rig, RIG_ROOT, key, wide, false), id);
+	assert_answered(approve(RIG_ALICE, id), SLK_OK);
+	waits(iam_put_key_policy(&rig, RIG_ROOT, key, other, false), next);
+	assert_string_not_equal(next, id);
+	waits(iam_put_key_policy(&rig, RIG_ROOT, key, wide, true), next);
+	assert_string_not_equal(next, id);
+	assert_answered(iam_put_key_policy(&rig, RIG_ROOT, key, wide, false), SLK_OK);
+	waits(iam_put_key_policy(&rig, RIG_ROOT, key, wide, false), next);
+	assert_string_not_equal(next, id);
+}
+
+static void
+identities_are_under_it_and_looking_at_them_is_not(void **state)
+{
+	(void)state;
+	char id[FMT_UUID_TEXT];
+
+	waits(iam_create_user(&rig, RIG_ROOT, "mallory"), id);
+	assert_answered(iam_get(&rig, RIG_ROOT, "user/mallory"), SLK_NOT_FOUND);
+	assert_answered(approve(RIG_BOB, id), SLK_DENIED); /* he may not create users */
+	assert_answered(approve(RIG_ALICE, id), SLK_OK);
+	assert_answered(iam_create_user(&rig, RIG_ROOT, "mallory"), SLK_OK);
+	assert_answered(iam_get(&rig, RIG_ROOT, "user/mallory"), SLK_OK);
+	waits(iam_put_inline(&rig, RIG_ROOT, "user/mallory", "p",
+		      "{'Effect': 'Allow', 'Action': '*', 'Resource': '*'}"),
+		id);
+}
+
+/* It waits for the appliance's key to be made and begins anew: the approval is spent once, and serves. */
+static void
+approved_request_that_waits_for_the_hsm_is_done(void **state)
+{
+	(void)state;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__UserName call = KMSP__USER_NAME__INIT;
+	char id[FMT_UUID_TEXT];
+
+	waits(iam_create_user(&rig, RIG_ROOT, "carl"), id);
+	assert_answered(approve(RIG_ALICE, id), SLK_OK);
+	assert_answered(iam_create_user(&rig, RIG_ROOT, "carl"), SLK_OK);
+	call.user = (char *)(uintptr_t) "carl";
+	request.call_case = KMSP__REQUEST__CALL_CREATE_ACCESS_KEY;
+	request.create_access_key = &call;
+	waits(rig_call(&rig, RIG_ROOT, &request), id);
+	assert_answered(approve(RIG_ALICE, id), SLK_OK);
+	const Kmsp__Reply *reply = rig_call(&rig, RIG_ROOT, &request);
+	assert_answered(reply, SLK_OK);
+	assert_int_equal(reply->result_case, KMSP__REPLY__RESULT_ACCESS_KEY);
+	waits(rig_call(&rig, RIG_ROOT, &request), id);
+}
+
+static void
+grants_are_under_it(void **state)
+{
+	(void)state;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__CreateGrant call = KMSP__CREATE_GRANT__INIT;
+	char *operations[] = {(char *)(uintptr_t) "Decrypt"};
+	char id[FMT_UUID_TEXT];
+
+	call.key = key;
+	call.grantee = (char *)(uintptr_t)RIG_BOB_ARN;
+	call.operations = operations;
+	call.n_operations = 1;
+	request.call_case = KMSP__REQUEST__CALL_CREATE_GRANT;
+	request.create_grant = &call;
+	waits(rig_call(&rig, RIG_ROOT, &request), id);
+	assert_answered(approve(RIG_ALICE, id), SLK_OK);
+	call.grantee = (char *)(uintptr_t)RIG_ALICE_ARN; /* to somebody else */
+	waits(rig_call(&rig, RIG_ROOT, &request), id);
+	call.grantee = (char *)(uintptr_t)RIG_BOB_ARN;
+	assert_answered(rig_call(&rig, RIG_ROOT, &request), SLK_OK);
+}
+
 /* --- over a restart --- */
 
 static void
@@ -512,6 +611,14 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			clock_that_went_back_makes_no_approval_last_longer, one, stop),
 		cmocka_unit_test_setup_teardown(rejected_or_taken_back_is_over, one, stop),
+		cmocka_unit_test_setup_teardown(
+			policy_that_was_changed_after_the_approval_is_another_request, rights,
+			stop),
+		cmocka_unit_test_setup_teardown(
+			identities_are_under_it_and_looking_at_them_is_not, rights, stop),
+		cmocka_unit_test_setup_teardown(
+			approved_request_that_waits_for_the_hsm_is_done, rights, stop),
+		cmocka_unit_test_setup_teardown(grants_are_under_it, rights, stop),
 		cmocka_unit_test_setup_teardown(restart_loses_nothing_and_gives_nothing, two, stop),
 		cmocka_unit_test_setup_teardown(proposal_shows_what_would_be_done, one, stop),
 		cmocka_unit_test_setup_teardown(every_step_is_in_the_audit_log, one, stop),
