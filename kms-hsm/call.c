@@ -121,12 +121,24 @@ finish(struct kms_call *call)
 	STAILQ_INSERT_TAIL(&call->service->finished, call, entry);
 }
 
+/* What made the answer: approved algorithms, a validated module. */
+static uint32_t
+indicator(const struct kms_call *call)
+{
+	if (!call->has_backing || !kms_algorithm_is_approved(call->algorithm) ||
+		!kms_algorithm_is_approved(call->from_algorithm))
+		return 0;
+	return KMSP_INDICATOR_APPROVED |
+		(call->service->parts.certificate != NULL ? KMSP_INDICATOR_VALIDATED : 0);
+}
+
 void
 kms_call_ok(struct kms_call *call, Kmsp__Reply *reply)
 {
 	reply->id = call->id;
 	reply->status = SLK_OK;
 	reply->request_id = call->request_id;
+	reply->indicator = indicator(call);
 	call->status = SLK_OK;
 	pack(call, reply);
 	if (call->frame == NULL) {

@@ -30,6 +30,7 @@ static const cyaml_schema_field_t hsm_fields[] = {
 	STRING("profile", struct kms_config_hsm, profile, 15),
 	STRING("module", struct kms_config_hsm, module, 4095),
 	STRING("token_label", struct kms_config_hsm, token_label, 32),
+	STRING_OPT("certificate", struct kms_config_hsm, certificate, 127),
 	STRING_OPT("token_serial", struct kms_config_hsm, token_serial, 16),
 	STRING_OPT("pin_file", struct kms_config_hsm, pin_file, 4000),
 	STRING_OPT("pin_credential", struct kms_config_hsm, pin_credential, 255),
@@ -240,6 +241,11 @@ check_hsm(const char *path, const struct kms_config_hsm *hsm, struct slk_error *
 		return slk_fail(err, SLK_CONFIG,
 			"configuration %s: hsm.profile: no profile is called '%s': %s", path,
 			hsm->profile, hsm_profile_refusal(hsm->profile));
+	if (hsm->certificate != NULL && strcmp(profile->name, "softhsm") == 0)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: hsm.certificate: SoftHSM is validated by nobody; take "
+			"the line away",
+			path);
 	if (hsm->sessions > profile->sessions_max)
 		return slk_fail(err, SLK_CONFIG,
 			"configuration %s: hsm.sessions: %u is more than %u", path, hsm->sessions,

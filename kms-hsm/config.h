@@ -21,6 +21,7 @@
  *       profile: softhsm                 # a row of hsm/profile.h
  *       module: /usr/lib/softhsm/libsofthsm2.so
  *       token_label: sealock
+ *       certificate: "FIPS 140-3 #4711"   # optional; your word that this module, firmware and mode are validated
  *       token_serial: "..."              # optional, recommended: the token must have it, too
  *       pin_file: /var/lib/sealock/hsm/pin                 # the worker's alone; or pin_credential
  *       pin_credential: hsm-pin          # or: the unit's LoadCredential= of that name, for the worker alone
@@ -67,6 +68,7 @@ struct kms_config_hsm {
 	char *profile;
 	char *module;
 	char *token_label;
+	char *certificate; /* NULL: none is claimed */
 	char *token_serial; /* NULL: not compared */
 	char *pin_file; /* NULL: another way */
 	char *pin_credential; /* NULL: another way */

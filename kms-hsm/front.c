@@ -156,6 +156,7 @@ open_doors(struct front *f, struct slk_error *err)
 		.principals = f->principals,
 		.clock = f->clock,
 		.module = f->config->hsm.module,
+		.certificate = f->config->hsm.certificate,
 		.workers_count = f->config->hsm.workers,
 		.dual = &f->config->dual_control,
 		.on_demand_max = f->config->on_demand_rotations,

@@ -136,3 +136,9 @@ kms_plaintext_max(enum kms_spec spec, enum kms_algorithm algorithm)
 		return PLAINTEXT_SYMMETRIC_MAX;
 	return specs[spec].bits / 8 - 2 * algorithms[algorithm].digest_bytes - 2;
 }
+
+bool
+kms_algorithm_is_approved(enum kms_algorithm algorithm)
+{
+	return (unsigned)algorithm < KMS_ALG_COUNT && algorithm != KMS_ALG_RSAES_OAEP_SHA_1;
+}

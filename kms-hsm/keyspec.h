@@ -62,6 +62,9 @@ enum kms_algorithm {
 const char *kms_spec_name(enum kms_spec spec);
 const char *kms_usage_name(enum kms_usage usage);
 const char *kms_algorithm_name(enum kms_algorithm algorithm);
+/* Is it approved (SP 800-38D, SP 800-56B, FIPS 186-5, FIPS 180-4), whatever module carries it out? OAEP with SHA-1 does not
+ * count, though SP 800-131A still tolerates it. */
+bool kms_algorithm_is_approved(enum kms_algorithm algorithm);
 
 /* By that name; false, and *out untouched, if there is none. */
 bool kms_spec_parse(const char *name, enum kms_spec *out_spec);

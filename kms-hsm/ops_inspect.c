@@ -240,12 +240,21 @@ digests_are_right(const struct kms_digests *digests)
 /* Two different things: whether the algorithm is approved, and whether somebody validated what carries it out. This program
  * cannot know of a certificate; it knows that SoftHSM has none. */
 static const char *
-validation(const char *profile)
+validation(const struct kms_service *s, char *out, size_t cap)
 {
-	return strcmp(profile, "softhsm") == 0
-		? "no: SoftHSM is software without a FIPS 140 certificate"
-		: "unknown to this program: compare module, model and firmware with the vendor's "
-		  "FIPS 140 certificate";
+	if (s->parts.certificate != NULL)
+		(void)snprintf(out, cap,
+			"claimed by the configuration: %s; compare module, model and firmware with "
+			"the certificate",
+			s->parts.certificate);
+	else
+		(void)snprintf(out, cap, "%s",
+			strcmp(s->health.profile, "softhsm") == 0
+				? "no: SoftHSM is software without a FIPS 140 certificate"
+				: "not claimed: compare module, model and firmware with the "
+				  "vendor's FIPS 140 certificate, and name it under "
+				  "hsm.certificate");
+	return out;
 }
 
 static void
@@ -253,6 +262,7 @@ about_told(struct kms_call *call, const struct hsm_reply *hsm)
 {
 	static struct facts facts; /* one thread */
 	struct kms_service *s = call->service;
+	char validated[512];
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
 	Kmsp__Facts out = KMSP__FACTS__INIT;
 
@@ -266,9 +276,9 @@ about_told(struct kms_call *call, const struct hsm_reply *hsm)
 		s->health.iv_from_hsm ? "made by the HSM" : "drawn from the HSM's RNG");
 	add(&facts, "approved_algorithms",
 		"yes: AES-256-GCM (SP 800-38D), RSA >= 2048 (FIPS 186-5, SP 800-56B), ECDSA P-256, "
-		"P-384, P-521 (FIPS 186-5), SHA-2 (FIPS 180-4); nothing else is offered but "
-		"RSAES_OAEP_SHA_1, whose SHA-1 is no signature");
-	add(&facts, "validated_module", validation(s->health.profile));
+		"P-384, P-521 (FIPS 186-5), SHA-2 (FIPS 180-4); but for RSAES_OAEP_SHA_1, which is "
+		"offered and does not count as approved. Each answer says which it was");
+	add(&facts, "validated_module", validation(s, validated, sizeof(validated)));
 	add_token(&facts, hsm->output);
 	if (call->limit == 1)
 		add(&facts, "self_test_front",

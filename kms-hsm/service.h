@@ -37,6 +37,7 @@ struct kms_service_parts {
 	const struct kms_policy *policy;
 	const struct kms_principals *principals;
 	const struct slk_clock *clock;
+	const char *certificate; /* of the module's validation, as the configuration has it; NULL: none */
 	const char *module; /* path of the PKCS#11 module, for status */
 	uint32_t workers_count; /* HSM workers that the monitor starts; 0: one */
 	uint32_t head_interval_s,

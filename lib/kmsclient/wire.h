@@ -26,6 +26,9 @@
 	50u /* entries of a list in one reply: these fit KMSP_REPLY_MAX and the arena */
 #define KMSP_PLAINTEXT_MAX 4096u
 
+/* Reply.indicator: two different things. The second is the operator's word (hsm.certificate). */
+enum { KMSP_INDICATOR_APPROVED = 1, KMSP_INDICATOR_VALIDATED = 2 };
+
 struct kmsp_arena;
 
 /* SLK_NO_MEMORY, also if the memory cannot be locked. */

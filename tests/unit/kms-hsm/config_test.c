@@ -77,6 +77,12 @@ numbers_out_of_range_are_refused(void **state)
 	refused("  sessions: many\n", "sessions");
 	refused("  workers: 2\n", "hsm.workers");
 	refused("  deadline_ms: 600001\n", "deadline");
+	refused("  certificate: \"FIPS 140-3 #1\"\n", "hsm.certificate");
+	refused("dual_control: {approvals: 0, actions: [\"kms:*\"]}\n", "dual_control.approvals");
+	refused("dual_control: {approvals: 11, actions: [\"kms:*\"]}\n", "dual_control.approvals");
+	refused("dual_control: {approvals: 1, actions: [\"kms:*\"], expires_hours: 721}\n",
+		"dual_control.expires_hours");
+	refused("dual_control: {approvals: 1}\n", "actions");
 	refused("account: 123\n", "twelve digits");
 	refused("on_demand_rotations: 10001\n", "on_demand_rotations");
 	refused("  pin_credential: hsm-pin\n", "two ways for one PIN");

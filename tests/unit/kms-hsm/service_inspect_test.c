@@ -150,6 +150,30 @@ approved_algorithm_and_validated_module_are_told_apart(void **state)
 	assert_null(fact(about(RIG_ROOT, false), "self_test_front"));
 }
 
+static void
+every_answer_says_whether_its_algorithm_is_approved(void **state)
+{
+	(void)state;
+	static const char text[] = "0123456789";
+	char aes[KMS_ARN_MAX], rsa[KMS_ARN_MAX];
+
+	rig_new_key(&rig, aes);
+	rig_new_key_of(&rig, KMS_SPEC_RSA_2048, KMS_USAGE_ENCRYPT_DECRYPT, rsa);
+	const struct slk_span plain = slk_span(text, sizeof(text));
+	assert_int_equal(
+		rig_generate(&rig, RIG_ROOT, aes, "", false)->indicator, KMSP_INDICATOR_APPROVED);
+	assert_int_equal(rig_encrypt(&rig, RIG_ROOT, aes, "", plain)->indicator,
+		KMSP_INDICATOR_APPROVED); /* and no validated module */
+	assert_int_equal(
+		rig_encrypt_with(&rig, RIG_ROOT, rsa, "RSAES_OAEP_SHA_256", plain)->indicator,
+		KMSP_INDICATOR_APPROVED);
+	const Kmsp__Reply *reply = rig_encrypt_with(&rig, RIG_ROOT, rsa, "RSAES_OAEP_SHA_1", plain);
+	assert_answered(reply, SLK_OK);
+	assert_int_equal(reply->indicator, 0);
+	assert_int_equal(rig_describe_key(&rig, RIG_ROOT, aes)->indicator, 0);
+	assert_int_equal(rig_describe_key(&rig, RIG_ROOT, "alias/none")->indicator, 0);
+}
+
 int
 main(void)
 {
@@ -159,6 +183,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			material_of_another_key_is_not_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_administrators_ask, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			every_answer_says_whether_its_algorithm_is_approved, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			approved_algorithm_and_validated_module_are_told_apart, setup, teardown),
 	};
