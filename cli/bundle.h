@@ -40,4 +40,9 @@ MUST_USE int cli_bundle_put(
 MUST_USE int cli_bundle_sign(
 	struct cli_bundle *bundle, struct kmsc *kms, const char *purpose, struct slk_error *err);
 
+/* All of it as one file, POSIX.1-1988 ustar, 0600, whose entries are BASE/name, BASE being the directory's own name; then the
+ * directory goes. path must not be there. SLK_EXISTS, SLK_LIMIT (a name or a file is too long for the format), SLK_IO, with a
+ * sentence; the directory stays then. */
+MUST_USE int cli_bundle_pack(struct cli_bundle *bundle, const char *path, struct slk_error *err);
+
 #endif

@@ -4,6 +4,7 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "attest.h"
 #include "audit.h"
@@ -182,6 +183,8 @@ make_parts(struct cli_evidence *e, struct slk_error *err)
 {
 	struct kmsc_attestation attestation;
 
+	if (e->tar != NULL && access(e->tar, F_OK) == 0)
+		return slk_fail(err, SLK_EXISTS, "%s is there already", e->tar);
 	int rc = cli_attest_identify(e->cli, &attestation, e->pem, err);
 	if (rc == SLK_OK)
 		rc = cli_bundle_begin(e->out, &e->bundle, err);
@@ -206,6 +209,21 @@ make_parts(struct cli_evidence *e, struct slk_error *err)
 
 enum { OPT_OUT = 'o', OPT_CONFIG = 'c' };
 
+/* FILE.tar is a directory FILE while it is written. */
+static void
+take_out(struct cli_evidence *e, char *arg)
+{
+	static char dir[4096]; /* one command line */
+	size_t len = strlen(arg);
+
+	e->out = arg;
+	if (len <= 4 || len >= sizeof(dir) || strcmp(arg + len - 4, ".tar") != 0)
+		return;
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(len - 4), arg);
+	e->out = dir;
+	e->tar = arg;
+}
+
 static error_t
 parse(int key, char *arg, struct argp_state *state)
 {
@@ -216,7 +234,7 @@ parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = e->cli;
 		return 0;
 	case OPT_OUT:
-		e->out = arg;
+		take_out(e, arg);
 		return 0;
 	case OPT_CONFIG:
 		e->config = arg;
@@ -226,7 +244,7 @@ parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (e->out == NULL)
-			argp_error(state, "--out DIR is missing");
+			argp_error(state, "--out DIR or FILE.tar is missing");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -241,7 +259,7 @@ print_done(struct cli_evidence *e)
 	if (e->cli->json) {
 		yajl_gen json = cli_json_begin(e->cli->out, false);
 		cli_json_map(json);
-		cli_json_str(json, "bundle", e->out);
+		cli_json_str(json, "bundle", e->tar != NULL ? e->tar : e->out);
 		cli_json_u64(json, "files", e->bundle.count);
 		cli_json_str(json, "manifest_sha256", manifest);
 		cli_json_u64(json, "keys", e->keys);
@@ -251,8 +269,8 @@ print_done(struct cli_evidence *e)
 		cli_json_end(json);
 		return;
 	}
-	cli_out_printf(e->cli->out, "%s: %zu files, %llu keys, %llu parts left out\n", e->out,
-		e->bundle.count, U(e->keys), U(e->left_out));
+	cli_out_printf(e->cli->out, "%s: %zu files, %llu keys, %llu parts left out\n",
+		e->tar != NULL ? e->tar : e->out, e->bundle.count, U(e->keys), U(e->left_out));
 	cli_out_printf(e->cli->out, "MANIFEST: SHA-256 %s\n", manifest);
 }
 
@@ -260,7 +278,7 @@ int
 cli_audit_evidence(struct cli *cli, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{"out", OPT_OUT, "DIR", 0, "Where to; must not be there yet", 1},
+		{"out", OPT_OUT, "DIR|FILE.tar", 0, "Where to; must not be there yet", 1},
 		{"config", OPT_CONFIG, "FILE", 0,
 			"kmsd's configuration, for the bundle (" CLI_DEFAULT_KMSD_CONFIG ")", 1},
 		{0},
@@ -275,7 +293,7 @@ cli_audit_evidence(struct cli *cli, int argc, char **argv)
 		"For administrators; the audit log is that of $SEALOCK_AUDIT.\v"
 		"Example:\n"
 		"  sealock audit evidence --out evidence-2026-11\n"
-		"  tar -cf evidence-2026-11.tar evidence-2026-11\n"
+		"  sealock audit evidence --out evidence-2026-11.tar\n"
 		"\n"
 		"README.txt in it says how to check it with openssl(1) and sha256sum(1) alone. It "
 		"has "
@@ -288,6 +306,8 @@ cli_audit_evidence(struct cli *cli, int argc, char **argv)
 	cli_parse(&argp, argc, argv, &e);
 	e.kms = cli_kms(cli, &err);
 	int rc = e.kms == NULL ? err.status : make_parts(&e, &err);
+	if (rc == SLK_OK && e.tar != NULL)
+		rc = cli_bundle_pack(&e.bundle, e.tar, &err);
 	if (rc == SLK_OK)
 		print_done(&e);
 	cli_bundle_fini(&e.bundle);

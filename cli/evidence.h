@@ -10,7 +10,8 @@
 /* What the answers are made of, gathered while the parts are written. */
 struct cli_evidence {
 	struct cli *cli;
-	const char *out, *config;
+	const char *out, *config; /* out: the directory */
+	const char *tar; /* NULL: none */
 	struct kmsc *kms;
 	struct cli_bundle bundle;
 	char pem[SEAL_ATTEST_PEM_MAX];

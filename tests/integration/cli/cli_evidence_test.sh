@@ -132,6 +132,16 @@ check "self-tests run on demand, and tell approved and validated apart" '[ $code
 run as $uid_reader sealock status --self-test
 check "for administrators" '[ $code = 1 ]'
 
+# --- as one file ---
+
+run sealock audit evidence --out "$site/one.tar" --config "$site/kmsd.yaml" --json
+check "a tar archive holds the same, and nothing else is left" '[ $code = 0 ] && json_is .bundle "$site/one.tar" && [ ! -e "$site/one" ] && [ "$(stat -c %a "$site/one.tar")" = 600 ]'
+mkdir "$site/unpacked"; tar -C "$site/unpacked" -xf "$site/one.tar"
+verify "$site/unpacked/one"
+check "tar(1) unpacks it, and it is sound" '[ $code = 0 ] && [ -s "$site/unpacked/one/keys.json" ] && [ -s "$site/unpacked/one/audit/000001.log" ]'
+run sealock audit evidence --out "$site/one.tar" --config "$site/kmsd.yaml"
+check "a file that is there stays as it is" '[ $code = 1 ] && said "one.tar" && [ ! -e "$site/one" ] && tar -tf "$site/one.tar" >/dev/null'
+
 # --- refused ---
 
 run sealock audit evidence --out "$bundle"
