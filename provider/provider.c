@@ -257,7 +257,8 @@ settings_apply(struct prov *prov, const struct settings *s)
 	const char *wish = s->ciphers != NULL ? s->ciphers : "auto";
 
 	if (strcmp(wish, "auto") == 0)
-		prov->offers_ciphers = !openssl_is_as_fast(s->openssl_version);
+		prov->offers_ciphers = !openssl_is_as_fast(s->openssl_version) &&
+			strcmp(prov_gcm_code_name(), "sse") != 0; /* docs/provider.md */
 	else if (strcmp(wish, "always") == 0 || strcmp(wish, "never") == 0)
 		prov->offers_ciphers = wish[0] == 'a';
 	else {

@@ -78,6 +78,9 @@ run ours openssl list -providers -verbose
 check "it loads beside the default provider" '[ $code = 0 ] && grep -q "Sealock provider" "$out"'
 run sh -c "nm -D --defined-only '$build/provider/sealock.so' | grep -v ' OSSL_provider_init'"
 check "it exports nothing but its entry" 'empty "$out"'
+sed '/^ciphers/d' "$site/openssl.cnf" >"$site/auto.cnf"
+run env SEALOCK_PROVIDER_CODE=sse OPENSSL_CONF="$site/auto.cnf" openssl list -providers -verbose
+check "by itself it steps aside where its code is not faster" '[ $code = 0 ] && grep -q "left to OpenSSL" "$out"'
 cp "$(command -v openssl)" "$w/sealock-kmsd"
 run ours "$w/sealock-kmsd" list -providers
 check "kmsd's own processes cannot load it" '! grep -q Sealock "$out"'
