@@ -107,7 +107,7 @@ site_config() {
 		  - sid: operator
 		    effect: Allow
 		    principals: ["arn:aws:iam::$account:root"]
-		    actions: ["kms:CreateKey", "kms:DescribeKey", "kms:ListKeys", "kms:*Alias*", "kms:GenerateDataKey", "kinesis:*"]
+		    actions: ["kms:CreateKey", "kms:DescribeKey", "kms:ListKeys", "kms:*Alias*", "kms:GenerateDataKey", "kms:*KeyPolic*", "kms:*Grant*", "kinesis:*", "iam:*"]
 		    resources: ["*"]
 		  - sid: feed
 		    effect: Allow
