@@ -89,7 +89,7 @@ said() { grep -q -- "$1" "$err"; }
 
 # json_from PATH: a value of the JSON on stdin (of its first line, if there are several); .a.b.0 walks maps and arrays.
 json_from() {
-	python3 -c '
+	python3 -IS -c '
 import json, sys
 value, _ = json.JSONDecoder().raw_decode(sys.stdin.read())
 for part in sys.argv[1].split(".")[1:]:
