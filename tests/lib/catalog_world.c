@@ -154,6 +154,35 @@ grant_of(uint8_t number)
 	return grant;
 }
 
+struct kms_proposal
+proposal_of(uint8_t number)
+{
+	struct kms_proposal p = {.requester = "arn:aws:iam::000000000000:root",
+		.action = "kms:DisableKey",
+		.resource = "*",
+		.needed = 2,
+		.created_ns = WORLD_START,
+		.expires_ns = WORLD_START + 1000};
+
+	memcpy(p.id, id_of(number), sizeof(p.id));
+	memset(p.digest, number, sizeof(p.digest));
+	return p;
+}
+
+static void
+make_proposals(void)
+{
+	const struct kms_approval approval = {"arn:aws:iam::000000000000:user/alice", 1000, 2000};
+
+	for (uint8_t number = 1; number <= 2; number++) {
+		const struct kms_proposal p = proposal_of(number);
+		assert_ok(kms_catalog_proposal_create(catalog, &p, slk_span_str("request")));
+	}
+	assert_ok(kms_catalog_approval_add(catalog, id_of(1), &approval));
+	assert_ok(kms_catalog_proposal_end(
+		catalog, id_of(2), KMS_PROPOSAL_REJECTED, approval.principal, WORLD_START));
+}
+
 static void
 make_world(void)
 {
@@ -179,6 +208,7 @@ make_world(void)
 	assert_ok(kms_catalog_key_doom(catalog, id_of(ENDING)));
 	make_identities();
 	make_credentials();
+	make_proposals();
 	make_key(TURNING);
 	assert_ok(kms_catalog_rotation_set(catalog, id_of(TURNING), 90, WORLD_START));
 	assert_ok(kms_catalog_backing_begin(
@@ -357,6 +387,11 @@ static const struct {
 	NO_ROW("only users have access keys, and at most two",
 		"SELECT 1 FROM identities i WHERE (SELECT count(*) FROM access_keys a"
 		" WHERE a.identity_id = i.id) > (CASE i.kind WHEN 0 THEN 2 ELSE 0 END)"),
+	NO_ROW("a proposal ended or waits",
+		"SELECT 1 FROM proposals WHERE (state = 0) <> (ended_ns = 0)"),
+	NO_ROW("an approval is of a proposal, and nobody approves her own",
+		"SELECT 1 FROM approvals a LEFT JOIN proposals p ON p.id = a.proposal_id"
+		" WHERE p.id IS NULL OR p.requester = a.principal"),
 	NO_ROW("a Destroying key has one",
 		"SELECT 1 FROM keys k WHERE k.state = 4 AND NOT EXISTS"
 		" (SELECT 1 FROM backings b WHERE b.key_id = k.id AND b.state <> 3)"),
@@ -407,7 +442,7 @@ world_dump(struct world_dump *out)
 	static const char *const tables[] = {"keys", "backings", "public_keys", "tags", "aliases",
 		"streams", "identities", "identity_tags", "inline_policies", "policies",
 		"attachments", "key_policies", "stream_policies", "grants", "access_keys",
-		"session_keys", "sqlite_sequence"};
+		"session_keys", "proposals", "approvals", "sqlite_sequence"};
 	sqlite3 *db = NULL;
 
 	copy_catalog(catalog_path, crash_path);

@@ -4,6 +4,7 @@
 #define SLK_TESTS_LIB_CATALOG_WORLD_H
 
 #include "catalog_access.h"
+#include "catalog_dual.h"
 #include "catalog_grants.h"
 #include "catalog_rig.h"
 #include "faultvfs.h"
@@ -30,6 +31,7 @@ struct kms_stream stream_of(const char *name);
 struct kms_grant grant_of(uint8_t number);
 struct kms_access_key_row access_key_of(const char *id); /* ALICE's */
 struct kms_session_key_row session_key_of(uint8_t number);
+struct kms_proposal proposal_of(uint8_t number); /* 1 is there, Pending, with one approval; 2 has ended */
 int begin_key(uint8_t number, const struct kms_tag *tags, size_t count);
 
 /* Of a group of tests: makes the world once, and installs faultvfs. */

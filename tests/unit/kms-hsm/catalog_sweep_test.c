@@ -265,6 +265,31 @@ do_grant_create(void)
 	return kms_catalog_grant_create(catalog, &grant);
 }
 
+/* Those whose time is over end in the same step. */
+static int
+do_proposal_create(void)
+{
+	struct kms_proposal p = proposal_of(3);
+
+	p.created_ns = WORLD_START + 1000;
+	return kms_catalog_proposal_create(catalog, &p, slk_span_str("request"));
+}
+
+static int
+do_proposal_end(void)
+{
+	return kms_catalog_proposal_end(
+		catalog, id_of(1), KMS_PROPOSAL_USED, "arn:aws:iam::000000000000:root", 3000);
+}
+
+static int
+do_approval_add(void)
+{
+	const struct kms_approval approval = {"arn:aws:iam::000000000000:user/bob", 1001, 2000};
+
+	return kms_catalog_approval_add(catalog, id_of(1), &approval);
+}
+
 static int
 do_grant_delete(void)
 {
@@ -365,6 +390,9 @@ static const struct change {
 	{"stream_policy_delete", do_stream_policy_delete, REFUSED},
 	{"grant_create", do_grant_create, REFUSED},
 	{"grant_delete", do_grant_delete, REFUSED},
+	{"proposal_create", do_proposal_create, REFUSED},
+	{"proposal_end", do_proposal_end, REFUSED},
+	{"approval_add", do_approval_add, REFUSED},
 	{"access_key_create", do_access_key_create, REFUSED},
 	{"access_key_switch", do_access_key_switch, SAME},
 	{"access_key_delete", do_access_key_delete, REFUSED},
