@@ -12,7 +12,7 @@
 
 #include "hsm_rig.h"
 
-#define RUNS_MAX 40u
+#define RUNS_MAX 64u
 
 static struct hsm_rig rig;
 static uint8_t aes_kcv[3], next_kcv[3], ec_kcv[3], rsa_kcv[3];
@@ -378,6 +378,70 @@ listing_survives_every_fault(void **state)
 	run_all(&row, 0, 1);
 }
 
+static struct hsm_request
+ask_inspect(void)
+{
+	return request(HSM_INSPECT_KEY, AES, aes_kcv);
+}
+
+static struct hsm_request
+ask_inspect_pair(void)
+{
+	struct hsm_request q = request(HSM_INSPECT_KEY, EC, ec_kcv);
+
+	as_pair(&q);
+	return q;
+}
+
+/* Every object, and of a private one that it cannot leave the token: what the token does not tell is not made up. */
+static void
+expect_inspected(const struct hsm_reply *reply)
+{
+	if (reply->status != SLK_OK)
+		return;
+	assert_true(reply->output.len > 0 && reply->output.len % HSM_OBJECT_BYTES == 0);
+	for (size_t at = 0; at < reply->output.len; at += HSM_OBJECT_BYTES) {
+		const uint8_t *o = reply->output.ptr + at;
+		uint16_t told = slk_get_le16(o + 2), yes = slk_get_le16(o + 4);
+		assert_int_equal(yes & ~told, 0);
+		if (o[0] == HSM_OBJECT_PUBLIC)
+			continue;
+		assert_true((yes & KMS_BIT(HSM_ATTRIBUTE_SENSITIVE)) != 0);
+		assert_true((told & KMS_BIT(HSM_ATTRIBUTE_EXTRACTABLE)) != 0);
+		assert_true((yes & KMS_BIT(HSM_ATTRIBUTE_EXTRACTABLE)) == 0);
+	}
+}
+
+static struct hsm_request
+ask_token(void)
+{
+	struct hsm_request q = {.op = HSM_INSPECT_TOKEN};
+
+	return q;
+}
+
+static void
+expect_told(const struct hsm_reply *reply)
+{
+	if (reply->status == SLK_OK)
+		assert_non_null(
+			memmem(reply->output.ptr, reply->output.len, "\ntoken_serial=", 14));
+}
+
+static void
+inspecting_survives_every_fault(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"inspect", ask_inspect, NULL, expect_inspected, SLK_OK, false},
+		{"inspect a pair", ask_inspect_pair, NULL, expect_inspected, SLK_OK, false},
+		{"the token", ask_token, NULL, expect_told, SLK_OK, false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		run_all(&rows[i], i, 3);
+}
+
 static void
 creating_survives_every_fault_and_makes_one_key(void **state)
 {
@@ -456,6 +520,7 @@ main(void)
 		cmocka_unit_test(keys_in_use_survive_every_fault),
 		cmocka_unit_test(keys_that_are_looked_for_survive_every_fault),
 		cmocka_unit_test(listing_survives_every_fault),
+		cmocka_unit_test(inspecting_survives_every_fault),
 		cmocka_unit_test(creating_survives_every_fault_and_makes_one_key),
 		cmocka_unit_test(destroying_survives_every_fault_and_leaves_nothing),
 	};
