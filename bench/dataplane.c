@@ -1,0 +1,215 @@
+/* a worker of ingestd from its port to sealed blocks in memory, beside dpdk-test-crypto-perf and bare MD5 */
+#include <openssl/evp.h>
+#include <rte_version.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "dataplane/rig.h"
+#include "eal.h"
+
+#define RIGS 5u
+#define PEER_RUNS 3u
+#define PEER_OPERATIONS 3000000u
+#define KIB 1024u
+#define SMALL 64u
+#define SMALL_PER_DATAGRAM 20u
+#define MD5S 16384u
+
+enum { LARGE, LARGE_VERIFIED, LARGE_SMALL_GROUPS, FIXED, FIELD };
+
+static const struct rig_shape shapes[RIGS] = {
+	[LARGE] = {"large", KIB, 1, 1, "rule: fixed, shard: 0", "trust-udp", 2048},
+	[LARGE_VERIFIED] = {"verified", KIB, 1, 1, "rule: fixed, shard: 0", "verify", 2048},
+	[LARGE_SMALL_GROUPS] = {"small-groups", KIB, 1, 1, "rule: fixed, shard: 0", "trust-udp",
+		256},
+	[FIXED] = {"fixed", SMALL, SMALL_PER_DATAGRAM, 4, "rule: fixed, shard: 0", "trust-udp",
+		2048},
+	[FIELD] = {"field", SMALL, SMALL_PER_DATAGRAM, 4, "rule: field, field: 1", "trust-udp",
+		2048},
+};
+
+/* A key as long as the records' field. */
+static void
+run_md5(void *arg)
+{
+	struct dp_partition *p = arg;
+	uint8_t key[15] = "key-00000000000";
+	uint32_t shard, sum = 0;
+
+	for (uint32_t i = 0; i < MD5S; i++) {
+		key[14] = (uint8_t)('0' + i % 10);
+		if (dp_partition_key_shard(p, slk_span(key, sizeof(key)), &shard) == SLK_OK)
+			sum += shard;
+	}
+	__asm__ volatile("" ::"r"(sum));
+}
+
+static void
+measure_large(struct bench *b, struct rig *rigs, struct bench_stats *out)
+{
+	const struct bench_contender c[] = {{"port to blocks", rig_run, &rigs[LARGE]},
+		{"UDP sums verified", rig_run, &rigs[LARGE_VERIFIED]},
+		{"groups of 256 KiB", rig_run, &rigs[LARGE_SMALL_GROUPS]},
+		{"port alone", rig_run_port, &rigs[LARGE]}};
+	const struct bench_shape shape = {.group = "1 KiB datagrams",
+		.label = "per record",
+		.ops = rigs[LARGE].wanted,
+		.bytes_per_op = KIB,
+		.working_set_bytes = 16u << 20};
+
+	bench_heading(b, "1 KiB datagrams, one core, lane's turns included", c, 4);
+	bench_compare(b, &shape, c, 4, out);
+}
+
+static void
+measure_small(struct bench *b, struct rig *rigs, struct bench_stats *out)
+{
+	const struct bench_contender c[] = {
+		{"fixed shard", rig_run, &rigs[FIXED]}, {"by field, MD5", rig_run, &rigs[FIELD]}};
+	const struct bench_shape shape = {.group = "64 B records, u16",
+		.label = "per record",
+		.ops = rigs[FIXED].wanted,
+		.bytes_per_op = SMALL,
+		.working_set_bytes = 16u << 20};
+
+	bench_heading(b, "64 B records, 20 length-prefixed ones per datagram", c, 2);
+	bench_compare(b, &shape, c, 2, out);
+}
+
+static void
+measure_md5(struct bench *b, struct dp_partition *p, struct bench_stats *out)
+{
+	const struct bench_contender c[] = {{"bare MD5", run_md5, p}};
+	const struct bench_shape shape = {.group = "partition keys",
+		.label = "15 B",
+		.ops = MD5S,
+		.bytes_per_op = 15,
+		.working_set_bytes = 4096};
+
+	bench_heading(b, "MD5 of a partition key and its shard", c, 1);
+	bench_compare(b, &shape, c, 1, out);
+}
+
+struct figures {
+	double large_ns, small_ns, field_ns, md5_ns, peer_gbps;
+};
+
+static void
+keep_least(double *kept, double value)
+{
+	if (*kept == 0 || value < *kept)
+		*kept = value;
+}
+
+/* The peer is a program of its own: it runs between the comparisons, and the best of each side counts. */
+static int
+measure_peer(struct bench *b, unsigned core, struct figures *f)
+{
+	double gbps = 0;
+	int rc = peer_gbps(core, KIB, bench_quick(b) ? 20000 : PEER_OPERATIONS, &gbps);
+
+	if (rc == SLK_OK && gbps > f->peer_gbps)
+		f->peer_gbps = gbps;
+	return rc;
+}
+
+static int
+measure(struct bench *b, struct rig *rigs, struct dp_partition *md5, unsigned core)
+{
+	struct figures f = {0};
+	struct bench_stats large[4], small[2], bare[1];
+	int peer = SLK_OK;
+
+	for (unsigned i = 0; i < (bench_quick(b) ? 1 : PEER_RUNS); i++) {
+		peer = measure_peer(b, core, &f);
+		measure_large(b, rigs, large);
+		measure_small(b, rigs, small);
+		measure_md5(b, md5, bare);
+		keep_least(&f.large_ns, large[0].best);
+		keep_least(&f.small_ns, small[0].best);
+		keep_least(&f.field_ns, small[1].best);
+		keep_least(&f.md5_ns, bare[0].best);
+	}
+	for (unsigned i = 0; i < RIGS; i++) {
+		if (!rig_is_whole(&rigs[i]))
+			return SLK_INTERNAL;
+	}
+	double gbps = KIB * 8 / f.large_ns;
+	if (f.peer_gbps > 0) {
+		bench_note(b,
+			"1 KiB: %.1f Gbit/s from port to blocks, dpdk-test-crypto-perf "
+			"(crypto_aesni_gcm, "
+			"burst 32, same core, best of %u runs) %.1f Gbit/s",
+			gbps, PEER_RUNS, f.peer_gbps);
+		bench_goal(b, "5: 1 KiB datagrams, share of dpdk-test-crypto-perf's Gbit/s", 0.6,
+			gbps / f.peer_gbps, true);
+	} else {
+		bench_note(b, "dpdk-test-crypto-perf %s: its goal is not shown",
+			peer == SLK_NOT_FOUND ? "is not installed" : "gave no figure");
+	}
+	bench_goal(b, "5: 64 B records, u16, fixed shard: million records a second", 30,
+		1e3 / f.small_ns, true);
+	bench_goal(b, "5: with an MD5 per record: share of the bare MD5 rate", 0.7,
+		f.md5_ns / f.field_ns, true);
+	return SLK_OK;
+}
+
+static void
+remove_files(const char *dir)
+{
+	char path[400];
+
+	for (unsigned i = 0; i < RIGS; i++) {
+		snprintf(path, sizeof(path), "%s/%s.pcap", dir, shapes[i].name);
+		(void)unlink(path);
+		snprintf(path, sizeof(path), "%s/%s.yaml", dir, shapes[i].name);
+		(void)unlink(path);
+	}
+	(void)rmdir(dir);
+}
+
+static int
+run(struct bench *b, struct rig *rigs, const char *dir, unsigned core, struct slk_error *err)
+{
+	const struct dp_partition_config pc = {.rule = DP_PARTITION_SOURCE, .shard_count = 4};
+	struct dp_partition *md5 = NULL;
+	int rc = dp_partition_new(&pc, &md5, err);
+
+	for (unsigned i = 0; i < RIGS && rc == SLK_OK; i++)
+		rc = rig_new(&rigs[i], &shapes[i], dir, core, i, err);
+	if (rc == SLK_OK) {
+		rc = measure(b, rigs, md5, core);
+		if (rc != SLK_OK)
+			(void)slk_fail(
+				err, rc, "frames were dropped, or did not become their records");
+	}
+	for (unsigned i = 0; i < RIGS; i++)
+		rig_free(&rigs[i]);
+	dp_partition_free(md5);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct rig rigs[RIGS];
+	char dir[] = "/tmp/sealock-bench.XXXXXX";
+	struct slk_error err = {0};
+	struct bench *b = NULL;
+
+	slk_log_init("bench", SLK_LOG_WARN);
+	int rc = bench_new(argc, argv, "dataplane", &b);
+	if (rc != SLK_OK)
+		return rc == SLK_END ? EXIT_SUCCESS : EXIT_FAILURE;
+	bench_library(b, "DPDK", rte_version());
+	bench_library(b, "OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING));
+	if (mkdtemp(dir) == NULL)
+		return bench_abort(b, "cannot make %s", dir);
+	rc = run(b, rigs, dir, (unsigned)sched_getcpu(), &err);
+	remove_files(dir);
+	return rc == SLK_OK ? bench_finish(b) : bench_abort(b, "%s", err.text);
+}
