@@ -134,6 +134,16 @@ release_buffer(struct dp_worker *w, void *owner)
 	rte_pktmbuf_free(m);
 }
 
+/* n records of the buffer at once: a reference more or less is an atomic operation. */
+static void
+release_records(struct dp_worker *w, struct rte_mbuf *m, uint32_t n)
+{
+	if (n > 1)
+		(void)rte_mbuf_refcnt_update(m, (int16_t)(1 - (int32_t)n));
+	if (n > 0)
+		release_buffer(w, m);
+}
+
 static bool
 pop(struct dp_worker *w, struct dp_shard *shard, struct dp_staged *out)
 {
@@ -449,6 +459,8 @@ static void
 appended(struct dp_worker *w, struct dp_shard *shard, uint32_t n, const struct jnl_append *a)
 {
 	struct dp_stream *stream = shard->stream;
+	struct rte_mbuf *held = NULL; /* the buffer of the last `refs` records */
+	uint32_t refs = 0;
 	uint64_t bytes = 0;
 	struct dp_staged s;
 
@@ -456,13 +468,19 @@ appended(struct dp_worker *w, struct dp_shard *shard, uint32_t n, const struct j
 	for (uint32_t i = 0; i < n && pop(w, shard, &s); i++) {
 		bytes += s.record.key.len + s.record.data.len;
 		if (s.kind == DP_OWNER_BUFFER) {
-			release_buffer(w, s.owner);
+			if (s.owner != held) {
+				release_records(w, held, refs);
+				held = s.owner;
+				refs = 0;
+			}
+			refs++;
 			continue;
 		}
 		struct dp_put *put = s.owner;
 		put->sequence = a->first_sequence + i;
 		wait_durable(w, put, a->lsn);
 	}
+	release_records(w, held, refs);
 	slk_hist_add(&w->counters.seal_cycles, a->seal_cycles / n, n);
 	count(&w->counters.blocks, 1);
 	count(&w->counters.records, n);
