@@ -1,8 +1,8 @@
-/* From a lane thread to the notary: chapters of a file's proof, in order. The lane thread hashes what it writes, slice by
- * slice while its I/O is under way, and never waits for whoever takes the chapters: what exceeds JNL_CHAPTERS_MAX_BYTES is
+/* From a lane to the notary: chapters of a file's proof, in order. The lane's hasher thread (or the lane thread itself, where
+ * turns are made by hand) hashes what is written while its I/O is under way, and never waits for whoever takes the chapters: what exceeds JNL_CHAPTERS_MAX_BYTES is
  * dropped, and the notary reads that file back when it is closed. Internal to lib/journal.
  *
- *     lane thread:  jnl_chapters_hash() ... _checkpoint(), _end()       notary: jnl_chapters_take()
+ *     hasher:  jnl_chapters_hash() ... _checkpoint(), _end()       notary: jnl_chapters_take()
  */
 #ifndef SLK_JOURNAL_CHAPTERS_H
 #define SLK_JOURNAL_CHAPTERS_H
@@ -16,7 +16,8 @@
 
 #define JNL_CHAPTERS_MAX_BYTES (32u << 20) /* of one lane, waiting */
 #define JNL_CHECKPOINT_NS (10ull * 1000 * 1000 * 1000)
-#define JNL_HASH_SLICE_BYTES (64u * 1024) /* then the lane thread looks at its I/O again */
+#define JNL_HASH_SLICE_BYTES \
+	(64u * 1024) /* then a lane thread that hashes looks at its I/O again */
 
 struct jnl_lane;
 
@@ -32,7 +33,7 @@ struct jnl_chapter {
 };
 
 struct jnl_chapters {
-	/* lane thread */
+	/* the hasher */
 	struct jnl_prover prover;
 	uint64_t file_id; /* being hashed */
 	bool lapsed; /* this file: pieces were dropped */

@@ -80,16 +80,17 @@ flushed(struct jnl_lane *l)
 	return SLK_OK;
 }
 
-/* Give buffers back to the worker: what is durable, and hashed where hashes are kept. No acknowledgement waits for one. */
+/* Give buffers back to the worker: what is durable, and hashed where hashes are kept. No acknowledgement waits for one.
+ * Thread: the hasher's, if there is one, else the lane's. */
 static void
 release(struct jnl_lane *l, int *work)
 {
 	uint64_t done = atomic_load_explicit(&l->done, memory_order_relaxed);
-	const uint64_t to = atomic_load_explicit(&l->flushed, memory_order_relaxed);
+	const uint64_t to = atomic_load_explicit(&l->flushed, memory_order_acquire);
 	const bool integrity = l->journal->config.integrity;
 
 	if (!integrity)
-		l->hashed = l->next_write;
+		l->hashed = atomic_load_explicit(&l->next_write, memory_order_acquire);
 	for (; done < to && done < l->hashed; (*work)++) {
 		/* Nothing behind the end of a file is hashed before that was released: what is stated is the file's end. */
 		if (integrity && group(l, done)->closes_file)
@@ -103,6 +104,43 @@ release(struct jnl_lane *l, int *work)
 		jnl_chapters_checkpoint(l);
 	if (jnl_chapters_hash(l))
 		(*work)++;
+}
+
+/* Wake whoever hashes: a group was written, or is durable. */
+static void
+wake_hasher(struct jnl_lane *l)
+{
+	if (l->hasher_runs && atomic_exchange(&l->hasher_sleeps, false))
+		(void)sem_post(&l->hash_work); /* it cannot overflow: one for each sleep */
+}
+
+/* Hashing takes as long as sealing: a thread of its own, so that no flush waits for a slice of it. */
+static void *
+hasher_main(void *arg)
+{
+	struct jnl_lane *l = arg;
+
+	for (;;) {
+		int work = 0;
+		bool last = atomic_load(&l->hasher_stop);
+		struct timespec until;
+		release(l, &work);
+		if (work > 0)
+			continue;
+		if (last)
+			return NULL;
+		atomic_store(&l->hasher_sleeps, true);
+		release(l, &work); /* what came just before it was said */
+		if (work == 0) {
+			/* The time-out makes checkpoints of what lies still. */
+			clock_gettime(CLOCK_REALTIME, &until);
+			until.tv_nsec += 100 * 1000 * 1000;
+			until.tv_sec += until.tv_nsec / 1000000000;
+			until.tv_nsec %= 1000000000;
+			(void)sem_timedwait(&l->hash_work, &until);
+		}
+		atomic_store(&l->hasher_sleeps, false);
+	}
 }
 
 static int
@@ -222,9 +260,13 @@ jnl_lane_turn(struct jnl_lane *l)
 		rc = start_writes(l, &work);
 	if (rc != SLK_OK)
 		return rc;
-	release(l, &work);
+	if (!l->hasher_runs)
+		release(l, &work);
+	else if (work > 0)
+		wake_hasher(l);
 	bool closed = atomic_load(&l->closed);
-	if (closed && atomic_load(&l->done) == atomic_load(&l->submitted)) {
+	if (closed && atomic_load(&l->flushed) == atomic_load(&l->submitted) &&
+		(l->hasher_runs || atomic_load(&l->done) == atomic_load(&l->submitted))) {
 		l->ended = true;
 		return SLK_END;
 	}
@@ -286,11 +328,23 @@ jnl_lane_run(struct jnl_lane *l)
 	if (pthread_create(&l->preparer, NULL, preparer_main, l) != 0)
 		return SLK_NO_MEMORY;
 	l->preparer_runs = true;
+	l->hasher_runs = l->journal->config.integrity && sem_init(&l->hash_work, 0, 0) == 0;
+	if (l->hasher_runs && pthread_create(&l->hasher, NULL, hasher_main, l) != 0) {
+		(void)sem_destroy(&l->hash_work);
+		l->hasher_runs = false; /* the lane thread does it then */
+	}
 	do {
 		rc = jnl_lane_turn(l);
 		if (rc == 0)
 			wait_for_work(l);
 	} while (rc >= 0);
+	if (l->hasher_runs) { /* hashes what is left, and states the end */
+		atomic_store(&l->hasher_stop, true);
+		(void)sem_post(&l->hash_work);
+		pthread_join(l->hasher, NULL);
+		(void)sem_destroy(&l->hash_work);
+		l->hasher_runs = false;
+	}
 	pthread_mutex_lock(&l->prepare_lock);
 	atomic_store(&l->preparer_stop, true);
 	pthread_cond_signal(&l->prepare_cond);

@@ -8,6 +8,7 @@
 #define SLK_JOURNAL_INTERNAL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -106,15 +107,19 @@ struct jnl_lane {
 	struct jnl_io io;
 	void *io_instance;
 	struct jnl_mark mark;
-	uint64_t next_write; /* first group whose write was not submitted */
+	_Atomic uint64_t
+		next_write; /* first group whose write was not submitted; read by the hasher */
+	/* whoever hashes: the hasher thread, or the lane thread where turns are made by hand */
 	uint64_t hashed; /* first group that was not hashed; <= next_write */
 	struct jnl_chapters chapters;
 	bool sync_busy;
 	uint64_t sync_to;
 	uint64_t sync_started_ns;
 	bool ended;
-	pthread_t preparer;
-	bool preparer_runs;
+	pthread_t preparer, hasher;
+	bool preparer_runs, hasher_runs;
+	sem_t hash_work;
+	_Atomic bool hasher_sleeps, hasher_stop;
 	_Atomic bool preparer_stop;
 	pthread_mutex_t prepare_lock;
 	pthread_cond_t prepare_cond;

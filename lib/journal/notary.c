@@ -58,7 +58,7 @@ append_at(const struct jnl *j, int fd, struct slk_span bytes, bool flush)
 }
 
 static int
-append(const struct jnl *j, uint64_t file_id, struct slk_span bytes, bool flush)
+append(const struct jnl *j, uint64_t file_id, struct slk_span bytes, bool signature)
 {
 	char name[FMT_PROOF_NAME_MAX], path[JNL_PATH_MAX];
 	int fd = -1;
@@ -67,14 +67,16 @@ append(const struct jnl *j, uint64_t file_id, struct slk_span bytes, bool flush)
 	int rc = jnl_path(j, name, path);
 	if (rc == SLK_OK)
 		rc = j->fs->open(j->fs->ctx, path, SLK_OPEN_WRITE, 0, &fd);
+	if (rc == SLK_NOT_FOUND && signature)
+		return SLK_OK; /* retention was there first: nothing is left to be signed */
 	if (rc == SLK_NOT_FOUND)
 		rc = j->fs->open(j->fs->ctx, path, SLK_OPEN_WRITE | SLK_OPEN_CREATE, 0640, &fd);
 	if (rc != SLK_OK)
 		return rc;
-	rc = append_at(j, fd, bytes, flush);
+	rc = append_at(j, fd, bytes, signature);
 	int closed = j->fs->close(j->fs->ctx, fd);
 	rc = rc == SLK_OK ? closed : rc;
-	return rc == SLK_OK && flush ? j->fs->sync_dir(j->fs->ctx, j->dir) : rc;
+	return rc == SLK_OK && signature ? j->fs->sync_dir(j->fs->ctx, j->dir) : rc;
 }
 
 /* --- statements that wait for a signature --- */
@@ -151,6 +153,24 @@ write_statement(struct jnl_notary *n, struct fmt_proof_statement *s, struct slk_
 
 /* --- reading back --- */
 
+/* A file may look closed by what a kill left unflushed: what is stated of it must outlive a power cut, too. */
+static int
+settle_file(const struct jnl *j, uint64_t file_id)
+{
+	char name[FMT_JFILE_NAME_MAX], path[JNL_PATH_MAX];
+	int fd = -1;
+
+	fmt_jfile_name(FMT_JFILE_LANE, file_id, name);
+	int rc = jnl_path(j, name, path);
+	if (rc == SLK_OK)
+		rc = j->fs->open(j->fs->ctx, path, SLK_OPEN_WRITE, 0, &fd);
+	if (rc != SLK_OK)
+		return rc;
+	rc = j->fs->sync(j->fs->ctx, fd);
+	int closed = j->fs->close(j->fs->ctx, fd);
+	return rc == SLK_OK ? closed : rc;
+}
+
 static int
 prove_again(struct jnl_notary *n, uint64_t file_id)
 {
@@ -160,7 +180,9 @@ prove_again(struct jnl_notary *n, uint64_t file_id)
 	char name[FMT_PROOF_NAME_MAX], path[JNL_PATH_MAX];
 	int fd = -1;
 
-	int rc = jnl_readback(j->fs, j->dir, file_id, slk_wall_ns(j->clock), &back);
+	int rc = settle_file(j, file_id);
+	if (rc == SLK_OK)
+		rc = jnl_readback(j->fs, j->dir, file_id, slk_wall_ns(j->clock), &back);
 	if (rc != SLK_OK)
 		return rc;
 	rc = jnl_proof_load(j->fs, j->dir, file_id, &proof);
@@ -298,7 +320,7 @@ write_signature(struct jnl_notary *n, const struct unsigned_one *one,
 	if (rc != SLK_OK)
 		return slk_fail(err, SLK_BAD_TAG,
 			"the signature that kmsd gave for the journal is not right");
-	rc = append(n->journal, one->file_id, slk_span(bytes, len), one->final);
+	rc = append(n->journal, one->file_id, slk_span(bytes, len), true);
 	return rc == SLK_OK ? rc
 			    : slk_fail(err, rc, "cannot write a signature into %s: %s",
 				      n->journal->dir, slk_status_sentence(rc));
