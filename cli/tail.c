@@ -288,6 +288,10 @@ read_all(struct tail *t, struct slk_error *err)
 			rc = open_block(t, &block, err);
 		else if (rc == SLK_CORRUPT)
 			rc = damage(t, err);
+		else if (rc == SLK_TRIMMED) {
+			cli_note("%s", err->text);
+			rc = SLK_OK;
+		}
 		if (rc == SLK_END) /* stopped while waiting */
 			return SLK_OK;
 		if (rc != SLK_OK)

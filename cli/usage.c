@@ -169,7 +169,7 @@ count_blocks(struct cli_usage *u, const char *dir, struct slk_error *err)
 	struct jnl_block block;
 
 	int rc = jnl_reader_new(&config, &reader, err);
-	while (rc == SLK_OK || rc == SLK_CORRUPT) {
+	while (rc == SLK_OK || rc == SLK_CORRUPT || rc == SLK_TRIMMED) {
 		rc = jnl_reader_next(reader, &block, err);
 		u->damaged += rc == SLK_CORRUPT;
 		if (rc == SLK_OK)

@@ -41,6 +41,7 @@ enum slk_class {
 	X(SLK_THROTTLED, -26, RETRY, "Throttling", "too many requests") \
 	X(SLK_DISK_FULL, -27, RETRY, "DiskFull", "no space left on the device") \
 	X(SLK_END, -30, RETRY, "End", "no more data") \
+	X(SLK_TRIMMED, -31, RETRY, "Trimmed", "retention has trimmed what was there") \
 	X(SLK_TRUNCATED, -40, CORRUPT, "Truncated", "the input ends too early") \
 	X(SLK_MALFORMED, -41, CORRUPT, "Malformed", "the input is not well formed") \
 	X(SLK_BAD_VERSION, -42, CORRUPT, "UnknownVersion", "the version is not known") \

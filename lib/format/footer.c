@@ -26,7 +26,7 @@ sparse_write(struct slk_writer *w, const struct fmt_footer_sparse *s)
 	slk_write_le32(w, s->shard_index);
 	slk_write_le32(w, 0);
 	slk_write_le64(w, s->first_sequence);
-	slk_write_le64(w, s->first_arrival_ns);
+	slk_write_le64(w, s->latest_before_ns);
 }
 
 int
@@ -131,7 +131,7 @@ fmt_footer_decode(struct slk_span in, struct fmt_footer *out_footer)
 	uint64_t want = fmt_footer_bytes(f.shard_count, f.sparse_count, f.key_count);
 	if (in.len < want)
 		return SLK_TRUNCATED;
-	if (in.len > want || (f.flags & ~FMT_FOOTER_BY_RECOVERY) != 0)
+	if (in.len > want || (f.flags & ~(FMT_FOOTER_BY_RECOVERY | FMT_FOOTER_TIMES)) != 0)
 		return SLK_MALFORMED;
 	if (!shards_sane(&f) || !sparse_sane(&f) || !keys_sane(&f))
 		return SLK_MALFORMED;
@@ -165,7 +165,7 @@ fmt_footer_sparse_at(const struct fmt_footer *footer, uint32_t index)
 		.position = slk_get_le64(p),
 		.shard_index = slk_get_le32(p + 8),
 		.first_sequence = slk_get_le64(p + 16),
-		.first_arrival_ns = slk_get_le64(p + 24),
+		.latest_before_ns = slk_get_le64(p + 24),
 	};
 }
 

@@ -4,7 +4,8 @@
  * the file by.
  *
  *     footer: offset  size  field
- *             0       4     le32 flags: bit 0 closed by recovery
+ *             0       4     le32 flags: bit 0 closed by recovery; bit 1 sparse entries have the latest arrival
+ *                           before them
  *             4       4     le32 number of shard entries
  *             8       4     le32 number of sparse entries
  *             12      4     le32 number of key entries
@@ -17,7 +18,8 @@
  *                           arrival, le64 zero
  *                     -     sparse entries (32 bytes), by position: le64 position of a data block,
  *                           le32 index of its shard entry, le32 zero, le64 first sequence number,
- *                           le64 earliest arrival
+ *                           le64 latest arrival in any data block before this position, 0 for the first
+ *                           (without flag bit 1: earliest arrival of the block, of no use for seeking)
  *                     -     key entries (24 bytes), by position: le64 epoch id, le64 stream id,
  *                           le64 position of the key block
  *
@@ -41,6 +43,7 @@
 #define FMT_FOOTER_SPARSE_BYTES 32u
 #define FMT_FOOTER_KEY_BYTES 24u
 #define FMT_FOOTER_BY_RECOVERY 1u
+#define FMT_FOOTER_TIMES 2u
 #define FMT_TRAILER_BYTES 8u
 
 struct fmt_footer_shard {
@@ -56,7 +59,7 @@ struct fmt_footer_sparse {
 	uint64_t position;
 	uint32_t shard_index;
 	uint64_t first_sequence;
-	uint64_t first_arrival_ns;
+	uint64_t latest_before_ns;
 };
 
 struct fmt_footer_key {

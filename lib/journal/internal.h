@@ -84,7 +84,7 @@ struct jnl_lane {
 	uint64_t sparse_next_pos;
 	struct fmt_footer_key *keys;
 	uint32_t key_count;
-	uint64_t file_blocks, file_records, file_plain;
+	uint64_t file_blocks, file_records, file_plain, file_latest_ns;
 	struct jnl_epoch *epochs[JNL_EPOCH_BUCKETS]; /* by the low bits of the epoch id's ordinal */
 	uint32_t epoch_ordinal; /* in the present file */
 	uint64_t lsn, records, plain;

@@ -172,7 +172,8 @@ write_footer(struct jnl_lane *l)
 {
 	struct jnl_group *g = open_group(l);
 	uint8_t *at = g->buf + g->len;
-	struct fmt_footer f = {.shard_count = l->index_shards.count,
+	struct fmt_footer f = {.flags = FMT_FOOTER_TIMES,
+		.shard_count = l->index_shards.count,
 		.sparse_count = l->sparse_count,
 		.key_count = l->key_count,
 		.blocks = l->file_blocks,
@@ -266,7 +267,7 @@ take_file(struct jnl_lane *l, struct jnl_file *f)
 	l->sparse_count = 0;
 	l->sparse_next_pos = 0;
 	l->key_count = 0;
-	l->file_blocks = l->file_records = l->file_plain = 0;
+	l->file_blocks = l->file_records = l->file_plain = l->file_latest_ns = 0;
 	l->epoch_ordinal = 0;
 }
 
@@ -499,9 +500,11 @@ account(struct jnl_lane *l, const struct fmt_block *b)
 	if (b->position >= l->sparse_next_pos) {
 		l->sparse[l->sparse_count++] = (struct fmt_footer_sparse){b->position,
 			(uint32_t)(row - l->index_shards.rows), b->first_sequence,
-			b->first_arrival_ns};
+			l->file_latest_ns};
 		l->sparse_next_pos = b->position + JNL_SPARSE_BYTES;
 	}
+	if (b->last_arrival_ns > l->file_latest_ns)
+		l->file_latest_ns = b->last_arrival_ns;
 	l->file_blocks++;
 	l->file_records += b->record_count;
 	l->file_plain += b->body_bytes;

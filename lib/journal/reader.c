@@ -15,6 +15,8 @@ struct tail {
 	uint32_t lane;
 	uint64_t file_id; /* being read, or the last one read */
 	bool open;
+	bool told; /* that what comes next was trimmed: once is enough */
+	bool limited; /* scan.limit is of the watermark */
 	struct jnl_scan scan;
 	bool started; /* JNL_FROM_TIME: the first block was met; what follows is given out whatever its time */
 	bool have; /* block holds the next one of this lane */
@@ -40,6 +42,7 @@ struct jnl_reader {
 	size_t epoch_count, epoch_cap;
 	uint64_t *unreadable; /* files that were reported */
 	size_t unreadable_count;
+	bool look_for_lanes;
 	int taken; /* lane whose block was handed out, -1 none */
 };
 
@@ -135,7 +138,8 @@ set_limit(struct jnl_reader *r, struct tail *t)
 {
 	struct fmt_watermark mark;
 
-	if (t->scan.closed)
+	/* What was durable stays so: the watermark is looked at when the reader has come up to what it knows. */
+	if (t->scan.closed || (t->limited && t->scan.pos < t->scan.limit))
 		return SLK_OK;
 	int rc = jnl_mark_load(r->fs, r->dir, t->lane, true, &mark);
 	if (rc != SLK_OK)
@@ -147,6 +151,7 @@ set_limit(struct jnl_reader *r, struct tail *t)
 	if (mark.position > t->scan.limit || t->scan.limit > mark.position)
 		jnl_scan_refresh(&t->scan);
 	t->scan.limit = mark.position;
+	t->limited = true;
 	return SLK_OK;
 }
 
@@ -169,7 +174,7 @@ close_file(struct tail *t)
 {
 	if (t->open)
 		jnl_scan_close(&t->scan);
-	t->open = false;
+	t->open = t->limited = false;
 }
 
 /* --- seeking, in files that are closed: their footers say what is where --- */
@@ -187,6 +192,20 @@ row_wanted(const struct jnl_reader *r, const struct fmt_footer_shard *row)
 	return c->from != JNL_FROM_TIME || row->last_arrival_ns >= c->from_value;
 }
 
+/* Arrivals are not in order: but before the last entry that says so, all are older than from_ns. */
+static uint64_t
+skip_older(const struct fmt_footer *f, uint64_t from_ns, uint64_t first)
+{
+	for (uint32_t k = 0; (f->flags & FMT_FOOTER_TIMES) != 0 && k < f->sparse_count; k++) {
+		struct fmt_footer_sparse s = fmt_footer_sparse_at(f, k);
+		if (s.latest_before_ns >= from_ns)
+			break;
+		if (s.position > first)
+			first = s.position;
+	}
+	return first;
+}
+
 /* The first position that can hold a wanted block, the footer's if none does. */
 static uint64_t
 first_wanted(const struct jnl_reader *r, const struct fmt_footer *f, uint64_t footer_pos)
@@ -199,7 +218,6 @@ first_wanted(const struct jnl_reader *r, const struct fmt_footer *f, uint64_t fo
 		uint64_t pos = row.position;
 		if (!row_wanted(r, &row))
 			continue;
-		/* Arrivals are not in order, so only sequence numbers are looked up in the sparse entries. */
 		for (uint32_t k = 0; c->from == JNL_FROM_SEQUENCE && k < f->sparse_count; k++) {
 			struct fmt_footer_sparse s = fmt_footer_sparse_at(f, k);
 			if (s.shard_index == i && s.first_sequence <= c->from_value)
@@ -208,7 +226,7 @@ first_wanted(const struct jnl_reader *r, const struct fmt_footer *f, uint64_t fo
 		if (pos < first)
 			first = pos;
 	}
-	return first;
+	return c->from == JNL_FROM_TIME ? skip_older(f, c->from_value, first) : first;
 }
 
 /* Key blocks that a seek passes over. The epoch of a damaged one stays unknown. */
@@ -264,7 +282,41 @@ note_unreadable(struct jnl_reader *r, uint64_t id, struct slk_error *err)
 		(unsigned long long)id);
 }
 
-/* The lane's next file after the present one. SLK_AGAIN if there is none yet; SLK_CORRUPT once for a file in between that
+static bool
+is_gone(const struct jnl_reader *r, uint64_t file_id)
+{
+	struct jnl_scan s;
+	char name[FMT_JFILE_NAME_MAX];
+
+	fmt_jfile_name(FMT_JFILE_LANE, file_id, name);
+	int rc = jnl_scan_open(&s, r->fs, r->dir, name, SLK_OPEN_READ);
+	jnl_scan_close(&s);
+	return rc == SLK_NOT_FOUND;
+}
+
+/* Does what is next not follow what was read last, because files went? They go oldest first: the first file of an opening
+ * names none before it, but what came between went after the one that was read. */
+static bool
+was_trimmed(const struct jnl_reader *r, const struct tail *t, const struct jnl_scan *next)
+{
+	uint64_t before = next->header.previous_id;
+
+	if (t->told || t->file_id == 0 || t->file_id < t->first_file || before == t->file_id)
+		return false;
+	return is_gone(r, before != 0 ? before : t->file_id);
+}
+
+static int
+trimmed(const struct jnl_reader *r, struct tail *t, struct slk_error *err)
+{
+	t->told = true;
+	return slk_fail(err, SLK_TRIMMED,
+		"%s: what comes behind %020llu.slj in lane %u was trimmed by retention; reading "
+		"goes on at the oldest file that is there",
+		r->dir, (unsigned long long)t->file_id, t->lane);
+}
+
+/* The lane's next file after the present one. SLK_TRIMMED if one in between is gone; the next is open then. SLK_AGAIN if there is none yet; SLK_CORRUPT once for a file in between that
  * cannot be read at all. */
 static int
 next_file(struct jnl_reader *r, struct tail *t, struct slk_error *err)
@@ -292,11 +344,18 @@ next_file(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 			close_file(&probe);
 			continue;
 		}
+		bool gone = was_trimmed(r, t, &probe.scan);
 		close_file(t);
+		if (gone)
+			(void)trimmed(r, t, err);
 		t->scan = probe.scan;
+		t->told = false;
 		t->file_id = ids[i];
 		t->open = true;
+		r->look_for_lanes = true;
 		rc = seek(r, t, &t->scan);
+		if (rc == SLK_OK && gone)
+			rc = SLK_TRIMMED;
 	}
 	free(ids);
 	return rc;
@@ -315,6 +374,8 @@ reopen_if_closed(struct jnl_reader *r, struct tail *t)
 	uint64_t id = t->file_id;
 	close_file(t);
 	int rc = open_file(r, t, id);
+	if (rc == SLK_NOT_FOUND) /* closed and deleted since: its end was not read */
+		return SLK_TRIMMED;
 	if (rc != SLK_OK)
 		return rc;
 	t->scan.pos = pos;
@@ -388,6 +449,11 @@ advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 		if (rc == SLK_OK) {
 			uint64_t at = t->scan.pos;
 			rc = jnl_scan_next(&t->scan, &b, &raw, &gap_end);
+			/* A file that was deleted is written anew for somebody else. */
+			if (rc == SLK_CORRUPT && is_gone(r, t->file_id)) {
+				close_file(t);
+				return trimmed(r, t, err);
+			}
 			if (rc == SLK_CORRUPT)
 				return slk_fail(err, SLK_CORRUPT,
 					"%s/%020llu.slj: damaged from offset %llu to %llu", r->dir,
@@ -402,9 +468,11 @@ advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 			rc = reopen_if_closed(r, t);
 			if (rc == SLK_OK)
 				continue;
+			if (rc == SLK_TRIMMED)
+				return trimmed(r, t, err);
 		} else if (rc == SLK_END) {
 			rc = next_file(r, t, err);
-			if (rc == SLK_CORRUPT)
+			if (rc == SLK_CORRUPT || rc == SLK_TRIMMED)
 				return rc;
 		}
 		if (rc != SLK_OK)
@@ -416,10 +484,13 @@ advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 	return SLK_OK;
 }
 
-/* Lanes that have come since. */
+/* Lanes that have come since. The pages of all that never were are read for it, so not for each block: it is enough before
+ * something of another file is given out, since a new lane comes with a new opening, and before SLK_AGAIN. */
 static int
-find_lanes(struct jnl_reader *r)
+find_lanes(struct jnl_reader *r, bool *out_found)
 {
+	r->look_for_lanes = false;
+	*out_found = false;
 	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
 		struct fmt_watermark mark;
 		if (r->tails[lane].used)
@@ -429,7 +500,7 @@ find_lanes(struct jnl_reader *r)
 			continue;
 		if (rc != SLK_OK && rc != SLK_CORRUPT)
 			return rc;
-		r->tails[lane].used = true;
+		*out_found = r->tails[lane].used = true;
 		r->tails[lane].lane = lane;
 	}
 	return SLK_OK;
@@ -445,6 +516,28 @@ before(const struct tail *a, const struct tail *b)
 	return a->block.first_arrival_ns < b->block.first_arrival_ns;
 }
 
+/* Of all lanes the block that comes first; NULL if none has one now. */
+static int
+advance_all(struct jnl_reader *r, struct tail **out_best, struct slk_error *err)
+{
+	struct tail *best = NULL;
+
+	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
+		struct tail *t = &r->tails[lane];
+		if (!t->used)
+			continue;
+		int rc = advance(r, t, err);
+		if (rc == SLK_AGAIN)
+			continue;
+		if (rc != SLK_OK)
+			return rc;
+		if (best == NULL || before(t, best))
+			best = t;
+	}
+	*out_best = best;
+	return SLK_OK;
+}
+
 int
 jnl_reader_next(struct jnl_reader *r, struct jnl_block *out_block, struct slk_error *err)
 {
@@ -453,21 +546,16 @@ jnl_reader_next(struct jnl_reader *r, struct jnl_block *out_block, struct slk_er
 	if (r->taken >= 0)
 		r->tails[r->taken].have = false;
 	r->taken = -1;
-	int rc = find_lanes(r);
-	if (rc != SLK_OK)
-		return slk_fail(
-			err, rc, "cannot read %s/watermark: %s", r->dir, slk_status_sentence(rc));
-	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
-		struct tail *t = &r->tails[lane];
-		if (!t->used)
-			continue;
-		rc = advance(r, t, err);
-		if (rc == SLK_AGAIN)
-			continue;
+	for (bool more = true; more;) {
+		int rc = advance_all(r, &best, err);
 		if (rc != SLK_OK)
 			return rc;
-		if (best == NULL || before(t, best))
-			best = t;
+		if (best != NULL && !r->look_for_lanes)
+			break;
+		rc = find_lanes(r, &more);
+		if (rc != SLK_OK)
+			return slk_fail(err, rc, "cannot read %s/watermark: %s", r->dir,
+				slk_status_sentence(rc));
 	}
 	if (best == NULL)
 		return SLK_AGAIN;
@@ -483,6 +571,7 @@ jnl_reader_new(const struct jnl_reader_config *config, struct jnl_reader **out_r
 	struct jnl_reader *r = calloc(1, sizeof(*r));
 	uint64_t *ids = NULL;
 	size_t count = 0;
+	bool found;
 
 	if (r == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
@@ -494,7 +583,7 @@ jnl_reader_new(const struct jnl_reader_config *config, struct jnl_reader **out_r
 				: SLK_NO_MEMORY;
 	free(ids);
 	if (rc == SLK_OK)
-		rc = find_lanes(r);
+		rc = find_lanes(r, &found);
 	if (rc != SLK_OK) {
 		jnl_reader_free(r);
 		if (rc == SLK_DENIED)

@@ -70,7 +70,8 @@ void jnl_reader_free(struct jnl_reader *reader); /* NULL allowed */
 
 /* The next block in the order it was written (per lane; lanes are merged by arrival time, shards stay in order).
  * SLK_OK; SLK_AGAIN at the tail (call again later); SLK_CORRUPT with *err naming file and offset, once for each damaged
- * place and each file whose header is damaged: the reader has moved behind the damage and may go on; SLK_IO, SLK_NO_MEMORY. */
+ * place and each file whose header is damaged: the reader has moved behind the damage and may go on; SLK_TRIMMED once when
+ * retention has deleted what would have come next: the reader goes on at what is the oldest now. SLK_IO, SLK_NO_MEMORY. */
 MUST_USE int jnl_reader_next(
 	struct jnl_reader *reader, struct jnl_block *out_block, struct slk_error *err);
 

@@ -50,7 +50,7 @@ struct closing {
 	struct fmt_footer_key *keys;
 	struct fmt_footer_sparse *sparse;
 	uint32_t key_count, sparse_count, sparse_cap;
-	uint64_t blocks, records, plain;
+	uint64_t blocks, records, plain, latest_ns;
 	bool had_footer;
 	uint64_t cut; /* where the footer goes */
 	uint64_t
@@ -74,7 +74,9 @@ take_block(struct closing *c, const struct fmt_block *b)
 		(c->sparse_count == 0 ||
 			b->position - c->sparse[c->sparse_count - 1].position >= JNL_SPARSE_BYTES))
 		c->sparse[c->sparse_count++] = (struct fmt_footer_sparse){b->position,
-			(uint32_t)(row - c->shards.rows), b->first_sequence, b->first_arrival_ns};
+			(uint32_t)(row - c->shards.rows), b->first_sequence, c->latest_ns};
+	if (b->last_arrival_ns > c->latest_ns)
+		c->latest_ns = b->last_arrival_ns;
 	c->blocks++;
 	c->records += b->record_count;
 	c->plain += b->body_bytes;
@@ -199,7 +201,7 @@ close_file(const struct jnl *j, struct jnl_scan *s, const char *name, struct clo
 	char path[JNL_PATH_MAX];
 	const uint64_t page_pos = c->cut / FMT_GROUP_ALIGN * FMT_GROUP_ALIGN;
 	uint64_t gap = (FMT_GROUP_ALIGN - (c->cut - page_pos)) % FMT_GROUP_ALIGN;
-	struct fmt_footer footer = {.flags = FMT_FOOTER_BY_RECOVERY,
+	struct fmt_footer footer = {.flags = FMT_FOOTER_BY_RECOVERY | FMT_FOOTER_TIMES,
 		.shard_count = c->shards.count,
 		.sparse_count = c->sparse_count,
 		.key_count = c->key_count,

@@ -55,7 +55,7 @@ golden_bytes_and_round_trip(void **state)
 		assert_int_equal(s.position, sparse[i].position);
 		assert_int_equal(s.shard_index, sparse[i].shard_index);
 		assert_int_equal(s.first_sequence, sparse[i].first_sequence);
-		assert_int_equal(s.first_arrival_ns, sparse[i].first_arrival_ns);
+		assert_int_equal(s.latest_before_ns, sparse[i].latest_before_ns);
 	}
 	assert_int_equal(fmt_footer_key_at(&back, 0).position, 4096);
 	assert_int_equal(back.records, 11);
@@ -84,7 +84,7 @@ senseless_entries_are_refused(void **state)
 		size_t offset;
 		uint8_t value;
 	} bad[] = {
-		{0, 2}, /* unknown flag */
+		{0, 4}, /* unknown flag */
 		{40 + 12, 1}, /* reserved */
 		{40 + 24, 0}, /* a shard without blocks */
 		{40 + 40, 100}, /* next = first */
