@@ -101,6 +101,12 @@ static const cyaml_schema_field_t listener_fields[] = {
 static const cyaml_schema_value_t listener_value = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct dp_listener_config, listener_fields)};
 
+static const cyaml_schema_field_t retention_fields[] = {
+	CYAML_FIELD_UINT("hours", OPT, struct dp_retention_config, hours),
+	CYAML_FIELD_UINT("max_mb", OPT, struct dp_retention_config, max_mb),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t journal_fields[] = {
 	STRING("dir", struct dp_journal_config, dir),
 	CYAML_FIELD_UINT("file_mb", OPT, struct dp_journal_config, file_mb),
@@ -111,6 +117,8 @@ static const cyaml_schema_field_t journal_fields[] = {
 	CHOICE("direct", OPT, struct dp_journal_config, direct, on_by_default),
 	OPT_STRING("io", struct dp_journal_config, io),
 	CHOICE("integrity", OPT, struct dp_journal_config, integrity, switch_names),
+	CYAML_FIELD_MAPPING(
+		"retention", OPT, struct dp_journal_config, retention, retention_fields),
 	CYAML_FIELD_END,
 };
 
@@ -271,6 +279,8 @@ check_numbers(const struct check *c, const struct dp_config *cfg)
 		{"journal", "group_count", cfg->journal.group_count, 3, 16},
 		{"journal", "block_kb", cfg->journal.block_kb, 4, 2048},
 		{"journal", "reserve_mb", cfg->journal.reserve_mb, 0, 1u << 20},
+		{"journal", "hours", cfg->journal.retention.hours, 0, 24u * 3660},
+		{"journal", "max_mb", cfg->journal.retention.max_mb, 0, UINT32_MAX},
 		{"kms", "timeout_ms", cfg->kms.timeout_ms, 10, 60000},
 		{"keys", "renewal_seconds", cfg->keys.renewal_seconds, 1, 300},
 		{"keys", "grace_seconds", cfg->keys.grace_seconds, 0, 3600},

@@ -79,6 +79,11 @@ struct dp_listener_config {
 	char *principal;
 };
 
+struct dp_retention_config {
+	uint32_t hours; /* 0: no limit */
+	uint32_t max_mb; /* of closed files; 0: no limit */
+};
+
 struct dp_journal_config {
 	char *dir;
 	uint32_t file_mb;
@@ -89,6 +94,7 @@ struct dp_journal_config {
 	enum dp_direct direct;
 	char *io;
 	enum dp_switch integrity;
+	struct dp_retention_config retention;
 };
 
 struct dp_kms_config {

@@ -12,6 +12,9 @@
 
 #define PAUSE_NS (100 * SLK_NS_PER_MS)
 #define RETRY_NS SLK_NS_PER_S
+#define TRIM_NS (10 * SLK_NS_PER_S)
+#define HOUR_NS (3600 * SLK_NS_PER_S)
+#define MIB (1024ull * 1024ull)
 #define LAST_NS (3 * SLK_NS_PER_S)
 
 struct dp_keeper {
@@ -20,6 +23,12 @@ struct dp_keeper {
 	struct jnl_notary *notary; /* NULL: integrity is off */
 	bool failing; /* said so already */
 	uint64_t retry_at_ns;
+	struct jnl *journal;
+	struct jnl_retention retention;
+	uint64_t trim_at_ns;
+	bool trim_failing;
+	_Atomic uint64_t trimmed_files, trimmed_bytes, kept_files, kept_bytes, oldest_ns,
+		trim_failures;
 	_Atomic bool stop;
 };
 
@@ -58,6 +67,9 @@ dp_keeper_new(const struct dp_config *config, struct jnl *journal, struct dp_kee
 	if (k == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory for the journal's keeper");
 	k->clock = slk_clock_system();
+	k->journal = journal;
+	k->retention = (struct jnl_retention){.age_ns = config->journal.retention.hours * HOUR_NS,
+		.bytes = config->journal.retention.max_mb * MIB};
 	int rc = kmsc_new(config->kms.socket, config->kms.timeout_ms, &k->kms);
 	if (rc != SLK_OK)
 		(void)slk_fail(err, rc, "no client of sealock-kmsd can be made: %s",
@@ -111,15 +123,43 @@ turn(struct dp_keeper *k)
 	return rc > 0;
 }
 
+/* Every ten seconds: also without limits, for the counters. */
+static void
+trim(struct dp_keeper *k)
+{
+	struct jnl_retained t;
+	struct slk_error err = {0};
+
+	if (slk_mono_ns(k->clock) < k->trim_at_ns)
+		return;
+	k->trim_at_ns = slk_mono_ns(k->clock) + TRIM_NS;
+	int rc = jnl_retain(k->journal, &k->retention, &t, &err);
+	atomic_fetch_add(&k->trimmed_files, t.files);
+	atomic_fetch_add(&k->trimmed_bytes, t.bytes);
+	atomic_store(&k->kept_files, t.kept_files);
+	atomic_store(&k->kept_bytes, t.kept_bytes);
+	atomic_store(&k->oldest_ns, t.oldest_ns);
+	if (t.files > 0)
+		slk_info("the journal was trimmed", slk_kv("files", t.files),
+			slk_kv("bytes", t.bytes));
+	if (rc != SLK_OK)
+		atomic_fetch_add(&k->trim_failures, 1);
+	if (rc != SLK_OK && !k->trim_failing)
+		slk_warn(err.text);
+	k->trim_failing = rc != SLK_OK;
+}
+
 void *
 dp_keeper_run(void *arg)
 {
 	const struct timespec pause = {0, PAUSE_NS};
 	struct dp_keeper *k = arg;
 
-	while (!atomic_load(&k->stop))
+	while (!atomic_load(&k->stop)) {
+		trim(k);
 		if (!turn(k))
 			(void)nanosleep(&pause, NULL);
+	}
 	uint64_t until_ns = slk_mono_ns(k->clock) + LAST_NS;
 	k->retry_at_ns = 0;
 	while (turn(k) && slk_mono_ns(k->clock) < until_ns)
@@ -136,7 +176,13 @@ dp_keeper_stop(struct dp_keeper *k)
 void
 dp_keeper_stats(const struct dp_keeper *k, struct dp_keeper_stats *out)
 {
-	*out = (struct dp_keeper_stats){.integrity = k->notary != NULL};
+	*out = (struct dp_keeper_stats){.integrity = k->notary != NULL,
+		.trimmed = {.files = atomic_load(&k->trimmed_files),
+			.bytes = atomic_load(&k->trimmed_bytes),
+			.kept_files = atomic_load(&k->kept_files),
+			.kept_bytes = atomic_load(&k->kept_bytes),
+			.oldest_ns = atomic_load(&k->oldest_ns)},
+		.trim_failures = atomic_load(&k->trim_failures)};
 	if (k->notary != NULL)
 		jnl_notary_stats(k->notary, &out->notary);
 }

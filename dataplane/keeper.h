@@ -1,4 +1,5 @@
-/* The keeper: the thread beside the journal that has its proofs signed (journal/notary.h). It talks to kmsd over a client of
+/* The keeper: the thread beside the journal that has its proofs signed (journal/notary.h) and trims it
+ * (journal/retention.h). It talks to kmsd over a client of
  * its own, so that neither a slow HSM nor an absent one is felt by records; the keys of epochs have another.
  * Thread: its own; stats from any.
  */
@@ -10,6 +11,7 @@
 #include "config.h"
 #include "journal/journal.h"
 #include "journal/notary.h"
+#include "journal/retention.h"
 
 struct dp_keeper;
 
@@ -26,6 +28,8 @@ void dp_keeper_stop(struct dp_keeper *keeper);
 struct dp_keeper_stats {
 	bool integrity;
 	struct jnl_notary_stats notary;
+	struct jnl_retained trimmed; /* files and bytes: since the start */
+	uint64_t trim_failures;
 };
 void dp_keeper_stats(const struct dp_keeper *keeper, struct dp_keeper_stats *out_stats);
 

@@ -236,6 +236,12 @@ put_journal(yajl_gen g, const struct dp_status_sources *s)
 	put_u64(g, "unsigned", k.notary.unsigned_count);
 	put_u64(g, "read_back", k.notary.read_back);
 	put_u64(g, "failures", k.notary.failures);
+	put_u64(g, "trimmed_files", k.trimmed.files);
+	put_u64(g, "trimmed_bytes", k.trimmed.bytes);
+	put_u64(g, "trim_failures", k.trim_failures);
+	put_u64(g, "closed_files", k.trimmed.kept_files);
+	put_u64(g, "closed_bytes", k.trimmed.kept_bytes);
+	put_u64(g, "oldest_ns", k.trimmed.oldest_ns);
 	yajl_gen_map_close(g);
 }
 

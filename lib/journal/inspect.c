@@ -337,6 +337,9 @@ struct verifier {
 	uint32_t key_count;
 	uint8_t *plain;
 	struct jnl_proof_check proofs;
+	uint64_t oldest[FMT_JFILE_LANES_MAX]; /* file of each lane that is there */
+	uint64_t
+		horizon; /* of the lane that is looked at: epochs that began before may have been trimmed */
 	char name[FMT_JFILE_NAME_MAX]; /* the file that is looked at */
 	uint64_t file_id;
 };
@@ -458,7 +461,8 @@ check_numbers(struct verifier *v, const struct fmt_block *b)
 
 	if (shard == NULL || epoch == NULL)
 		return SLK_LIMIT;
-	if (b->block_number != epoch->next_sequence)
+	bool cut = epoch->blocks++ == 0 && b->epoch_id >> 24 < v->horizon;
+	if (b->block_number != epoch->next_sequence && !cut)
 		found(v, SLK_CORRUPT, b->position, 0,
 			b->block_number > epoch->next_sequence
 				? "blocks of an epoch are missing before this one"
@@ -535,6 +539,9 @@ verify_file(struct verifier *v, const struct slk_fs *fs, uint64_t id)
 		return rc;
 	v->report->files_unclosed += !s.closed;
 	v->report->files_by_recovery += s.closed && (s.footer.flags & FMT_FOOTER_BY_RECOVERY) != 0;
+	if (v->oldest[s.header.lane] == 0)
+		v->oldest[s.header.lane] = id;
+	v->horizon = v->oldest[s.header.lane];
 	rc = verify_blocks(v, &s);
 	if (rc == SLK_OK && v->c->proofs)
 		rc = jnl_proof_check_file(&v->proofs, &s);

@@ -104,7 +104,8 @@ struct jnl_verify_report {
 	uint64_t findings; /* 0: all is well */
 };
 
-/* Check every lane file: header, CRC and position of each block, block numbers of each epoch consecutive from 0, sequence
+/* Check every lane file: header, CRC and position of each block, block numbers of each epoch consecutive from 0
+ * (from where retention cut it, if it began before the oldest file of its lane), sequence
  * numbers of each shard without gaps, footers against what is there, commitments and tags where a key is given. Torn
  * tails that recovery has cut are not part of the files any more.
  * SLK_OK when everything could be looked at: see out_report->findings. Errors as jnl_list(). */

@@ -137,7 +137,7 @@ struct jnl {
 	const struct slk_clock *clock;
 	int lock_fd;
 	uint8_t uuid[16];
-	uint64_t opened_ns, run;
+	uint64_t opened_ns, opened_mono_ns, run;
 	pthread_mutex_t files_lock; /* file ids and the pool of spares */
 	uint64_t next_id;
 	struct jnl_lane *lanes;

@@ -178,6 +178,7 @@ jnl_open(const struct jnl_config *config, struct jnl **out_journal, struct jnl_r
 		j->fs = config->fs != NULL ? config->fs : slk_fs_posix();
 		j->clock = config->clock != NULL ? config->clock : slk_clock_system();
 		j->opened_ns = slk_wall_ns(j->clock);
+		j->opened_mono_ns = slk_mono_ns(j->clock);
 		rc = open_journal(j, &report, err);
 	}
 	if (rc != SLK_OK) {

@@ -58,6 +58,9 @@ a_small_configuration_gets_defaults(void **state)
 	assert_int_equal(c->keys.renewal_seconds, 300);
 	assert_int_equal(c->keys.grace_seconds, 0);
 	assert_int_equal(c->put.mode_bits, 0660);
+	assert_true(dp_config_integrity(c));
+	assert_int_equal(c->journal.retention.hours, 0);
+	assert_int_equal(c->journal.retention.max_mb, 0);
 	assert_int_equal(c->listeners[0].framing, DP_FRAMING_DATAGRAM);
 	assert_int_equal(c->listeners[0].max_record_bytes, 1u << 20);
 	assert_true(dp_config_direct(c));
@@ -98,6 +101,23 @@ a_value_out_of_range_is_refused_with_its_line_and_limits(void **state)
 	refused("ports:\n  - name: w\n    type: ring\n    ipv4: 10.0.0.1/8\n    worker: "
 		"1\n" JOURNAL,
 		"line: 5", "worker", "0 to 0");
+}
+
+static void
+hashes_and_retention_are_set_per_journal(void **state)
+{
+	struct dp_config *c = NULL;
+
+	(void)state;
+	write_config(
+		PORTS JOURNAL "  integrity: off\n  retention:\n    hours: 24\n    max_mb: 4096\n");
+	assert_ok(dp_config_load(path, &c, NULL));
+	assert_false(dp_config_integrity(c));
+	assert_int_equal(c->journal.retention.hours, 24);
+	assert_int_equal(c->journal.retention.max_mb, 4096);
+	dp_config_free(c);
+	refused(PORTS JOURNAL "  integrity: maybe\n", "line: 7", "integrity", NULL);
+	refused(PORTS JOURNAL "  retention:\n    hours: 1000000\n", "line: 8", "hours", "87840");
 }
 
 static void
@@ -242,6 +262,7 @@ main(void)
 		cmocka_unit_test(an_unknown_key_is_refused_with_its_line),
 		cmocka_unit_test(a_wrong_type_is_refused_with_its_line),
 		cmocka_unit_test(a_value_out_of_range_is_refused_with_its_line_and_limits),
+		cmocka_unit_test(hashes_and_retention_are_set_per_journal),
 		cmocka_unit_test(a_missing_section_is_refused),
 		cmocka_unit_test(ports_want_their_own_keys_and_no_others),
 		cmocka_unit_test(listeners_that_contradict_each_other_are_refused),
