@@ -18,14 +18,17 @@ static const struct {
 void
 fmt_session_header(const struct fmt_session_token *token, uint8_t out[FMT_SESSION_HEADER_BYTES])
 {
-	struct slk_writer w = slk_writer(out, FMT_SESSION_HEADER_BYTES);
+	uint8_t *p = out;
 
-	slk_write_bytes(&w, magic, sizeof(magic));
-	slk_write_u8(&w, VERSION);
-	slk_write_u8(&w, AES_256_GCM);
-	slk_write_le16(&w, 0);
-	slk_write_bytes(&w, token->key_id, sizeof(token->key_id));
-	slk_write_bytes(&w, token->salt, sizeof(token->salt));
+	/* By hand: of a writer whose end is known to the compiler it sees overruns that cannot be. */
+	memcpy(p, magic, sizeof(magic));
+	p += sizeof(magic);
+	*p++ = VERSION;
+	*p++ = AES_256_GCM;
+	slk_put_le16(p, 0);
+	p += 2;
+	memcpy(p, token->key_id, sizeof(token->key_id));
+	memcpy(p + sizeof(token->key_id), token->salt, sizeof(token->salt));
 }
 
 int

@@ -114,7 +114,9 @@ walk_repeated(const struct walk *walk, const char *path, unsigned depth,
 	int rc = SLK_OK;
 
 	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
-		(void)snprintf(element, sizeof(element), "%s[%zu]", path, i);
+		int n = snprintf(element, sizeof(element), "%s[%zu]", path, i);
+		if (n < 0 || (size_t)n >= sizeof(element))
+			return SLK_TOO_LARGE;
 		rc = say(walk, element, depth, f->type, list + i * size_of(f->type));
 	}
 	return rc;

@@ -5,7 +5,8 @@
 #include "kmsclient/dual.h"
 #include "kmsclient/wire.h"
 
-/* Calls field for everything in message that is not empty, in the order of its numbers. SLK_NO_MEMORY. */
+/* Calls field for everything in message that is not empty, in the order of its numbers. SLK_NO_MEMORY, SLK_TOO_LARGE (a path of names too
+ * long). */
 MUST_USE int kmsc_fields(const ProtobufCMessage *message, kmsc_field_fn field, void *arg);
 
 #endif
