@@ -10,11 +10,18 @@
 
 #define WAIT_MAX_NS SLK_NS_PER_S
 
+uint64_t
+dp_control_rights_era(const struct dp_control *control)
+{
+	return atomic_load(&control->rights_era);
+}
+
 static void
 answer_ask(struct dp_control *c, struct dp_ask *ask)
 {
 	struct entry *e = NULL;
 
+	ask->era = dp_control_rights_era(c);
 	ask->status = dp_control_refresh(c, ask->stream, &e, &ask->error);
 	if (ask->status != SLK_OK)
 		return;

@@ -35,6 +35,7 @@ struct dp_ask {
 	uint64_t stream_id;
 	unsigned slot;
 	unsigned worker;
+	uint64_t era; /* of rights, when it was asked for */
 };
 
 struct dp_control_config {
@@ -59,6 +60,9 @@ void dp_control_stop(struct dp_control *control);
 /* Have the listeners of this configuration instead, between two blocks; records of those that stay are not touched.
  * config is taken; dp_config_reloadable() said SLK_OK to it. Thread: main. */
 void dp_control_reload(struct dp_control *control, struct dp_config *config);
+
+/* Another number than before: rights that were given before are to be asked for anew. Thread: any. */
+uint64_t dp_control_rights_era(const struct dp_control *control);
 
 /* Thread: the door's. */
 void dp_control_ask(struct dp_control *control, struct dp_ask *ask);

@@ -64,6 +64,8 @@ struct dp_control {
 	uint64_t gate_backoff_ns;
 	uint64_t look_ns; /* when the catalog is looked at next */
 	uint64_t changes_seen; /* of the catalog's streams; 0: none yet */
+	uint64_t rights_seen; /* of what decides rights; 0: none yet */
+	_Atomic uint64_t rights_era; /* a right that was given in another one is asked for anew */
 	struct kmsc_stream page[DP_LIST_PAGE];
 	pthread_mutex_t
 		lock; /* asks, answers, a reload that waits, which slots are taken, and how kmsd is */
@@ -110,6 +112,8 @@ void dp_control_send_feeds(struct dp_control *c);
 
 /* The places of the start: those that ports and workers were made with. */
 void dp_control_places_init(struct dp_control *c);
+/* All rights that were given are to be asked for anew, the listeners' at once and the others at their next use. */
+void dp_control_ask_rights_anew(struct dp_control *c);
 /* Ask for rights that are due; when the next one is. */
 uint64_t dp_control_authorise(struct dp_control *c);
 /* The listeners of a stream that came or went are asked for now. */

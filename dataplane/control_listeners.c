@@ -94,6 +94,16 @@ dp_control_authorise(struct dp_control *c)
 	return wake;
 }
 
+/* A policy, an identity or a grant has changed: what was allowed may not be any more. */
+void
+dp_control_ask_rights_anew(struct dp_control *c)
+{
+	for (unsigned i = 0; i < DP_LISTENERS_MAX; i++)
+		if (c->places[i].config != NULL)
+			c->places[i].grant.next_ns = 0;
+	atomic_fetch_add(&c->rights_era, 1);
+}
+
 void
 dp_control_hurry(struct dp_control *c, const char *stream)
 {

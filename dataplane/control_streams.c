@@ -404,7 +404,7 @@ remove_unseen(struct dp_control *c)
 	}
 }
 
-/* kmsd's number of changes leaves no line in its audit log; the list, which does, is read only when that number moved. */
+/* kmsd's numbers of changes leave no line in its audit log; the list, which does, is read only when its number moved. */
 static void
 look(struct dp_control *c)
 {
@@ -412,7 +412,12 @@ look(struct dp_control *c)
 	struct slk_error err = {0};
 
 	int rc = dp_control_saw_kms(c, kmsc_status(c->kms, &status, &err), &err);
-	if (rc != SLK_OK || status.stream_changes == c->changes_seen)
+	if (rc != SLK_OK)
+		return;
+	if (status.right_changes != c->rights_seen)
+		dp_control_ask_rights_anew(c);
+	c->rights_seen = status.right_changes;
+	if (status.stream_changes == c->changes_seen)
 		return;
 	rc = list_streams(c, &err);
 	if (rc != SLK_OK) {

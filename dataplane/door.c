@@ -314,7 +314,8 @@ authorise(struct dp_door *d, const struct client *c, struct dp_put *put)
 			"too many users put into too many streams at once; try again");
 		return;
 	}
-	if (!r->asking && r->until_ns > slk_mono_ns(d->clock)) {
+	if (!r->asking && r->until_ns > slk_mono_ns(d->clock) &&
+		r->ask.era == dp_control_rights_era(d->control)) {
 		use_right(d, r, put);
 		return;
 	}

@@ -148,8 +148,8 @@ struct kms_service {
 	bool audit_going; /* what `flushing` waits for goes on */
 	struct kms_heads heads;
 	uint64_t requests, denied, errors, worker_restarts, data_keys;
-	uint64_t
-		stream_changes; /* counts on from the wall clock at the start, so that a restart shows, too */
+	/* Both count on from the wall clock at the start, so that a restart shows, too. */
+	uint64_t stream_changes, right_changes;
 	struct kms_digests *digests;
 	struct kms_hmac *hmac;
 	struct kms_sessions *sessions;

@@ -17,6 +17,7 @@ struct kms_grants {
 	struct kms_catalog *catalog;
 	struct node **by_id; /* sorted */
 	size_t count, cap;
+	uint64_t changes;
 	struct node **buckets;
 	size_t buckets_count; /* a power of two, no less than count */
 };
@@ -146,6 +147,7 @@ insert(struct kms_grants *g, struct node *node)
 	memmove(g->by_id + at + 1, g->by_id + at, (g->count - at) * sizeof(*g->by_id));
 	g->by_id[at] = node;
 	g->count++;
+	g->changes++;
 	struct node **chain = bucket(g, node->hash);
 	node->next = *chain;
 	*chain = node;
@@ -162,6 +164,7 @@ drop(struct kms_grants *g, size_t at)
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	memmove(g->by_id + at, g->by_id + at + 1, (g->count - at - 1) * sizeof(*g->by_id));
 	g->count--;
+	g->changes++;
 	fmt_context_free(node->grant.context);
 	free(node);
 }
@@ -288,6 +291,12 @@ kms_grants_forget_key(struct kms_grants *grants, const uint8_t key_id[KMS_ID_BYT
 	for (size_t i = grants->count; i-- > 0;)
 		if (memcmp(grants->by_id[i]->grant.key_id, key_id, KMS_ID_BYTES) == 0)
 			drop(grants, i);
+}
+
+uint64_t
+kms_grants_changes(const struct kms_grants *grants)
+{
+	return grants->changes;
 }
 
 const struct kms_grant *

@@ -34,6 +34,9 @@ MUST_USE int kms_grants_remove(struct kms_grants *grants, const uint8_t id[KMS_G
 /* The key has ended, and the catalog has forgotten its grants. */
 void kms_grants_forget_key(struct kms_grants *grants, const uint8_t key_id[KMS_ID_BYTES]);
 
+/* How often grants have come and gone. */
+uint64_t kms_grants_changes(const struct kms_grants *grants);
+
 /* NULL: none. Borrowed until the next change. */
 const struct kms_grant *kms_grants_get(
 	const struct kms_grants *grants, const uint8_t id[KMS_GRANT_ID_BYTES]);

@@ -33,6 +33,7 @@ struct kms_iam {
 	struct kms_managed_list policies;
 	bool stale; /* a change could not be taken over */
 	size_t holders_count, policies_count;
+	uint64_t changes;
 	struct kms_document default_policy;
 	char default_text[sizeof(default_form) + 16];
 };
@@ -140,6 +141,7 @@ kms_iam_identity_changed(struct kms_iam *iam, enum kms_identity_kind kind, const
 	char arn[KMS_ARN_MAX];
 	struct holder *h = NULL;
 
+	iam->changes++;
 	arn_of(iam, kind, name, arn);
 	int rc = kms_catalog_identity_get(iam->catalog, kind, name, &row);
 	if (rc == SLK_OK)
@@ -216,6 +218,7 @@ kms_iam_policy_changed(struct kms_iam *iam, const char *name)
 	struct managed *m = managed_by_name(iam, name);
 	struct kms_policy_row row;
 
+	iam->changes++;
 	int rc = kms_catalog_policy_get(iam->catalog, name, &row);
 	if (rc == SLK_NOT_FOUND) { /* nobody held it */
 		if (m != NULL)
@@ -298,6 +301,7 @@ kms_iam_key_changed(struct kms_iam *iam, const uint8_t key_id[KMS_ID_BYTES])
 {
 	struct key_policy *p = find(&iam->keys, key_id, by_id);
 
+	iam->changes++;
 	int rc = kms_catalog_key_policy_get(iam->catalog, key_id, text, sizeof(text));
 	if (rc == SLK_OK)
 		return taken(iam, take_key_policy(iam, key_id));
@@ -335,6 +339,7 @@ kms_iam_stream_changed(struct kms_iam *iam, const char *stream)
 	struct stream_policy *p = find(&iam->streams, stream, by_text);
 	struct kms_stream row;
 
+	iam->changes++;
 	int rc = kms_catalog_stream_get(iam->catalog, stream, &row);
 	if (rc == SLK_OK)
 		rc = kms_catalog_stream_policy_get(iam->catalog, row.id, text, sizeof(text));
@@ -562,6 +567,12 @@ size_t
 kms_iam_identities_count(const struct kms_iam *iam)
 {
 	return iam->holders_count;
+}
+
+uint64_t
+kms_iam_changes(const struct kms_iam *iam)
+{
+	return iam->changes;
 }
 
 size_t

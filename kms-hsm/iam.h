@@ -70,6 +70,8 @@ const struct kms_document *kms_iam_stream_policy(const struct kms_iam *iam, cons
 
 size_t kms_iam_identities_count(const struct kms_iam *iam);
 size_t kms_iam_policies_count(const struct kms_iam *iam);
+/* How often something here has changed. */
+uint64_t kms_iam_changes(const struct kms_iam *iam);
 
 /* Everything is denied. */
 bool kms_iam_is_stale(const struct kms_iam *iam);

@@ -540,6 +540,8 @@ kms_op_status(struct kms_call *call, const Kmsp__Request *request)
 	out.hsm_worker_restarts = s->worker_restarts;
 	out.data_keys_issued = s->data_keys;
 	out.stream_changes = s->stream_changes;
+	out.right_changes =
+		s->right_changes + kms_iam_changes(s->iam) + kms_grants_changes(s->grants);
 	message_workers(s, &workers, &out);
 	kms_audit_state(s->parts.audit, &state);
 	message_audit(s, &state, error, second_error, &audit);

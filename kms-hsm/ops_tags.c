@@ -95,6 +95,7 @@ kms_op_tag_resource(struct kms_call *call, const Kmsp__Request *request)
 	if (find(call, in->key) != SLK_OK)
 		return;
 	int rc = kms_catalog_tags_set(call->service->parts.catalog, call->key.id, tags, in->n_tags);
+	call->service->right_changes += rc == SLK_OK;
 	if (rc == SLK_LIMIT)
 		(void)refuse_tags(call, "Too many tags");
 	else
@@ -120,9 +121,10 @@ kms_op_untag_resource(struct kms_call *call, const Kmsp__Request *request)
 	call->facts.tag_keys_count = in->n_tag_keys;
 	if (find(call, in->key) != SLK_OK)
 		return;
-	kms_call_end(call,
-		kms_catalog_tags_remove(call->service->parts.catalog, call->key.id,
-			(const char *const *)in->tag_keys, in->n_tag_keys));
+	int rc = kms_catalog_tags_remove(call->service->parts.catalog, call->key.id,
+		(const char *const *)in->tag_keys, in->n_tag_keys);
+	call->service->right_changes += rc == SLK_OK;
+	kms_call_end(call, rc);
 }
 
 /* As many of the tags found as one reply holds. */

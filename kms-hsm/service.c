@@ -199,7 +199,7 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	STAILQ_INIT(&s->waiters);
 	LIST_INIT(&s->makers);
 	s->mono_start_ns = s->mono_counted_ns = slk_mono_ns(parts->clock);
-	s->stream_changes = slk_wall_ns(parts->clock);
+	s->stream_changes = s->right_changes = slk_wall_ns(parts->clock);
 	s->health.state = HSM_NO_WORKER;
 	s->workers_count = parts->workers_count != 0 ? parts->workers_count : 1;
 	for (uint32_t i = 0; i < HSM_WORKERS_MAX; i++) {

@@ -113,6 +113,7 @@ struct kmsc_status {
 	uint64_t hsm_recoveries;
 	uint64_t hsm_worker_restarts;
 	uint64_t data_keys_issued;
+	uint64_t right_changes; /* another number than before: answers of Authorize may differ */
 	uint64_t stream_changes; /* another number than before: kmsc_list_streams() may differ */
 	char hsm_profile[16];
 	uint32_t hsm_workers_ready, hsm_workers_count; /* of hsm_workers */

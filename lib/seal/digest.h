@@ -1,6 +1,6 @@
 /* SHA-256 (FIPS 180-4) over many short inputs and over one long one that is looked at on the way.
  *
- * By libcrypto, which uses the processor's SHA instructions; why not ipsec-mb's multi-buffer jobs: docs/decisions/0004.
+ * By libcrypto, which uses the processor's SHA instructions; why not ipsec-mb's multi-buffer jobs: docs/decisions/0006.
  * Nothing secret goes in. Thread: a digest belongs to one thread.
  */
 #ifndef SLK_SEAL_DIGEST_H

@@ -90,6 +90,12 @@ data_key
 check "and is in force at the next call" '[ $code = 0 ]'
 wait_for 5 'as $uid_reader sealock put web "$site/record" >"$out" 2>"$err"'
 check "now the producer puts" 'grep -q "stored 1 record" "$out"'
+sealock iam policy detach producer --user reader >/dev/null
+wait_for 5 '! as $uid_reader sealock put web "$site/record" >"$out" 2>"$err"'
+check "without it ingestd takes nothing more, long before its five minutes" 'said user/reader && said kinesis:PutRecord'
+sealock iam policy attach producer --user reader >/dev/null
+wait_for 5 'as $uid_reader sealock put web "$site/record" >"$out" 2>"$err"'
+check "and with it again" 'grep -q "stored 1 record" "$out"'
 decrypts
 check "a producer may not read" 'may_not reader kms:Decrypt "$arn"'
 allow kms:Decrypt "$arn" >"$site/consumer.json"

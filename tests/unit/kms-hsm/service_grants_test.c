@@ -617,6 +617,37 @@ tokens_are_checked_and_needed_by_nobody(void **state)
 	assert_int_equal(with_token(token, 1), SLK_INVALID);
 }
 
+static uint64_t
+rights(void)
+{
+	return rig_status(&rig, RIG_INGEST)->service->right_changes;
+}
+
+/* Doors that keep answers of Authorize ask for this number, which leaves no line in the audit log. */
+static void
+status_tells_that_rights_changed(void **state)
+{
+	(void)state;
+	uint64_t before = rights();
+
+	assert_int_equal(rights(), before);
+	assert_int_equal(may(RIG_ALICE, ""), SLK_DENIED);
+	assert_int_equal(rights(), before);
+	give_alice("Decrypt");
+	assert_int_not_equal(rights(), before);
+	before = rights();
+	assert_answered(revoke(RIG_ALICE, id), SLK_DENIED);
+	assert_int_equal(rights(), before);
+	assert_answered(revoke(RIG_ROOT, id), SLK_OK);
+	assert_int_not_equal(rights(), before);
+	before = rights();
+	assert_answered(rig_ask_key(&rig, RIG_ROOT, KMSP__REQUEST__CALL_TAG_RESOURCE, key), SLK_OK);
+	assert_int_not_equal(rights(), before);
+	before = rights();
+	rig_restart(&rig);
+	assert_int_not_equal(rights(), before);
+}
+
 /* What is made and ended is in the log, with the key. */
 static void
 each_change_leaves_a_line(void **state)
@@ -655,6 +686,7 @@ main(void)
 		CASE(who_may_retire_a_grant),
 		CASE(lists_page_and_filter),
 		CASE(tokens_are_checked_and_needed_by_nobody),
+		CASE(status_tells_that_rights_changed),
 		CASE(each_change_leaves_a_line),
 	};
 
