@@ -108,7 +108,7 @@ check() {
 		failed=$((failed + 1))
 		echo "FAILED  $1"
 		echo "        exit status $code; stdout: $(head -c 300 "$out" | tr -c '[:print:]' ' ')"
-		echo "        stderr: $(head -c 300 "$err" | tr -c '[:print:]' ' ')"
+		echo "        stderr: $(head -c 2500 "$err" | tr -c '[:print:]' ' ')"
 	fi
 }
 

@@ -73,7 +73,8 @@ def drive(kills, draw, mark, log, promises, ingestd, sender, children):
             children.append(child)
             wait(lambda: b"listener takes records" in open(log, "rb").read() or child.poll() is not None, 20, "the listener to open")
             if child.poll() is not None:
-                sys.exit("kill9_drive: ingestd ended by itself in run %d" % run)
+                said = open(log, "rb").read()[-2000:].decode("utf-8", "replace")
+                sys.exit("kill9_drive: ingestd ended by itself in run %d, status %d: %s" % (run, child.poll(), said))
             producer = subprocess.Popen(sender, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             children.append(producer)
             want = draw.randrange(1, 12000)
