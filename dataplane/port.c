@@ -180,11 +180,18 @@ device_args(const struct dp_port *port, unsigned index, char *name, size_t name_
 static int
 fail_device(const struct dp_port *port, const char *what, int code, struct slk_error *err)
 {
+	const char *words = dp_eal_last_words();
+	/* DPDK makes the group's number of the process id and the interface's index, so that two programs may meet. */
+	const char *hint = strstr(words, "PACKET_FANOUT") != NULL
+		? "; a program beside has the same fanout group by chance, or the interface is "
+		  "down: "
+		  "start again"
+		: "";
+
 	/* Many drivers return -1 for whatever happened; it is no errno. */
-	return slk_fail(err, SLK_SYSTEM, "port %s (%s): %s failed (%s): %s", port->config->name,
+	return slk_fail(err, SLK_SYSTEM, "port %s (%s): %s failed (%s): %s%s", port->config->name,
 		dp_port_type_name(port->config->type), what,
-		code == -1 ? "no code" : rte_strerror(code < 0 ? -code : code),
-		dp_eal_last_words());
+		code == -1 ? "no code" : rte_strerror(code < 0 ? -code : code), words, hint);
 }
 
 static int
