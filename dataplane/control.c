@@ -227,22 +227,27 @@ wait_until(struct dp_control *c, uint64_t wake_ns)
 		slk_debug("the control thread woke for nothing");
 }
 
+uint64_t
+dp_control_turn(struct dp_control *c)
+{
+	take_answers(c);
+	uint64_t keys = turn_entries(c);
+	answer_asks(c);
+	dp_control_apply(c);
+	uint64_t look = dp_control_look(c);
+	uint64_t rights = dp_control_authorise(c);
+	dp_control_send_feeds(c);
+	uint64_t wake = keys < rights ? keys : rights;
+	return wake < look ? wake : look;
+}
+
 void *
 dp_control_run(void *arg)
 {
 	struct dp_control *c = arg;
 
-	while (atomic_load(&c->stop) == 0) {
-		take_answers(c);
-		uint64_t keys = turn_entries(c);
-		answer_asks(c);
-		dp_control_apply(c);
-		uint64_t look = dp_control_look(c);
-		uint64_t rights = dp_control_authorise(c);
-		dp_control_send_feeds(c);
-		uint64_t wake = keys < rights ? keys : rights;
-		wait_until(c, wake < look ? wake : look);
-	}
+	while (atomic_load(&c->stop) == 0)
+		wait_until(c, dp_control_turn(c));
 	return NULL;
 }
 

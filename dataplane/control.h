@@ -55,6 +55,9 @@ void dp_control_free(struct dp_control *control);
 
 /* The thread's function; ends after dp_control_stop(). arg: struct dp_control. */
 void *dp_control_run(void *arg);
+/* One pass of it, for tests that turn the thread by hand. Returns when the next one is due (monotonic), unless it is woken
+ * before. */
+uint64_t dp_control_turn(struct dp_control *control);
 void dp_control_stop(struct dp_control *control);
 
 /* Have the listeners of this configuration instead, between two blocks; records of those that stay are not touched.

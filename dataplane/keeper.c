@@ -149,6 +149,13 @@ trim(struct dp_keeper *k)
 	k->trim_failing = rc != SLK_OK;
 }
 
+bool
+dp_keeper_turn(struct dp_keeper *k)
+{
+	trim(k);
+	return turn(k);
+}
+
 void *
 dp_keeper_run(void *arg)
 {
@@ -156,8 +163,7 @@ dp_keeper_run(void *arg)
 	struct dp_keeper *k = arg;
 
 	while (!atomic_load(&k->stop)) {
-		trim(k);
-		if (!turn(k))
+		if (!dp_keeper_turn(k))
 			(void)nanosleep(&pause, NULL);
 	}
 	uint64_t until_ns = slk_mono_ns(k->clock) + LAST_NS;

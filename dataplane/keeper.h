@@ -22,6 +22,8 @@ void dp_keeper_free(struct dp_keeper *keeper); /* after its thread has ended; NU
 
 /* The thread. Logs when signing begins to fail, and when it is well again. Returns NULL after dp_keeper_stop(). */
 void *dp_keeper_run(void *keeper);
+/* One pass of it, for tests that turn the thread by hand. True if anything was done: there may be more. */
+bool dp_keeper_turn(struct dp_keeper *keeper);
 /* The lanes have ended: write what is left and have it signed, for three seconds at most, then end. */
 void dp_keeper_stop(struct dp_keeper *keeper);
 
