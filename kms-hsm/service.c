@@ -354,6 +354,10 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 		(void)strcpy(call->correlation, request->correlation);
 	if ((call->classes & call->row->classes) == 0)
 		refuse_class(call);
+	else if (request->caller != NULL)
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"uid %u may not ask for %s in the name of another caller",
+			(unsigned)call->peer.uid, call->action);
 	else if (call->correlation[0] == '\0' && request->correlation[0] != '\0')
 		kms_call_fail(call, SLK_INVALID, "ValidationException",
 			"a correlation id has at most %u bytes", KMS_CORRELATION_MAX - 1);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "kmsclient/convert.h"
+#include "kmsclient/convert_iam.h"
 #include "kmsclient/request.h"
 
 #define SECRET_CHARS 40u
@@ -141,8 +141,8 @@ kmsc_session_wipe(struct kmsc_session *session)
 	session->secret = session->token = NULL;
 }
 
-static int
-session_from(const Kmsp__Session *in, struct kmsc_session *out)
+int
+kmsc_session_from(const Kmsp__Session *in, struct kmsc_session *out)
 {
 	struct kmsc_session s = {.expires_ns = in->expires_ns};
 
@@ -212,7 +212,7 @@ kmsc_assume_role(struct kmsc *c, const struct kmsc_assume *how, struct kmsc_sess
 	KMSC_REQUEST(request, ASSUME_ROLE, assume_role) = &call;
 	rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_SESSION, &reply, err);
 	if (rc == SLK_OK)
-		rc = session_from(reply->session, out_session);
+		rc = kmsc_session_from(reply->session, out_session);
 	return kmsc_call_end(c, rc, err);
 }
 

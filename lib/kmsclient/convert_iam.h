@@ -3,6 +3,7 @@
 #ifndef SLK_KMSCLIENT_CONVERT_IAM_H
 #define SLK_KMSCLIENT_CONVERT_IAM_H
 
+#include "kmsclient/access.h"
 #include "kmsclient/convert.h"
 #include "kmsclient/iam.h"
 
@@ -10,6 +11,9 @@
 void kmsc_request_who(struct kmsc_who who, Kmsp__Who *out);
 MUST_USE int kmsc_identities_from(
 	const Kmsp__Identities *in, struct kmsc_identity *out, size_t cap, char *out_next);
+
+/* access.c. What it holds is to be wiped. */
+MUST_USE int kmsc_session_from(const Kmsp__Session *in, struct kmsc_session *out);
 
 /* policies.c. Calls that are answered by the text of a document (KMSC_DOCUMENT_MAX bytes), and by names. */
 MUST_USE int kmsc_call_document(

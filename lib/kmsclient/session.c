@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "base/sock.h"
+#include "kmsclient/caller.h"
+#include "kmsclient/request.h"
 
 #define TIMEOUT_DEFAULT_MS 5000u
 
@@ -24,7 +26,46 @@ struct kmsc {
 	struct slk_secret *send; /* a request may hold plaintext (Encrypt) */
 	struct slk_secret *recv; /* a reply may hold a data key */
 	size_t sent_len, received_len; /* to be wiped */
+	bool acts;
+	Kmsp__Caller caller; /* for whom; texts are borrowed */
+	struct kmsc_refusal refusal;
 };
+
+/* --- for whom --- */
+
+void
+kmsc_act_for(struct kmsc *c, const struct kmsc_caller *caller)
+{
+	c->acts = caller != NULL;
+	kmsp__caller__init(&c->caller);
+	if (caller == NULL)
+		return;
+	c->caller.principal = kmsc_request_text(caller->principal);
+	c->caller.session_token = kmsc_request_text(caller->session_token);
+	c->caller.access_key_id = kmsc_request_text(caller->access_key_id);
+	c->caller.source_ip = kmsc_request_text(caller->source_ip);
+	c->caller.over_tls = caller->over_tls;
+	c->caller.via_service = kmsc_request_text(caller->via_service);
+	c->caller.source_arn = kmsc_request_text(caller->source_arn);
+}
+
+const struct kmsc_refusal *
+kmsc_refusal(const struct kmsc *c)
+{
+	return &c->refusal;
+}
+
+static void
+note_answer(struct kmsc_refusal *r, const Kmsp__Reply *reply)
+{
+	(void)snprintf(r->request_id, sizeof(r->request_id), "%s", reply->request_id);
+	if (reply->status == SLK_OK)
+		return;
+	(void)snprintf(r->exception, sizeof(r->exception), "%s", reply->exception);
+	(void)snprintf(r->message, sizeof(r->message), "%s", reply->message);
+}
+
+/* --- connections --- */
 
 int
 kmsc_new(const char *path, unsigned timeout_ms, struct kmsc **out_client)
@@ -221,6 +262,7 @@ prepare(struct kmsc *c, Kmsp__Request *request, struct slk_error *err)
 	request->id = ++c->next_id;
 	request->timeout_ms = c->timeout_ms;
 	request->correlation = c->correlation;
+	request->caller = c->acts ? &c->caller : NULL;
 	int rc =
 		kmsp_request_pack(request, slk_secret_bytes(c->send), KMSP_FRAME_MAX, &c->sent_len);
 	if (rc != SLK_OK)
@@ -266,6 +308,7 @@ kmsc_call(struct kmsc *c, Kmsp__Request *request, enum kmsc_repeat repeat,
 	const Kmsp__Reply *reply = NULL;
 	bool sent = false;
 
+	c->refusal = (struct kmsc_refusal){.exception = ""};
 	int rc = prepare(c, request, err);
 	if (rc != SLK_OK)
 		return rc;
@@ -280,8 +323,10 @@ kmsc_call(struct kmsc *c, Kmsp__Request *request, enum kmsc_repeat repeat,
 			repeat == KMSC_ONCE
 				? "; look whether the request was carried out before you repeat it"
 				: "");
-	if (rc == SLK_OK)
+	if (rc == SLK_OK) {
+		note_answer(&c->refusal, reply);
 		rc = kmsc_judge(reply, result, err);
+	}
 	if (rc == SLK_OK)
 		*out_reply = reply;
 	return rc;

@@ -102,7 +102,7 @@ unpack(struct kmsp_arena *arena, const ProtobufCMessageDescriptor *type, struct 
 
 /* A policy has up to 131,072 characters, a description 8,192, 50 tags 19,200, and their names 6,400. */
 static size_t
-request_max(const Kmsp__Request *request)
+call_max(const Kmsp__Request *request)
 {
 	switch (request->call_case) {
 	case KMSP__REQUEST__CALL_CREATE_KEY:
@@ -123,6 +123,14 @@ request_max(const Kmsp__Request *request)
 	default:
 		return KMSP_REQUEST_MAX;
 	}
+}
+
+static size_t
+request_max(const Kmsp__Request *request)
+{
+	size_t max = call_max(request);
+
+	return request->caller != NULL && max < KMSP_FRAME_MAX ? max + KMSP_CALLER_MAX : max;
 }
 
 static size_t

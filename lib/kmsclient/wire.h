@@ -19,6 +19,7 @@
 
 #define KMSP_VERSION 1u
 #define KMSP_REQUEST_MAX 16384u
+#define KMSP_CALLER_MAX 8192u /* more for one that names a caller, by a token of up to 7,000 */
 #define KMSP_REPLY_MAX 49152u
 /* A request of an administrator that brings a policy, a description or tags, and a reply with one. */
 #define KMSP_FRAME_MAX 163840u

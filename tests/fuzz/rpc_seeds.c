@@ -101,6 +101,16 @@ static const struct value values[] = {
 	{"authorize_session", "uid", NULL},
 	{"authorize_session", "principal", NULL},
 	{"derive_of_user", "session_token", NULL},
+	{"describe_key_for_user", "caller", "x"},
+	{"describe_key_for_user", "principal", "arn:aws:iam::000000000000:user/u"},
+	{"describe_key_for_user", "session_token", NULL},
+	{"describe_key_for_user", "access_key_id", NULL},
+	{"encrypt_for_session", "caller", "x"},
+	{"encrypt_for_session", "principal", NULL},
+	{"encrypt_for_session", "access_key_id", NULL},
+	{"*", "caller", NULL},
+	{"*", "via_service", "kinesis.local.amazonaws.com"},
+	{"*", "source_arn", "arn:aws:kinesis:local:000000000000:stream/s"},
 	/* kms_service_fuzz.c puts real ones there */
 	{"*", "blob", "@"},
 	{"*", "session_token", "@"},
@@ -120,6 +130,8 @@ static const struct {
 	{"create_key_pair", "create_key"},
 	{"authorize_session", "authorize"},
 	{"derive_of_user", "derive_signing_key"},
+	{"describe_key_for_user", "describe_key"},
+	{"encrypt_for_session", "encrypt"},
 };
 
 static const struct {
@@ -329,14 +341,14 @@ put(struct output *out, const char *target, const char *name, int who, const Pro
 
 /* Who may ask: root, ingestd or the gateway for what only they may, and alice, whom a role trusts. */
 static int
-asker(const char *call)
+asker(const char *seed, const char *call)
 {
 	static const char *const doors[] = {"generate_stream_key", "authorize", "attest"};
 
 	for (size_t i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
 		if (strcmp(doors[i], call) == 0)
 			return 3;
-	if (strcmp(call, "derive_signing_key") == 0)
+	if (strcmp(call, "derive_signing_key") == 0 || strstr(seed, "_for_") != NULL)
 		return 5;
 	return strcmp(call, "assume_role") == 0 ? 1 : 0;
 }
@@ -352,7 +364,7 @@ put_request(struct output *out, const char *seed, const char *call)
 		fail("there is no call", call);
 	const ProtobufCMessage *m = frame(type, chosen, seed);
 	put(out, "rpc", seed, -1, m);
-	put(out, "kms_service", seed, asker(call), m);
+	put(out, "kms_service", seed, asker(seed, call), m);
 }
 
 static void
