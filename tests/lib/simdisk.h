@@ -30,6 +30,9 @@ const struct jnl_io *simdisk_io(struct simdisk *disk);
 /* Goes on by a little with every call on the disk. Wall time starts at 2026-01-01. */
 const struct slk_clock *simdisk_clock(struct simdisk *disk);
 void simdisk_clock_jump(struct simdisk *disk, int64_t wall_ns); /* wall time only */
+void simdisk_advance(struct simdisk *disk, uint64_t ns); /* both clocks */
+uint64_t simdisk_now_ns(
+	const struct simdisk *disk); /* monotonic; reading it this way takes no time */
 
 /* The disk's own random numbers, so that a whole test follows from its seed. */
 uint64_t simdisk_random(struct simdisk *disk);
@@ -49,6 +52,24 @@ uint64_t simdisk_calls(const struct simdisk *disk);
 void simdisk_fail(struct simdisk *disk, uint64_t nth, bool for_ever, int status);
 bool simdisk_failed(const struct simdisk *disk); /* did it come to that? */
 void simdisk_heal(struct simdisk *disk);
+
+/* What a disk does wrong and does not say. Each call of the kind is hit by chance, one in one_in (0: none, as at first). */
+enum simdisk_lie {
+	SIMDISK_LIE_READ_FLIP, /* a bit of what is read is wrong; the disk itself is not */
+	SIMDISK_LIE_READ_ELSEWHERE, /* what is read lies elsewhere in the file */
+	SIMDISK_LIE_WRITE_LOST, /* a write is seen in the cache and never reaches the disk */
+	SIMDISK_LIE_WRITE_ELSEWHERE, /* a write reaches another place of the file, whose bytes are lost */
+	SIMDISK_LIE_FLUSH, /* a flush says that it did something */
+	SIMDISK_LIES
+};
+void simdisk_lie(struct simdisk *disk, enum simdisk_lie lie, uint64_t one_in);
+uint64_t simdisk_lies(const struct simdisk *disk, enum simdisk_lie lie); /* how many struck */
+
+/* Calls each(arg, buf, len) for every write. NULL: none. */
+void simdisk_watch(
+	struct simdisk *disk, void (*each)(void *arg, const void *buf, size_t len), void *arg);
+/* Would a power cut leave these bytes of the file as readers see them now, and the file under its name? */
+bool simdisk_is_durable(struct simdisk *disk, const char *path, uint64_t pos, uint64_t len);
 
 /* Free space (UINT64_MAX at first): growing a file beyond it fails with SLK_DISK_FULL. */
 void simdisk_set_space(struct simdisk *disk, uint64_t bytes);
