@@ -72,12 +72,17 @@ kmsc_stream_from(const Kmsp__Stream *in, struct kmsc_stream *out)
 	struct kmsc_stream stream = {.id = in->id,
 		.shard_count = in->shard_count,
 		.encrypted_kms = in->encrypted_kms,
-		.created_ns = in->created_ns};
+		.created_ns = in->created_ns,
+		.retention_hours = in->retention_hours,
+		.shards_count = in->shards_count,
+		.change = in->change};
 	int rc = TEXT(SLK_OK, in->name, stream.name);
 
 	rc = TEXT(rc, in->arn, stream.arn);
 	rc = TEXT(rc, in->key_arn, stream.key_arn);
 	rc = TEXT(rc, in->status, stream.status);
+	rc = TEXT(rc, in->key_name, stream.key_name);
+	rc = TEXT(rc, in->mode, stream.mode);
 	if (rc == SLK_OK)
 		*out = stream;
 	return rc;

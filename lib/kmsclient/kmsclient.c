@@ -128,7 +128,9 @@ kmsc_data_key_fini(struct kmsc_data_key *dk)
 static int
 data_key_from(const Kmsp__Cipher *in, size_t plaintext_len, struct kmsc_data_key *out)
 {
-	struct kmsc_data_key dk = {.blob_len = in->blob.len};
+	struct kmsc_data_key dk = {.blob_len = in->blob.len,
+		.encrypted_kms = in->encrypted_kms,
+		.stream_change = in->stream_change};
 
 	if (in->blob.len == 0 || in->blob.len > sizeof(dk.blob) ||
 		in->plaintext.len != plaintext_len)

@@ -69,11 +69,16 @@ struct kmsc_stream {
 	char name[KMSC_NAME_MAX];
 	char arn[KMSC_ARN_MAX];
 	uint64_t id; /* never given twice, not even after deletion */
-	uint32_t shard_count;
+	uint32_t shard_count; /* open ones; lib/kmsclient/streams.h lists all */
 	bool encrypted_kms; /* EncryptionType KMS; false: NONE, sealed under the appliance's own key */
 	char key_arn[KMSC_ARN_MAX]; /* the CMK that new epochs use */
-	char status[16]; /* ACTIVE, DELETING */
+	char key_name[KMSC_ARN_MAX]; /* as it was named when the stream got it; "" with NONE */
+	char status[16]; /* CREATING, ACTIVE, UPDATING, DELETING */
+	char mode[16]; /* PROVISIONED, ON_DEMAND */
 	uint64_t created_ns;
+	uint32_t retention_hours; /* 24..8,760 */
+	uint32_t shards_count; /* that there ever were: numbers are below */
+	uint64_t change; /* counts what ingestd has to perform */
 };
 
 #define KMSC_WORKERS_MAX 8
@@ -144,6 +149,8 @@ struct kmsc_data_key {
 	uint8_t blob[KMSC_BLOB_MAX]; /* the wrapped key: a KMS ciphertext blob (docs/FORMATS.md) */
 	size_t blob_len;
 	char key_arn[KMSC_ARN_MAX];
+	bool encrypted_kms; /* of a stream's key: its EncryptionType was KMS */
+	uint64_t stream_change; /* likewise: its `change` then */
 };
 void kmsc_data_key_fini(struct kmsc_data_key *dk); /* wipes and frees the plaintext */
 

@@ -100,7 +100,8 @@ unpack(struct kmsp_arena *arena, const ProtobufCMessageDescriptor *type, struct 
 	return SLK_OK;
 }
 
-/* A policy has up to 131,072 characters, a description 8,192, 50 tags 19,200, and their names 6,400. */
+/* A policy has up to 131,072 characters, a description 8,192, 50 tags 19,200, and their names 6,400; the ends of 10,000
+ * shards take 150,000 bytes as a rule. */
 static size_t
 call_max(const Kmsp__Request *request)
 {
@@ -119,6 +120,10 @@ call_max(const Kmsp__Request *request)
 	case KMSP__REQUEST__CALL_UPDATE_POLICY:
 	case KMSP__REQUEST__CALL_PUT_KEY_POLICY:
 	case KMSP__REQUEST__CALL_PUT_RESOURCE_POLICY:
+	case KMSP__REQUEST__CALL_CREATE_STREAM:
+	case KMSP__REQUEST__CALL_ADD_TAGS_TO_STREAM:
+	case KMSP__REQUEST__CALL_REMOVE_TAGS_FROM_STREAM:
+	case KMSP__REQUEST__CALL_STREAM_CHANGED:
 		return KMSP_FRAME_MAX;
 	default:
 		return KMSP_REQUEST_MAX;

@@ -92,6 +92,9 @@ static const struct value values[] = {
 	{"*", "service", "kinesis"},
 	{"*", "policy", "p"},
 	{"*", "bypass_lockout_check", NULL},
+	{"*", "mode", "PROVISIONED"},
+	{"*", "filter", "AT_LATEST"},
+	{"*", "new_starting_hash_key", "@@@@@@@@@@@@@@@@"},
 	{"get_key_policy", "name", "default"},
 	{"explain", "action", "kms:Decrypt"},
 	{"explain", "resource", "alias/a"},
@@ -139,7 +142,7 @@ static const struct {
 	uint32_t number;
 } numbers[] = {{"version", KMSP_VERSION}, {"id", 7}, {"timeout_ms", 0}, {"number_of_bytes", 16},
 	{"pending_window_days", 7}, {"period_days", 90}, {"uid", 1000}, {"status", 0},
-	{"duration_s", 900}};
+	{"duration_s", 900}, {"shard", 0}, {"hours", 48}, {"target_count", 2}, {"wait_ms", 0}};
 
 static void
 fail(const char *what, const char *name)
@@ -343,7 +346,8 @@ put(struct output *out, const char *target, const char *name, int who, const Pro
 static int
 asker(const char *seed, const char *call)
 {
-	static const char *const doors[] = {"generate_stream_key", "authorize", "attest"};
+	static const char *const doors[] = {
+		"generate_stream_key", "authorize", "attest", "stream_changed", "watch_streams"};
 
 	for (size_t i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
 		if (strcmp(doors[i], call) == 0)
