@@ -72,14 +72,13 @@ sum_up(struct hashing *h, char out[65])
 }
 
 static void
-compare(struct bench *b, struct hashing h[2], size_t piece)
+compare(struct bench *b, struct hashing h[2], size_t piece, const char *label)
 {
 	const struct bench_contender c[] = {
 		{"libcrypto", by_libcrypto, &h[0]}, {"ipsec-mb jobs", by_jobs, &h[1]}};
-	char label[32], hashes[2][65];
+	char hashes[2][65];
 	struct bench_shape shape = {.group = "SHA-256 of blocks", .label = label};
 
-	snprintf(label, sizeof(label), "%zu B", piece);
 	/* A job takes less than 64 KiB. */
 	unsigned contenders = piece < 65536 ? 2 : 1;
 	for (unsigned i = 0; i < 2; i++) {
@@ -114,7 +113,11 @@ prepare(struct hashing h[2], uint8_t *data)
 int
 main(int argc, char **argv)
 {
-	static const size_t pieces[] = {256, 1024, 4096, 16384, 65536, 262144};
+	static const struct {
+		size_t bytes;
+		const char *label;
+	} pieces[] = {{256, "256 B"}, {1024, "1 KiB"}, {4096, "4 KiB"}, {16384, "16 KiB"},
+		{65536, "64 KiB"}, {262144, "256 KiB"}};
 	struct hashing h[2] = {0};
 	struct bench *b = NULL;
 	uint8_t *data = malloc(DATA_BYTES);
@@ -124,13 +127,13 @@ main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	if (rc != SLK_OK || data == NULL || !prepare(h, data))
 		return EXIT_FAILURE;
-	bench_library(b, "OpenSSL", OpenSSL_version(OPENSSL_VERSION));
+	bench_library(b, "OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING));
 	bench_library(b, "ipsec-mb", imb_get_version_str());
 	const struct bench_contender c[] = {
 		{"libcrypto", by_libcrypto, &h[0]}, {"ipsec-mb jobs", by_jobs, &h[1]}};
 	bench_heading(b, "SHA-256 of blocks", c, 2);
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
-		compare(b, h, pieces[i]);
+		compare(b, h, pieces[i].bytes, pieces[i].label);
 	rc = bench_finish(b);
 	for (unsigned i = 0; i < 2; i++) {
 		seal_digest_free(h[i].digest);

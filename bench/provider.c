@@ -1,11 +1,13 @@
 /* sealock.so beside OpenSSL's default provider: AES-GCM through EVP, TLS 1.3 over loopback */
 #include <openssl/crypto.h>
+#include <libgen.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "harness/place.h"
 #include "provider/provider_bench.h"
 
 #define LEN_MAX 16384u
@@ -30,16 +32,20 @@ int
 pb_side_open(struct pb_side *side, bool ours, struct slk_error *err)
 {
 	side->name = ours ? "sealock" : "default";
+	char module[BENCH_PLACE_MAX];
+	int rc = bench_place(BENCH_PROVIDER, module, err);
+	if (rc != SLK_OK)
+		return rc;
 	side->libctx = OSSL_LIB_CTX_new();
 	if (side->libctx == NULL ||
-		OSSL_PROVIDER_set_default_search_path(side->libctx, PROVIDER_DIR) != 1)
+		OSSL_PROVIDER_set_default_search_path(side->libctx, dirname(module)) != 1)
 		return slk_fail(err, SLK_NO_MEMORY, "no library context");
 	side->providers[0] = OSSL_PROVIDER_load(side->libctx, "default");
 	side->providers[1] = ours ? OSSL_PROVIDER_load(side->libctx, "sealock") : NULL;
 	if (side->providers[0] == NULL || (ours && side->providers[1] == NULL) ||
 		(ours && EVP_set_default_properties(side->libctx, "?sealock.cipher=yes") != 1))
 		return slk_fail(
-			err, SLK_UNSUPPORTED, "cannot load the provider from %s", PROVIDER_DIR);
+			err, SLK_UNSUPPORTED, "cannot load the provider from %.256s", module);
 	return SLK_OK;
 }
 
@@ -248,6 +254,10 @@ speed_once(const char *config, size_t len)
 static int
 write_config(char *path)
 {
+	char module[BENCH_PLACE_MAX];
+
+	if (bench_place(BENCH_PROVIDER, module, NULL) != SLK_OK)
+		return SLK_NOT_FOUND;
 	int fd = mkstemp(path);
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 
@@ -257,7 +267,8 @@ write_config(char *path)
 		"openssl_conf = i\n[i]\nproviders = p\nalg_section = a\n[a]\n"
 		"default_properties = ?sealock.cipher=yes\n[p]\ndefault = d\nsealock = "
 		"s\n[d]\nactivate = 1\n"
-		"[s]\nmodule = " PROVIDER_DIR "/sealock.so\nactivate = 1\n");
+		"[s]\nmodule = %s\nactivate = 1\n",
+		module);
 	return fclose(f) == 0 ? SLK_OK : SLK_IO;
 }
 

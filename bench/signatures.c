@@ -1,5 +1,6 @@
 /* signatures of keys in the HSM: through sealock.so and kmsd, beside the token called directly */
 #include <openssl/crypto.h>
+#include <libgen.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 #include <openssl/store.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "harness/place.h"
 #include "kms/kms_bench.h"
 #include "kmsclient/life.h"
 
@@ -130,13 +132,17 @@ load_provider(struct slk_error *err)
 {
 	if (setenv("SEALOCK_KMS_SOCKET", ctx.kmsd.socket, 1) != 0)
 		return slk_fail_errno(err, "setenv");
+	char module[BENCH_PLACE_MAX];
+	int rc = bench_place(BENCH_PROVIDER, module, err);
+	if (rc != SLK_OK)
+		return rc;
 	ctx.libctx = OSSL_LIB_CTX_new();
 	if (ctx.libctx == NULL ||
-		OSSL_PROVIDER_set_default_search_path(ctx.libctx, PROVIDER_DIR) != 1 ||
+		OSSL_PROVIDER_set_default_search_path(ctx.libctx, dirname(module)) != 1 ||
 		OSSL_PROVIDER_load(ctx.libctx, "default") == NULL ||
 		OSSL_PROVIDER_load(ctx.libctx, "sealock") == NULL)
 		return slk_fail(
-			err, SLK_UNSUPPORTED, "cannot load the provider from %s", PROVIDER_DIR);
+			err, SLK_UNSUPPORTED, "cannot load the provider from %.256s", module);
 	return SLK_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "internal.h"
 
@@ -99,6 +100,17 @@ buffers_new(struct bench *b)
 	return SLK_OK;
 }
 
+static void
+note_time(struct bench *b)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (gmtime_r(&now, &tm) == NULL ||
+		strftime(b->when, sizeof(b->when), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		b->when[0] = '\0';
+}
+
 int
 bench_new(int argc, char **argv, const char *name, struct bench **out_bench)
 {
@@ -111,6 +123,9 @@ bench_new(int argc, char **argv, const char *name, struct bench **out_bench)
 	b->commit = getenv("SLK_BENCH_COMMIT");
 	if (b->commit == NULL)
 		b->commit = "unknown";
+	note_time(b);
+	/* Into a file, too, what went wrong comes behind what was done. */
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	int rc = read_options(b, argc, argv, &core);
 	if (rc == SLK_OK)
 		rc = buffers_new(b);
@@ -136,6 +151,12 @@ bool
 bench_quick(const struct bench *b)
 {
 	return b->quick;
+}
+
+double
+bench_ticks_per_ns(const struct bench *b)
+{
+	return b->machine.ticks_per_ns;
 }
 
 void
@@ -227,6 +248,22 @@ bench_heading(struct bench *b, const char *title, const struct bench_contender *
 	printf("\n");
 }
 
+/* There is room for one more. */
+static void
+result_add(struct bench *b, const struct bench_shape *shape, const char *contender, uint64_t ops,
+	const struct bench_stats *stats)
+{
+	struct bench_result *r = &b->results[b->result_count++];
+
+	*r = (struct bench_result){.ops = ops,
+		.bytes_per_op = shape->bytes_per_op,
+		.working_set_bytes = shape->working_set_bytes,
+		.stats = *stats};
+	(void)snprintf(r->group, sizeof(r->group), "%s", shape->group);
+	(void)snprintf(r->label, sizeof(r->label), "%s", shape->label);
+	(void)snprintf(r->contender, sizeof(r->contender), "%s", contender);
+}
+
 void
 bench_compare(struct bench *b, const struct bench_shape *shape, const struct bench_contender *c,
 	uint32_t count, struct bench_stats *out_stats)
@@ -239,13 +276,7 @@ bench_compare(struct bench *b, const struct bench_shape *shape, const struct ben
 	printf("%-14s", shape->label);
 	for (uint32_t i = 0; i < count; i++) {
 		struct bench_stats s = stats_of(b, i, shape->ops);
-		b->results[b->result_count++] = (struct bench_result){.group = shape->group,
-			.label = shape->label,
-			.contender = c[i].name,
-			.ops = shape->ops,
-			.bytes_per_op = shape->bytes_per_op,
-			.working_set_bytes = shape->working_set_bytes,
-			.stats = s};
+		result_add(b, shape, c[i].name, shape->ops, &s);
 		if (out_stats != NULL)
 			out_stats[i] = s;
 		printf(" %11.1f (%8.1f)", s.best, s.median);
@@ -275,13 +306,7 @@ bench_latency(struct bench *b, const struct bench_shape *shape, const char *cont
 		b->failed = true;
 		return;
 	}
-	b->results[b->result_count++] = (struct bench_result){.group = shape->group,
-		.label = shape->label,
-		.contender = contender,
-		.ops = 1,
-		.bytes_per_op = shape->bytes_per_op,
-		.working_set_bytes = shape->working_set_bytes,
-		.stats = s};
+	result_add(b, shape, contender, 1, &s);
 	printf("%-14s %-28s p50 %10.1f us  p99 %10.1f  p99.9 %10.1f  max %10.1f  (%llu)\n",
 		shape->label, contender, s.median / 1e3, s.p99 / 1e3, s.p999 / 1e3, s.max / 1e3,
 		(unsigned long long)latency_ns->count);
@@ -294,8 +319,9 @@ bench_same_hash(struct bench *b, const struct bench_shape *shape, const struct b
 	for (uint32_t i = 0; i < count; i++) {
 		for (uint32_t r = 0; r < b->result_count; r++) {
 			struct bench_result *res = &b->results[r];
-			if (res->group == shape->group && res->label == shape->label &&
-				res->contender == c[i].name)
+			if (strcmp(res->group, shape->group) == 0 &&
+				strcmp(res->label, shape->label) == 0 &&
+				strcmp(res->contender, c[i].name) == 0)
 				memcpy(res->hash, hashes[i], sizeof(res->hash));
 		}
 		if (strcmp(hashes[i], hashes[0]) == 0)

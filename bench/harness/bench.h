@@ -26,7 +26,7 @@ struct bench_contender {
 	void *arg;
 };
 
-/* What one call of run() does. Names are borrowed until bench_finish(). */
+/* What one call of run() does. Names are copied, 63 bytes of each at most. */
 struct bench_shape {
 	const char *group; /* "AES-256-GCM, one piece" */
 	const char *label; /* "1024 B" */
@@ -92,6 +92,10 @@ int bench_finish(struct bench *b);
 
 /* Stop now: a bench that cannot go on says why. Frees; returns the exit status 1. */
 int bench_abort(struct bench *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Serialised time stamp, and how many of its ticks are a ns. */
+uint64_t bench_ticks(void);
+double bench_ticks_per_ns(const struct bench *b);
 
 /* A generator of payload bytes that every bench shares: SplitMix64 from a fixed seed; every byte is
  * written. */

@@ -10,6 +10,7 @@
 #define BENCH_LIBRARIES_MAX 8u
 #define BENCH_NOTES_MAX 32u
 #define BENCH_TEXT_MAX 192u
+#define BENCH_NAME_MAX 64u
 
 struct bench_machine {
 	char cpu[128];
@@ -21,9 +22,9 @@ struct bench_machine {
 };
 
 struct bench_result {
-	const char *group;
-	const char *label;
-	const char *contender;
+	char group[BENCH_NAME_MAX];
+	char label[BENCH_NAME_MAX];
+	char contender[BENCH_NAME_MAX];
 	uint64_t ops;
 	uint64_t bytes_per_op;
 	uint64_t working_set_bytes;
@@ -47,6 +48,7 @@ struct bench {
 	const char *name;
 	const char *json_path; /* NULL: none */
 	const char *commit;
+	char when[32]; /* it began, UTC; "" if the clock did not say */
 	bool quick;
 	bool failed;
 	uint32_t rounds;
@@ -67,9 +69,6 @@ struct bench {
 void bench_machine_read(struct bench_machine *m);
 /* Pin to core, or to the last one allowed if core < 0. SLK_INVALID if that is not allowed. */
 MUST_USE int bench_machine_pin(struct bench_machine *m, int core);
-
-/* Serialised time stamp. */
-uint64_t bench_ticks(void);
 
 /* The q-quantile of sorted[count], interpolated. */
 double bench_quantile(const double *sorted, uint32_t count, double q);

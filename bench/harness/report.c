@@ -84,8 +84,10 @@ put_result(yajl_gen g, const struct bench_result *r)
 	put_double(g, "p99", s->p99);
 	put_double(g, "p999", s->p999);
 	put_double(g, "max", s->max);
-	put_double(g, "best_gb_per_s", (double)r->bytes_per_op / s->best);
-	put_double(g, "best_cycles_per_byte", s->best_cycles / (double)r->bytes_per_op);
+	put_double(
+		g, "best_gb_per_s", r->bytes_per_op > 0 ? (double)r->bytes_per_op / s->best : NAN);
+	put_double(g, "best_cycles_per_byte",
+		r->bytes_per_op > 0 ? s->best_cycles / (double)r->bytes_per_op : NAN);
 	if (r->hash[0] != '\0')
 		put_text(g, "sha256", r->hash);
 	yajl_gen_map_close(g);
@@ -111,6 +113,7 @@ put_all(yajl_gen g, const struct bench *b)
 	yajl_gen_map_open(g);
 	put_text(g, "bench", b->name);
 	put_text(g, "commit", b->commit);
+	put_text(g, "when", b->when);
 	key(g, "quick");
 	yajl_gen_bool(g, b->quick);
 	put_machine(g, b);

@@ -13,13 +13,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "harness/place.h"
 #include "hsm/init.h"
 #include "kms_bench.h"
 #include "kmsclient/kmsclient.h"
 #include "p11shim.h"
 
-#define KMSD KB_BUILD_DIR "/bin/sealock-kmsd"
-#define SHIM KB_BUILD_DIR "/tests/p11shim.so"
 #define FRONT_UID 65533
 #define WORKER_UID 65534
 #define WORKER_USER "65534"
@@ -85,16 +84,18 @@ static int
 install_shim(struct kb_daemon *d, char module[KB_PATH_MAX], char control[KB_PATH_MAX],
 	struct slk_error *err)
 {
-	char command[3 * KB_PATH_MAX];
+	char shim[BENCH_PLACE_MAX], command[2 * KB_PATH_MAX + 2 * BENCH_PLACE_MAX];
 
-	int rc = path_of(module, d->token.dir, "shim.so", err);
+	int rc = bench_place(BENCH_FAULT_SHIM, shim, err);
+	if (rc == SLK_OK)
+		rc = path_of(module, d->token.dir, "shim.so", err);
 	if (rc == SLK_OK)
 		rc = path_of(control, d->token.dir, "control", err);
 	if (rc != SLK_OK)
 		return rc;
-	snprintf(command, sizeof(command), "cp '%s' '%s' && chmod 0755 '%s'", SHIM, module, module);
+	snprintf(command, sizeof(command), "cp '%s' '%s' && chmod 0755 '%s'", shim, module, module);
 	if (system(command) != 0)
-		return slk_fail(err, SLK_NOT_FOUND, "cannot copy the fault shim " SHIM);
+		return slk_fail(err, SLK_NOT_FOUND, "cannot copy the fault shim %.256s", shim);
 	int fd = open(control, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, sizeof(*d->shim)) != 0 ||
 		(geteuid() == 0 && fchown(fd, WORKER_UID, WORKER_UID) != 0))
@@ -133,9 +134,11 @@ write_config(const struct kb_daemon *d, const char *path, const char *module, st
 static int
 spawn(struct kb_daemon *d, const char *config, const char *control, struct slk_error *err)
 {
-	char log[KB_PATH_MAX];
+	char log[KB_PATH_MAX], kmsd[BENCH_PLACE_MAX];
 
 	int rc = path_of(log, d->dir, "log", err);
+	if (rc == SLK_OK)
+		rc = bench_place(BENCH_KMSD, kmsd, err);
 	if (rc != SLK_OK)
 		return rc;
 	d->pid = fork();
@@ -150,7 +153,7 @@ spawn(struct kb_daemon *d, const char *config, const char *control, struct slk_e
 			(setenv("P11SHIM_MODULE", KB_SOFTHSM, 1) != 0 ||
 				setenv("P11SHIM_CONTROL", control, 1) != 0)))
 		_exit(126);
-	execl(KMSD, KMSD, "--config", config, (char *)NULL);
+	execl(kmsd, kmsd, "--config", config, (char *)NULL);
 	_exit(127);
 }
 
