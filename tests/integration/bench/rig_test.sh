@@ -75,16 +75,16 @@ check "the page says what failed" holds "$work/faults/report.html" "no token her
 check "no directory of benches" env SEALOCK_BENCH_DIR=/nonexistent bash -c "! '$rig' list"
 
 # As it is installed. The provider's place is absolute: it is the system's, so that bench stays out.
-check "install" env DESTDIR="$work/root" cmake --install "$build"
-installed=$(find "$work/root" -type f -name sealock-bench)
-check "list, installed" exits 0 "$installed" list
-check "run, installed" exits 0 "$installed" run noise policy --quick --out "$work/installed"
-if [ -x "$build/bench/bench_kms" ] && [ -e /usr/lib/softhsm/libsofthsm2.so ]; then
+if "$rig" list | grep -q "not installed" || [ ! -x "$build/bin/sealock" ]; then
+	skipped=$((skipped + 1))
+	echo "skipped: sealock-bench as installed: only a part of $build is built" >&2
+else
+	check "install" env DESTDIR="$work/root" cmake --install "$build"
+	installed=$(find "$work/root" -type f -name sealock-bench)
+	check "list, installed" exits 0 "$installed" list
+	check "run, installed" exits 0 "$installed" run noise policy --quick --out "$work/installed"
 	chmod 0755 "$work" # the worker is another user
 	check "kmsd and the fault shim are found, installed" exits 0 "$installed" run kms --quick --out "$work/installed"
-else
-	skipped=$((skipped + 1))
-	echo "skipped: bench kms as installed: it or SoftHSM is not here" >&2
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
