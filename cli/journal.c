@@ -7,16 +7,18 @@
 #include "base/secret.h"
 #include "epochs.h"
 #include "journal/inspect.h"
+#include "salvage.h"
 #include "sidefiles.h"
 #include "text.h"
 
 struct journal_args {
 	struct cli *cli;
 	bool with_keys;
+	bool salvaged;
 	const char *attestation_file;
 };
 
-enum { OPT_WITH_KEYS = 'k', OPT_ATTESTATION = 'A' };
+enum { OPT_WITH_KEYS = 'k', OPT_ATTESTATION = 'A', OPT_SALVAGED = 'S' };
 
 static error_t
 parse_journal(int key, char *arg, struct argp_state *state)
@@ -29,6 +31,9 @@ parse_journal(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_WITH_KEYS:
 		args->with_keys = true;
+		return 0;
+	case OPT_SALVAGED:
+		args->salvaged = true;
 		return 0;
 	case OPT_ATTESTATION:
 		args->attestation_file = arg;
@@ -298,6 +303,15 @@ verify_finding(void *arg, const struct jnl_finding *finding)
 	cli_json_map_end(v->json);
 }
 
+/* Losses go among the findings, which is what they would be without --salvaged. */
+static void
+verify_loss(void *arg, const struct jnl_loss *loss)
+{
+	struct verifier *v = arg;
+
+	cli_loss_out(v->cli, v->json, loss);
+}
+
 static void
 verify_side_file(void *arg, const struct jnl_rewrap_file *file)
 {
@@ -341,6 +355,9 @@ json_report(const struct verifier *v, const struct jnl_verify_report *r)
 	cli_json_u64(json, "signatures", r->signatures);
 	cli_json_u64(json, "side_files", v->side_files);
 	cli_json_u64(json, "side_keys", v->side_keys);
+	cli_json_u64(json, "lost_ranges", r->lost_ranges);
+	cli_json_u64(json, "lost_bytes", r->lost_bytes);
+	cli_json_u64(json, "lost_records", r->lost_records);
 	cli_json_map_end(json);
 }
 
@@ -388,6 +405,10 @@ text_report(
 	if (v->side_files > 0)
 		cli_out_printf(out, "%llu side files with %llu re-wrapped keys\n",
 			(unsigned long long)v->side_files, (unsigned long long)v->side_keys);
+	if (r->lost_ranges > 0)
+		cli_out_printf(out, "lost before it was salvaged: %llu bytes in %llu places%s\n",
+			(unsigned long long)r->lost_bytes, (unsigned long long)r->lost_ranges,
+			r->lost_records > 0 ? ", with records, listed above" : "");
 	if (r->findings == 0)
 		cli_out_text(out, "checksums, numbering and footers are right\n");
 	else
@@ -420,6 +441,8 @@ run_verify(struct verifier *v, const struct journal_args *args, struct jnl_verif
 	}
 	config.proofs = true;
 	config.trusted = trusted;
+	config.salvaged = args->salvaged;
+	config.lost = verify_loss;
 	if (rc == SLK_OK)
 		rc = jnl_verify(&config, report, err);
 	report->findings += v->side_findings;
@@ -436,6 +459,9 @@ verify(struct cli *cli, int argc, char **argv)
 	static const struct argp_option options[] = {
 		{"with-keys", OPT_WITH_KEYS, 0, 0,
 			"Check the tag of every block too; asks kms:Decrypt once per epoch, as you",
+			1},
+		{"salvaged", OPT_SALVAGED, 0, 0,
+			"It was salvaged: what it says is lost is listed, and nothing else may be",
 			1},
 		CLI_ATTESTATION_OPTION(OPT_ATTESTATION),
 		{"public-key", 0, NULL, OPTION_ALIAS, NULL, 0},
@@ -489,6 +515,7 @@ cli_journal(struct cli *cli, int argc, char **argv)
 	static const struct cli_command verbs[] = {
 		{"ls", "list the files", list},
 		{"verify", "check every block", verify},
+		{"salvage", "copy what is left of a damaged one", cli_journal_salvage},
 		{0},
 	};
 

@@ -46,6 +46,34 @@ slk_unhex(const char *text, uint8_t *out, size_t len)
 	return SLK_OK;
 }
 
+/* What one byte adds to the register, reflected polynomial; its top byte says which one it was. */
+static uint32_t
+crc32c_row(uint32_t index)
+{
+	for (unsigned bit = 0; bit < 8; bit++)
+		index = index >> 1 ^ (0x82f63b78u & (0u - (index & 1)));
+	return index;
+}
+
+uint32_t
+slk_crc32c_unwind(uint32_t crc, const void *in, size_t len)
+{
+	const uint8_t *bytes = in;
+	uint32_t rows[256];
+	uint8_t by_top[256];
+
+	for (uint32_t i = 0; i < 256; i++) {
+		rows[i] = crc32c_row(i);
+		by_top[rows[i] >> 24] = (uint8_t)i;
+	}
+	crc = ~crc;
+	while (len-- > 0) {
+		uint32_t index = by_top[crc >> 24];
+		crc = (crc ^ rows[index]) << 8 | (index ^ bytes[len]);
+	}
+	return ~crc;
+}
+
 uint32_t
 slk_crc32c(uint32_t crc, const void *in, size_t len)
 {

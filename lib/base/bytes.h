@@ -204,4 +204,7 @@ MUST_USE int slk_unhex(const char *text, uint8_t *out, size_t len);
  * 0xe3069283. */
 uint32_t slk_crc32c(uint32_t crc, const void *in, size_t len);
 
+/* Backwards: the crc from which continuing over in gives this one. Byte by byte; for what was damaged only. */
+uint32_t slk_crc32c_unwind(uint32_t crc, const void *in, size_t len);
+
 #endif

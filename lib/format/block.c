@@ -5,7 +5,6 @@
 
 #include "format/record.h"
 
-#define MAGIC "SLJB"
 #define VERSION 1u
 #define CRC_OFFSET 12u
 
@@ -28,7 +27,7 @@ fmt_block_encode(const struct fmt_block *block, uint8_t out[FMT_BLOCK_HEADER_BYT
 {
 	struct slk_writer w = slk_writer(out, FMT_BLOCK_HEADER_BYTES);
 
-	slk_write_bytes(&w, MAGIC, 4);
+	slk_write_bytes(&w, FMT_BLOCK_MAGIC, 4);
 	slk_write_u8(&w, VERSION);
 	slk_write_u8(&w, (uint8_t)block->type);
 	slk_write_le16(&w, 0);
@@ -108,7 +107,7 @@ fmt_block_decode(struct slk_span in, struct fmt_block *out_block)
 
 	if (in.len < FMT_BLOCK_HEADER_BYTES)
 		return SLK_TRUNCATED;
-	if (memcmp(slk_read_span(&r, 4).ptr, MAGIC, 4) != 0)
+	if (memcmp(slk_read_span(&r, 4).ptr, FMT_BLOCK_MAGIC, 4) != 0)
 		return SLK_MALFORMED;
 	if (slk_read_u8(&r) != VERSION)
 		return SLK_BAD_VERSION;
@@ -133,7 +132,7 @@ fmt_block_decode(struct slk_span in, struct fmt_block *out_block)
 	for (unsigned i = 0; i < 3; i++)
 		reserved |= slk_read_le64(&r);
 	if (slk_reader_end(&r) != SLK_OK || reserved != 0 || type < FMT_BLOCK_KEY ||
-		type > FMT_BLOCK_TRAILER)
+		type > FMT_BLOCK_LOST)
 		return SLK_MALFORMED;
 	if (!lengths_fit(&b) || !fields_fit_type(&b))
 		return SLK_MALFORMED;
@@ -145,8 +144,8 @@ fmt_block_decode(struct slk_span in, struct fmt_block *out_block)
 static bool
 padding_is_zero(const uint8_t *in, const struct fmt_block *b)
 {
-	uint64_t from = b->type == FMT_BLOCK_PAD ? FMT_BLOCK_HEADER_BYTES
-						 : content_bytes(b->type, b->body_bytes);
+	const bool empty = b->type == FMT_BLOCK_PAD || b->type == FMT_BLOCK_LOST;
+	uint64_t from = empty ? FMT_BLOCK_HEADER_BYTES : content_bytes(b->type, b->body_bytes);
 
 	for (uint64_t i = from; i < b->total_bytes; i++) {
 		if (in[i] != 0)
@@ -174,6 +173,17 @@ fmt_block_check(struct slk_span in, uint32_t crc_seed, uint64_t file_id, uint64_
 		return SLK_MALFORMED;
 	*out_block = b;
 	return SLK_OK;
+}
+
+uint32_t
+fmt_block_seed(struct slk_span in)
+{
+	static const uint8_t zero[4];
+	uint32_t crc = slk_get_le32(in.ptr + CRC_OFFSET);
+
+	crc = slk_crc32c_unwind(crc, in.ptr + CRC_OFFSET + 4, in.len - CRC_OFFSET - 4);
+	crc = slk_crc32c_unwind(crc, zero, sizeof(zero));
+	return slk_crc32c_unwind(crc, in.ptr, CRC_OFFSET);
 }
 
 void

@@ -4,7 +4,7 @@
  *     offset  size  field
  *     0       4     magic "SLJB"
  *     4       1     version, 1
- *     5       1     type: 1 key, 2 data, 3 pad, 4 shard table, 5 footer, 6 trailer
+ *     5       1     type: 1 key, 2 data, 3 pad, 4 shard table, 5 footer, 6 trailer, 7 lost
  *     6       2     reserved, zero
  *     8       4     le32 total length in bytes: header, body, padding; a multiple of 8
  *     12      4     le32 CRC-32C of the whole block with this field zero, initialised with the
@@ -23,12 +23,13 @@
  *     88      8     le64 earliest arrival of a record, Unix time in ns       (data; otherwise 0)
  *     96      8     le64 latest arrival                                      (data; otherwise 0)
  *     104     24    reserved, zero
- *     128     n     body; data: ciphertext, then a tag of 16 bytes; pad: zeros
+ *     128     n     body; data: ciphertext, then a tag of 16 bytes; pad and lost: zeros
  *     -       0..7  zeros
  *
  * Data: AES-256-GCM over the records (format/record.h) under the epoch's sealing key. Nonce: 32
  * zero bits, then the block number as 64 bits, big-endian. AAD: the 128 bytes of the header with
- * the CRC field zero. Groups of blocks start at multiples of 4,096; a pad block fills a group up.
+ * the CRC field zero. Groups of blocks start at multiples of 4,096; a pad block fills a group up. A
+ * lost block stands where salvage found nothing readable: blocks around it keep their positions.
  * Thread: any; all functions are pure.
  */
 #ifndef SLK_FORMAT_BLOCK_H
@@ -40,6 +41,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
+#define FMT_BLOCK_MAGIC "SLJB"
 #define FMT_BLOCK_HEADER_BYTES 128u
 #define FMT_BLOCK_TAG_BYTES 16u
 #define FMT_BLOCK_ALIGN 8u
@@ -53,6 +55,7 @@ enum fmt_block_type {
 	FMT_BLOCK_SHARDS = 4,
 	FMT_BLOCK_FOOTER = 5,
 	FMT_BLOCK_TRAILER = 6,
+	FMT_BLOCK_LOST = 7,
 };
 
 struct fmt_block {
@@ -93,6 +96,9 @@ MUST_USE int fmt_block_decode(struct slk_span in, struct fmt_block *out_block);
  * one. */
 MUST_USE int fmt_block_check(struct slk_span in, uint32_t crc_seed, uint64_t file_id,
 	uint64_t position, struct fmt_block *out_block);
+
+/* The CRC seed under which in, a whole block, is right: a guess at the seed of a file that has lost its header. */
+uint32_t fmt_block_seed(struct slk_span in);
 
 /* The header as it was authenticated: raw with the CRC field zero. */
 void fmt_block_aad(const uint8_t raw[FMT_BLOCK_HEADER_BYTES], uint8_t out[FMT_BLOCK_HEADER_BYTES]);

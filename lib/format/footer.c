@@ -131,7 +131,7 @@ fmt_footer_decode(struct slk_span in, struct fmt_footer *out_footer)
 	uint64_t want = fmt_footer_bytes(f.shard_count, f.sparse_count, f.key_count);
 	if (in.len < want)
 		return SLK_TRUNCATED;
-	if (in.len > want || (f.flags & ~(FMT_FOOTER_BY_RECOVERY | FMT_FOOTER_TIMES)) != 0)
+	if (in.len > want || (f.flags & ~FMT_FOOTER_FLAGS) != 0)
 		return SLK_MALFORMED;
 	if (!shards_sane(&f) || !sparse_sane(&f) || !keys_sane(&f))
 		return SLK_MALFORMED;

@@ -5,7 +5,8 @@
  *
  *     footer: offset  size  field
  *             0       4     le32 flags: bit 0 closed by recovery; bit 1 sparse entries have the latest arrival
- *                           before them
+ *                           before them; bit 2 made by salvage, as the file had none; bit 3 salvage made
+ *                           the header page anew
  *             4       4     le32 number of shard entries
  *             8       4     le32 number of sparse entries
  *             12      4     le32 number of key entries
@@ -44,6 +45,9 @@
 #define FMT_FOOTER_KEY_BYTES 24u
 #define FMT_FOOTER_BY_RECOVERY 1u
 #define FMT_FOOTER_TIMES 2u
+#define FMT_FOOTER_SALVAGED 4u
+#define FMT_FOOTER_HEADER_LOST 8u
+#define FMT_FOOTER_FLAGS 15u
 #define FMT_TRAILER_BYTES 8u
 
 struct fmt_footer_shard {

@@ -91,6 +91,18 @@ fmt_jfile_crc_seed(const uint8_t salt[FMT_JFILE_SALT_BYTES])
 }
 
 void
+fmt_jfile_salt_for(uint32_t seed, uint8_t out_salt[FMT_JFILE_SALT_BYTES])
+{
+	static const uint8_t zeros[FMT_JFILE_SALT_BYTES];
+	/* The last four bytes reach the register by exclusive or: zeros would have to start from here. */
+	const uint32_t before = slk_crc32c(0, zeros, FMT_JFILE_SALT_BYTES - 4);
+	const uint32_t wanted = slk_crc32c_unwind(seed, zeros, 4);
+
+	memset(out_salt, 0, FMT_JFILE_SALT_BYTES);
+	slk_put_le32(out_salt + FMT_JFILE_SALT_BYTES - 4, before ^ wanted);
+}
+
+void
 fmt_jfile_name(enum fmt_jfile_kind kind, uint64_t file_id, char out[FMT_JFILE_NAME_MAX])
 {
 	snprintf(out, FMT_JFILE_NAME_MAX, "%s%020" PRIu64 "%s",

@@ -61,6 +61,9 @@ MUST_USE int fmt_jfile_decode(struct slk_span in, struct fmt_jfile_header *out_h
 /* The initial value of the CRC of the file's blocks. */
 uint32_t fmt_jfile_crc_seed(const uint8_t salt[FMT_JFILE_SALT_BYTES]);
 
+/* A salt that gives this seed: for the header of a file whose blocks are all that is left. */
+void fmt_jfile_salt_for(uint32_t seed, uint8_t out_salt[FMT_JFILE_SALT_BYTES]);
+
 enum fmt_jfile_kind { FMT_JFILE_LANE, FMT_JFILE_SPARE };
 
 /* "00000000000000000042.slj", "spare-00000000000000000042.slj". */

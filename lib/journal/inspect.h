@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "base/status.h"
 #include "journal/reader.h"
+#include "journal/salvage.h"
 #include "seal/attest.h"
 #include "seal/seal.h"
 
@@ -86,6 +87,10 @@ struct jnl_verify_config {
 	bool proofs;
 	/* The keys that may have signed; every closed file must be signed then. NULL: whoever signed, if anyone did. */
 	const struct seal_attest_keys *trusted;
+	/* True: a journal that was salvaged (journal/salvage.h); what it says is lost of it is no finding, but told to lost(). What
+	 * is damaged or missing besides still is one. False: each place where something was lost is a finding. */
+	bool salvaged;
+	void (*lost)(void *arg, const struct jnl_loss *loss); /* NULL: only counted */
 	void (*finding)(void *arg, const struct jnl_finding *finding); /* NULL: only counted */
 	void *arg;
 };
@@ -101,6 +106,8 @@ struct jnl_verify_report {
 	uint64_t files_unsigned; /* closed, and not signed to the end */
 	uint64_t bytes_signed; /* as they were written, by a good signature */
 	uint64_t signatures; /* that were good */
+	/* Left out by salvage; bytes are of whole blocks as they lay there, records as far as the numbers of others tell. */
+	uint64_t lost_ranges, lost_bytes, lost_records;
 	uint64_t findings; /* 0: all is well */
 };
 

@@ -14,6 +14,8 @@ struct pass {
 	struct jnl_proof_check *c;
 	const struct jnl_scan *s;
 	const struct jnl_proof *proof;
+	const struct jnl_lost_range *lost;
+	uint32_t lost_count;
 	struct seal_digest *digest;
 	uint8_t *window;
 	size_t window_cap, window_len;
@@ -62,6 +64,17 @@ fetch(struct pass *p, uint64_t pos, size_t len, const uint8_t **out, size_t *out
 	return SLK_OK;
 }
 
+/* Is all of it in a range that salvage says is lost? */
+static bool
+is_lost(const struct pass *p, uint64_t offset, uint64_t bytes)
+{
+	for (uint32_t i = 0; i < p->lost_count; i++)
+		if (offset >= p->lost[i].offset && offset - p->lost[i].offset <= p->lost[i].bytes &&
+			bytes <= p->lost[i].bytes - (offset - p->lost[i].offset))
+			return true;
+	return false;
+}
+
 static int
 check_piece(struct pass *p, const uint8_t *entry)
 {
@@ -77,7 +90,8 @@ check_piece(struct pass *p, const uint8_t *entry)
 		rc = seal_digest_update(p->digest, slk_span(entry, FMT_PROOF_PIECE_BYTES));
 	if (rc != SLK_OK)
 		return rc;
-	if ((have != len || memcmp(hash, entry + 4, sizeof(hash)) != 0) && p->bad_count < BAD_MAX) {
+	if ((have != len || memcmp(hash, entry + 4, sizeof(hash)) != 0) && p->bad_count < BAD_MAX &&
+		!is_lost(p, p->position, len)) {
 		p->bad[p->bad_count].position = p->position;
 		p->bad[p->bad_count++].len = len;
 	}
@@ -203,6 +217,9 @@ check_end(const struct pass *p)
 	const struct fmt_proof_statement *s = &p->statement;
 	const struct fmt_footer *f = &p->s->footer;
 
+	if (p->lost_count > 0 && p->s->closed &&
+		(f->flags & (FMT_FOOTER_SALVAGED | FMT_FOOTER_HEADER_LOST)) != 0)
+		return; /* the end was lost, and says so */
 	if (!p->s->closed)
 		found(p, SLK_TRUNCATED, s->position, 0,
 			"the file was closed and signed, but its end is gone or damaged");
@@ -255,7 +272,8 @@ judge(struct pass *p)
 		check_end(p);
 	else if (p->s->closed)
 		p->c->files_unsigned++;
-	if (!p->final && p->s->closed && p->c->trusted != NULL)
+	const bool end_lost = p->lost_count > 0 && (p->s->footer.flags & FMT_FOOTER_SALVAGED) != 0;
+	if (!p->final && p->s->closed && p->c->trusted != NULL && !end_lost)
 		found(p, SLK_NOT_FOUND, p->signed_pos, 0,
 			"the file is closed, but not signed to its end: its signature is still "
 			"awaited, or was taken away");
@@ -268,10 +286,15 @@ judge(struct pass *p)
 }
 
 int
-jnl_proof_check_file(struct jnl_proof_check *c, const struct jnl_scan *s)
+jnl_proof_check_file(struct jnl_proof_check *c, const struct jnl_scan *s,
+	const struct jnl_lost_range *lost, uint32_t lost_count)
 {
 	struct jnl_proof proof = {0};
-	struct pass p = {.c = c, .s = s, .proof = &proof};
+	struct pass p = {.c = c,
+		.s = s,
+		.proof = &proof,
+		.lost = lost,
+		.lost_count = lost != NULL ? lost_count : 0};
 
 	int rc = jnl_proof_load(c->fs, c->dir, s->header.file_id, &proof);
 	if (rc == SLK_OK)

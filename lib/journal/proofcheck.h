@@ -32,8 +32,16 @@ struct jnl_proof_check {
 	uint64_t signatures; /* that were good */
 };
 
-/* The next file, ascending by id; s: open, not with SLK_OPEN_DIRECT. SLK_OK whatever was found; SLK_IO, SLK_NO_MEMORY. */
-MUST_USE int jnl_proof_check_file(struct jnl_proof_check *c, const struct jnl_scan *s);
+/* Bytes of a file that salvage could not keep: ascending. */
+struct jnl_lost_range {
+	uint64_t offset, bytes;
+	bool is_data; /* else the header page, or the end of the file */
+};
+
+/* The next file, ascending by id; s: open, not with SLK_OPEN_DIRECT. What lies in the lost ranges is not what was written, and
+ * no finding. SLK_OK whatever was found; SLK_IO, SLK_NO_MEMORY. */
+MUST_USE int jnl_proof_check_file(struct jnl_proof_check *c, const struct jnl_scan *s,
+	const struct jnl_lost_range *lost, uint32_t lost_count);
 /* A proof without its lane file: after all files. True if that file is missing: it is younger than others of its lane. */
 bool jnl_proof_check_orphan(const struct jnl_proof_check *c, uint64_t file_id);
 

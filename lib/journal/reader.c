@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "format/keyblock.h"
+#include "journal/inspect.h"
 #include "journal/mark.h"
 #include "journal/scan.h"
 #include "seal/epoch.h"
+
+#define MISSING_MAX 16u
 
 /* One lane as the reader follows it. */
 struct tail {
@@ -40,6 +43,9 @@ struct jnl_reader {
 	struct tail tails[FMT_JFILE_LANES_MAX];
 	struct epoch_row *epochs; /* sorted by epoch id */
 	size_t epoch_count, epoch_cap;
+	uint64_t missing
+		[MISSING_MAX]; /* epoch ids + 1 that no file had a key block of when it was looked for */
+	unsigned missing_at;
 	uint64_t *unreadable; /* files that were reported */
 	size_t unreadable_count;
 	bool look_for_lanes;
@@ -85,14 +91,10 @@ copy_span(uint8_t **at, struct slk_span s)
 }
 
 static int
-learn_epoch(struct jnl_reader *r, struct slk_span body)
+add_epoch(struct jnl_reader *r, const struct fmt_keyblock *k)
 {
-	struct fmt_keyblock k;
-
-	if (fmt_keyblock_decode(body, &k) != SLK_OK)
-		return SLK_CORRUPT;
-	size_t at = epoch_slot(r, k.epoch_id);
-	if (at < r->epoch_count && r->epochs[at].info.epoch_id == k.epoch_id)
+	size_t at = epoch_slot(r, k->epoch_id);
+	if (at < r->epoch_count && r->epochs[at].info.epoch_id == k->epoch_id)
 		return SLK_OK; /* repeated at the beginning of each file */
 	if (r->epoch_count == r->epoch_cap) {
 		size_t cap = r->epoch_cap == 0 ? 16 : 2 * r->epoch_cap;
@@ -102,32 +104,89 @@ learn_epoch(struct jnl_reader *r, struct slk_span body)
 		r->epochs = bigger;
 		r->epoch_cap = cap;
 	}
-	uint8_t *memory = malloc(body.len + 2);
+	uint8_t *memory = malloc(k->stream_arn.len + k->key_arn.len + k->context.len +
+		k->wrapped.len + k->commitment.len + 2);
 	if (memory == NULL)
 		return SLK_NO_MEMORY;
 	uint8_t *p = memory;
 	struct epoch_row row = {
-		.memory = memory, .info = {.epoch_id = k.epoch_id, .stream_id = k.stream_id}};
-	row.info.stream_arn = copy_string(&p, k.stream_arn);
-	row.info.key_arn = copy_string(&p, k.key_arn);
-	row.info.context = copy_span(&p, k.context);
-	row.info.wrapped = copy_span(&p, k.wrapped);
-	row.info.commitment = copy_span(&p, k.commitment);
+		.memory = memory, .info = {.epoch_id = k->epoch_id, .stream_id = k->stream_id}};
+	row.info.stream_arn = copy_string(&p, k->stream_arn);
+	row.info.key_arn = copy_string(&p, k->key_arn);
+	row.info.context = copy_span(&p, k->context);
+	row.info.wrapped = copy_span(&p, k->wrapped);
+	row.info.commitment = copy_span(&p, k->commitment);
 	memmove(&r->epochs[at + 1], &r->epochs[at], (r->epoch_count - at) * sizeof(*r->epochs));
 	r->epochs[at] = row;
 	r->epoch_count++;
 	return SLK_OK;
 }
 
-int
-jnl_reader_epoch(struct jnl_reader *r, uint64_t epoch_id, struct jnl_epoch_info *out_info)
+static int
+learn_epoch(struct jnl_reader *r, struct slk_span body)
+{
+	struct fmt_keyblock k;
+
+	return fmt_keyblock_decode(body, &k) == SLK_OK ? add_epoch(r, &k) : SLK_CORRUPT;
+}
+
+static bool
+knows_epoch(const struct jnl_reader *r, uint64_t epoch_id)
 {
 	size_t at = epoch_slot(r, epoch_id);
 
-	if (at == r->epoch_count || r->epochs[at].info.epoch_id != epoch_id)
-		return SLK_NOT_FOUND;
-	*out_info = r->epochs[at].info;
-	return SLK_OK;
+	return at < r->epoch_count && r->epochs[at].info.epoch_id == epoch_id;
+}
+
+struct epoch_search {
+	struct jnl_reader *r;
+	uint64_t epoch_id;
+};
+
+static int
+take_epoch(void *arg, const struct jnl_epoch_info *info)
+{
+	struct epoch_search *search = arg;
+	const struct fmt_keyblock k = {.epoch_id = info->epoch_id,
+		.stream_id = info->stream_id,
+		.commitment = info->commitment,
+		.stream_arn = slk_span_str(info->stream_arn),
+		.key_arn = slk_span_str(info->key_arn),
+		.context = info->context,
+		.wrapped = info->wrapped};
+
+	if (info->epoch_id != search->epoch_id)
+		return SLK_OK;
+	int rc = add_epoch(search->r, &k);
+	return rc == SLK_OK ? SLK_EXISTS : rc; /* found: look no further */
+}
+
+/* The key block that came before the epoch's blocks here is damaged: every other file that the epoch lived on in has it, too. */
+static int
+look_elsewhere(struct jnl_reader *r, uint64_t epoch_id)
+{
+	struct epoch_search search = {r, epoch_id};
+
+	for (unsigned i = 0; i < MISSING_MAX; i++)
+		if (r->missing[i] == epoch_id + 1)
+			return SLK_NOT_FOUND;
+	int rc = jnl_list_epochs(r->dir, r->fs, take_epoch, NULL, &search, NULL);
+	if (rc == SLK_EXISTS)
+		return SLK_OK;
+	if (rc != SLK_OK)
+		return rc;
+	r->missing[r->missing_at++ % MISSING_MAX] = epoch_id + 1;
+	return SLK_NOT_FOUND;
+}
+
+int
+jnl_reader_epoch(struct jnl_reader *r, uint64_t epoch_id, struct jnl_epoch_info *out_info)
+{
+	int rc = knows_epoch(r, epoch_id) ? SLK_OK : look_elsewhere(r, epoch_id);
+
+	if (rc == SLK_OK)
+		*out_info = r->epochs[epoch_slot(r, epoch_id)].info;
+	return rc;
 }
 
 /* --- files --- */
@@ -460,6 +519,13 @@ advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 					(unsigned long long)t->file_id, (unsigned long long)at,
 					(unsigned long long)gap_end);
 		}
+		if (rc == SLK_OK && b.type == FMT_BLOCK_LOST)
+			return slk_fail(err, SLK_CORRUPT,
+				"%s/%020llu.slj: from offset %llu to %llu nothing could be "
+				"salvaged",
+				r->dir, (unsigned long long)t->file_id,
+				(unsigned long long)b.position,
+				(unsigned long long)b.position + b.total_bytes);
 		if (rc == SLK_OK && b.type == FMT_BLOCK_KEY)
 			rc = learn_epoch(r, fmt_block_body(raw, &b));
 		else if (rc == SLK_OK && wanted(r, t, &b))

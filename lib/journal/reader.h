@@ -70,12 +70,13 @@ void jnl_reader_free(struct jnl_reader *reader); /* NULL allowed */
 
 /* The next block in the order it was written (per lane; lanes are merged by arrival time, shards stay in order).
  * SLK_OK; SLK_AGAIN at the tail (call again later); SLK_CORRUPT with *err naming file and offset, once for each damaged
- * place and each file whose header is damaged: the reader has moved behind the damage and may go on; SLK_TRIMMED once when
+ * place, for each that salvage left empty, and each file whose header is damaged: the reader has moved behind the damage and may go on; SLK_TRIMMED once when
  * retention has deleted what would have come next: the reader goes on at what is the oldest now. SLK_IO, SLK_NO_MEMORY. */
 MUST_USE int jnl_reader_next(
 	struct jnl_reader *reader, struct jnl_block *out_block, struct slk_error *err);
 
-/* The key block of an epoch that a block named. SLK_NOT_FOUND if it was not seen (corruption). */
+/* The key block of an epoch that a block named; if it was damaged where it should have been, from any other file that has it.
+ * SLK_NOT_FOUND if none has; SLK_NO_MEMORY, SLK_IO. */
 MUST_USE int jnl_reader_epoch(
 	struct jnl_reader *reader, uint64_t epoch_id, struct jnl_epoch_info *out_info);
 

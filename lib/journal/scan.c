@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "journal/mark.h"
 
 #define READ_AHEAD_BYTES (256u * 1024u)
 #define PATH_MAX_BYTES 4096u
@@ -76,6 +77,28 @@ block_at(struct jnl_scan *s, uint64_t pos, struct fmt_block *out_block, const ui
 	return SLK_OK;
 }
 
+/* Move *pos to where a block may begin: SLK_OK, or SLK_END if none does before the limit. */
+static int
+find_magic(struct jnl_scan *s, uint64_t *pos)
+{
+	while (*pos + FMT_BLOCK_HEADER_BYTES <= s->limit) {
+		const uint8_t *p;
+		size_t len;
+		int rc = fetch(s, *pos, FMT_BLOCK_HEADER_BYTES, &p, &len);
+		if (rc != SLK_OK)
+			return rc;
+		if (len < FMT_BLOCK_HEADER_BYTES)
+			break;
+		for (size_t at = 0; at + FMT_BLOCK_HEADER_BYTES <= len;
+			at += FMT_BLOCK_ALIGN, *pos += FMT_BLOCK_ALIGN)
+			if (memcmp(p + at, FMT_BLOCK_MAGIC, 4) == 0 &&
+				*pos + FMT_BLOCK_HEADER_BYTES <= s->limit)
+				return SLK_OK;
+	}
+	*pos = s->limit;
+	return SLK_END;
+}
+
 int
 jnl_scan_next(struct jnl_scan *s, struct fmt_block *out_block, const uint8_t **out_raw,
 	uint64_t *out_gap_end)
@@ -87,10 +110,12 @@ jnl_scan_next(struct jnl_scan *s, struct fmt_block *out_block, const uint8_t **o
 		s->pos += out_block->total_bytes;
 	if (rc != SLK_CORRUPT)
 		return rc;
-	uint64_t pos = s->pos / FMT_GROUP_ALIGN * FMT_GROUP_ALIGN + FMT_GROUP_ALIGN;
-	for (; pos < s->limit; pos += FMT_GROUP_ALIGN) {
-		rc = block_at(s, pos, out_block, out_raw);
+	uint64_t pos = s->pos + FMT_BLOCK_ALIGN;
+	for (; pos < s->limit; pos += FMT_BLOCK_ALIGN) {
+		rc = find_magic(s, &pos);
 		if (rc == SLK_OK)
+			rc = block_at(s, pos, out_block, out_raw);
+		if (rc == SLK_OK || rc == SLK_END)
 			break;
 		if (rc != SLK_CORRUPT)
 			return rc;
@@ -140,20 +165,36 @@ out:
 	return rc == SLK_CORRUPT ? SLK_OK : rc;
 }
 
-int
-jnl_scan_open(
-	struct jnl_scan *s, const struct slk_fs *fs, const char *dir, const char *name, int flags)
+static int
+open_only(struct jnl_scan *s, const struct slk_fs *fs, const char *dir, const char *name, int flags)
 {
 	char path[PATH_MAX_BYTES];
-	const uint8_t *page = NULL;
-	size_t len = 0;
 
 	memset(s, 0, sizeof(*s));
 	s->fs = fs;
 	s->fd = -1;
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
 		return SLK_TOO_LARGE;
-	int rc = fs->open(fs->ctx, path, flags, 0, &s->fd);
+	return fs->open(fs->ctx, path, flags, 0, &s->fd);
+}
+
+static int
+begin(struct jnl_scan *s)
+{
+	s->seed = fmt_jfile_crc_seed(s->header.salt);
+	s->pos = FMT_JFILE_PAGE_BYTES;
+	jnl_scan_refresh(s);
+	return look_for_footer(s);
+}
+
+int
+jnl_scan_open(
+	struct jnl_scan *s, const struct slk_fs *fs, const char *dir, const char *name, int flags)
+{
+	const uint8_t *page = NULL;
+	size_t len = 0;
+
+	int rc = open_only(s, fs, dir, name, flags);
 	if (rc != SLK_OK)
 		return rc;
 	s->header.capacity_bytes = FMT_JFILE_PAGE_BYTES; /* for the first fetch */
@@ -162,15 +203,43 @@ jnl_scan_open(
 		rc = fmt_jfile_decode(
 			slk_span(page, len < FMT_JFILE_PAGE_BYTES ? len : FMT_JFILE_PAGE_BYTES),
 			&s->header);
-	if (rc == SLK_OK) {
-		s->seed = fmt_jfile_crc_seed(s->header.salt);
-		s->pos = FMT_JFILE_PAGE_BYTES;
-		jnl_scan_refresh(s);
-		rc = look_for_footer(s);
-	}
+	if (rc == SLK_OK)
+		rc = begin(s);
 	if (rc != SLK_OK)
 		jnl_scan_close(s);
 	return rc;
+}
+
+int
+jnl_scan_open_as(struct jnl_scan *s, const struct slk_fs *fs, const char *dir, const char *name,
+	int flags, const struct fmt_jfile_header *header)
+{
+	int rc = open_only(s, fs, dir, name, flags);
+
+	if (rc != SLK_OK)
+		return rc;
+	s->header = *header;
+	rc = begin(s);
+	if (rc != SLK_OK)
+		jnl_scan_close(s);
+	return rc;
+}
+
+int
+jnl_scan_open_durable(
+	struct jnl_scan *s, const struct slk_fs *fs, const char *dir, const char *name)
+{
+	struct fmt_watermark mark;
+	int rc = jnl_scan_open(s, fs, dir, name, SLK_OPEN_READ);
+
+	if (rc != SLK_OK || s->closed)
+		return rc;
+	rc = jnl_mark_load(fs, dir, s->header.lane, true, &mark);
+	if (rc == SLK_OK && mark.file_id == s->header.file_id)
+		s->limit = mark.position;
+	else if (rc == SLK_OK && mark.file_id < s->header.file_id)
+		s->limit = FMT_JFILE_PAGE_BYTES; /* prepared, nothing in it is durable */
+	return SLK_OK;
 }
 
 void

@@ -1,7 +1,7 @@
 /* Reading one lane file block by block; shared by recovery, readers and verification. Internal to lib/journal.
  *
- * A scan believes nothing: every block passes fmt_block_check(). Behind a damaged place it goes on at the next multiple
- * of 4,096 that holds a good block of this file. Thread: a scan belongs to one thread.
+ * A scan believes nothing: every block passes fmt_block_check(). Behind a damaged place it goes on at the next good
+ * block of this file, wherever that begins (blocks do at multiples of 8): no more is lost than what is damaged. Thread: a scan belongs to one thread.
  */
 #ifndef SLK_JOURNAL_SCAN_H
 #define SLK_JOURNAL_SCAN_H
@@ -37,6 +37,12 @@ struct jnl_scan {
  * fmt_jfile_decode() says of a bad header. */
 MUST_USE int jnl_scan_open(struct jnl_scan *scan, const struct slk_fs *fs, const char *dir,
 	const char *name, int flags);
+/* The same with a header that is known otherwise; the file's own is not looked at. */
+MUST_USE int jnl_scan_open_as(struct jnl_scan *scan, const struct slk_fs *fs, const char *dir,
+	const char *name, int flags, const struct fmt_jfile_header *header);
+/* Read only, and no further than the watermark says, where the file is not closed. */
+MUST_USE int jnl_scan_open_durable(
+	struct jnl_scan *scan, const struct slk_fs *fs, const char *dir, const char *name);
 void jnl_scan_close(struct jnl_scan *scan); /* a zeroed struct is allowed */
 
 /* The next block before the limit: SLK_OK with *out_block and *out_raw (borrowed until the next call); SLK_END at the

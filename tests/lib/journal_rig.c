@@ -84,6 +84,7 @@ journal_rig_open(struct journal_rig *rig)
 		.group_count = 4,
 		.reserve_bytes = 1,
 		.clock = &rig->clock,
+		.integrity = rig->integrity,
 		.io = "sync"};
 	struct fmt_context *context = NULL;
 

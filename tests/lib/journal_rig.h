@@ -12,6 +12,7 @@
 
 struct journal_rig {
 	char dir[256];
+	bool integrity; /* of the next opening; false after journal_rig_init() */
 	struct jnl *journal; /* NULL between openings */
 	struct seal_thread *seal;
 	struct slk_secret *data_key;

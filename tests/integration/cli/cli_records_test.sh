@@ -116,6 +116,18 @@ run as $uid_reader sealock tail web --no-follow --journal "$site/flipped"
 check "tail leaves the damaged block out, says so, and prints nothing that was not sent" \
 	'[ $code = 1 ] && grep -q damaged "$err" && ! grep -vxFf "$site/lines" "$out" | grep -vqx hello'
 
+run sealock journal salvage --journal "$site/flipped" --to "$site/salvaged" --json
+check "salvage names what is lost, and that is a failure" '[ $code = 1 ] && [ "$(json_of .lost_ranges)" = 1 ] && [ "$(json_of .records)" -gt 0 ]'
+chmod -R a+rX "$site/salvaged"
+run as $uid_reader sealock journal verify --journal "$site/salvaged"
+check "the loss is a finding to whoever was not told" '[ $code = 1 ] && grep -q "this was lost" "$out"'
+run as $uid_reader sealock journal verify --journal "$site/salvaged" --with-keys --salvaged
+check "and nothing else is wrong" '[ $code = 0 ] && grep -q "lost: [0-9]* bytes" "$out" && grep -q "numbering and footers are right" "$out"'
+run as $uid_reader sealock tail web --no-follow --journal "$site/salvaged"
+check "what was salvaged opens" '[ $code = 1 ] && grep -q "could be salvaged" "$err" && [ -s "$out" ] && ! grep -vxFf "$site/lines" "$out" | grep -vqx hello'
+run sealock journal salvage --journal "$site/flipped" --to "$site/salvaged"
+check "nothing is salvaged into a directory with files" '[ $code = 1 ] && said "is not empty"'
+
 # --- status ---
 
 ingestd_start

@@ -97,6 +97,8 @@ crc32c_gives_the_published_value(void **state)
 	/* In pieces. */
 	assert_int_equal(slk_crc32c(slk_crc32c(0, "1234", 4), "56789", 5), 0xe3069283);
 	assert_int_equal(slk_crc32c(0, NULL, 0), 0);
+	assert_int_equal(slk_crc32c_unwind(0xe3069283, "123456789", 9), 0);
+	assert_int_equal(slk_crc32c_unwind(0xe3069283, "56789", 5), slk_crc32c(0, "1234", 4));
 }
 
 int

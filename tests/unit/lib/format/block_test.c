@@ -1,6 +1,7 @@
 #include "golden.h"
 
 #include "format/block.h"
+#include "format/jfile.h"
 
 #define SEED 0xa70f5a6bu /* of the salt 10 11 .. 1f */
 
@@ -82,6 +83,7 @@ golden_blocks_of_every_type_pass(void **state)
 		{"block/shards", 4096, FMT_BLOCK_SHARDS},
 		{"block/footer", 8192, FMT_BLOCK_FOOTER},
 		{"block/trailer", (1 << 20) - 4096, FMT_BLOCK_TRAILER},
+		{"block/lost", 12288, FMT_BLOCK_LOST},
 	};
 	uint8_t in[1024];
 	struct fmt_block b;
@@ -92,6 +94,21 @@ golden_blocks_of_every_type_pass(void **state)
 		assert_int_equal(b.type, golden[i].type);
 		assert_int_equal(b.total_bytes, len);
 	}
+}
+
+/* A file that has lost its header page: any of its blocks tells the seed, and a salt is found that gives it. */
+static void
+a_block_tells_the_seed_it_was_made_with(void **state)
+{
+	(void)state;
+	uint8_t out[200], salt[FMT_JFILE_SALT_BYTES];
+
+	build_sample(out);
+	assert_int_equal(fmt_block_seed(slk_span(out, sizeof(out))), SEED);
+	fmt_jfile_salt_for(SEED, salt);
+	assert_int_equal(fmt_jfile_crc_seed(salt), SEED);
+	out[150] ^= 1;
+	assert_int_not_equal(fmt_block_seed(slk_span(out, sizeof(out))), SEED);
 }
 
 static void
@@ -147,7 +164,7 @@ fields_that_a_type_does_not_have_are_refused(void **state)
 	bad[7] = (struct fmt_block){
 		.type = FMT_BLOCK_KEY, .total_bytes = 128, .file_id = 42, .shard = 1};
 	bad[8] = (struct fmt_block){
-		.type = (enum fmt_block_type)7, .total_bytes = 128, .file_id = 42};
+		.type = (enum fmt_block_type)8, .total_bytes = 128, .file_id = 42};
 	bad[9] = (struct fmt_block){
 		.type = (enum fmt_block_type)0, .total_bytes = 128, .file_id = 42};
 	for (unsigned i = 0; i < 10; i++) {
@@ -190,6 +207,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden_bytes_and_round_trip),
 		cmocka_unit_test(golden_blocks_of_every_type_pass),
+		cmocka_unit_test(a_block_tells_the_seed_it_was_made_with),
 		cmocka_unit_test(every_flipped_bit_is_refused),
 		cmocka_unit_test(a_block_of_another_file_position_or_salt_is_refused),
 		cmocka_unit_test(fields_that_a_type_does_not_have_are_refused),

@@ -84,7 +84,7 @@ senseless_entries_are_refused(void **state)
 		size_t offset;
 		uint8_t value;
 	} bad[] = {
-		{0, 4}, /* unknown flag */
+		{0, 16}, /* unknown flag */
 		{40 + 12, 1}, /* reserved */
 		{40 + 24, 0}, /* a shard without blocks */
 		{40 + 40, 100}, /* next = first */
