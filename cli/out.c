@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plain.h"
+#include "base/plain.h"
 #include "text.h"
 
 #define OUT_BYTES (64u * 1024u)
@@ -16,7 +16,7 @@ struct cli_out {
 	int fd;
 	int status;
 	int saved_errno;
-	struct cli_plain buf;
+	struct slk_plain buf;
 	size_t len;
 };
 
@@ -27,7 +27,7 @@ cli_out_new(int fd, struct cli_out **out_out, struct slk_error *err)
 
 	if (out == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory for the output");
-	int rc = cli_plain_reserve(&out->buf, OUT_BYTES, err);
+	int rc = slk_plain_reserve(&out->buf, OUT_BYTES, err);
 	if (rc != SLK_OK) {
 		free(out);
 		return rc;
@@ -42,7 +42,7 @@ cli_out_free(struct cli_out *out)
 {
 	if (out == NULL)
 		return;
-	cli_plain_free(&out->buf);
+	slk_plain_free(&out->buf);
 	free(out);
 }
 
@@ -306,7 +306,7 @@ cli_json_time(yajl_gen json, const char *key, uint64_t unix_ns)
 }
 
 int
-cli_json_bytes(yajl_gen json, const char *key, struct slk_span bytes, struct cli_plain *scratch,
+cli_json_bytes(yajl_gen json, const char *key, struct slk_span bytes, struct slk_plain *scratch,
 	struct slk_error *err)
 {
 	if (cli_utf8_valid(bytes)) {
@@ -316,7 +316,7 @@ cli_json_bytes(yajl_gen json, const char *key, struct slk_span bytes, struct cli
 	}
 	char encoding[64];
 	size_t len = cli_base64_len(bytes.len);
-	int rc = cli_plain_reserve(scratch, len, err);
+	int rc = slk_plain_reserve(scratch, len, err);
 	if (rc != SLK_OK)
 		return rc;
 	cli_base64(bytes, (char *)scratch->ptr);

@@ -66,8 +66,8 @@ void cli_json_text(yajl_gen json, const char *value); /* an element of an array 
 void cli_json_time(yajl_gen json, const char *key, uint64_t unix_ns);
 /* Bytes that may be text: "key": text and, only if they are no UTF-8, base64 with "key_encoding":
  * "base64". scratch holds the base64 form and is wiped by its owner. */
-struct cli_plain;
+struct slk_plain;
 MUST_USE int cli_json_bytes(yajl_gen json, const char *key, struct slk_span bytes,
-	struct cli_plain *scratch, struct slk_error *err);
+	struct slk_plain *scratch, struct slk_error *err);
 
 #endif

@@ -15,7 +15,7 @@
 #include "base/secret.h"
 #include "base/sock.h"
 #include "format/put.h"
-#include "plain.h"
+#include "base/plain.h"
 #include "text.h"
 
 #define WINDOW 64u
@@ -209,7 +209,7 @@ read_some(int fd, uint8_t *buf, size_t len, size_t *out_len, struct slk_error *e
 }
 
 static int
-put_whole(struct put *p, int fd, struct cli_plain *buf, struct slk_error *err)
+put_whole(struct put *p, int fd, struct slk_plain *buf, struct slk_error *err)
 {
 	size_t len = 0;
 	int rc = read_some(fd, buf->ptr, FMT_RECORD_DATA_MAX + 1, &len, err);
@@ -247,7 +247,7 @@ wait_input(struct put *p, int fd, struct slk_error *err)
 /* Lines are sent as they come, so that `tail -f file | sealock put --lines` works; the newline is
  * not part of a record. */
 static int
-put_lines(struct put *p, int fd, struct cli_plain *buf, struct slk_error *err)
+put_lines(struct put *p, int fd, struct slk_plain *buf, struct slk_error *err)
 {
 	size_t have = 0;
 
@@ -283,13 +283,13 @@ put_lines(struct put *p, int fd, struct cli_plain *buf, struct slk_error *err)
 static int
 run(struct put *p, struct slk_error *err)
 {
-	struct cli_plain buf = {0};
+	struct slk_plain buf = {0};
 	bool from_stdin = p->path == NULL || strcmp(p->path, "-") == 0;
 	int in = from_stdin ? STDIN_FILENO : open(p->path, O_RDONLY | O_CLOEXEC);
 	int rc = in < 0 ? slk_fail_errno(err, "cannot open %s", p->path) : SLK_OK;
 
 	if (rc == SLK_OK)
-		rc = cli_plain_reserve(&buf, FMT_RECORD_DATA_MAX + 1, err);
+		rc = slk_plain_reserve(&buf, FMT_RECORD_DATA_MAX + 1, err);
 	if (rc == SLK_OK)
 		rc = slk_sock_connect(p->cli->ingest_socket, &p->fd, err);
 	if (rc == SLK_OK)
@@ -300,7 +300,7 @@ run(struct put *p, struct slk_error *err)
 		(void)slk_fail_prefix(err, "%llu record%s stored, then",
 			(unsigned long long)p->answered, p->answered == 1 ? " was" : "s were");
 	slk_wipe(p->message, sizeof(p->message));
-	cli_plain_free(&buf);
+	slk_plain_free(&buf);
 	if (p->fd >= 0)
 		close(p->fd);
 	if (!from_stdin && in >= 0)

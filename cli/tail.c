@@ -12,7 +12,7 @@
 #include "epochs.h"
 #include "format/record.h"
 #include "journal/reader.h"
-#include "plain.h"
+#include "base/plain.h"
 #include "seal/seal.h"
 #include "sidefiles.h"
 #include "text.h"
@@ -52,8 +52,8 @@ struct tail {
 	struct seal_attest_keys *trusted;
 	struct jnl_rewraps *rewraps;
 	struct cli_epochs *epochs;
-	struct cli_plain plain;
-	struct cli_plain scratch; /* base64 */
+	struct slk_plain plain;
+	struct slk_plain scratch; /* base64 */
 	yajl_gen json;
 	bool terminal;
 	uint64_t printed;
@@ -249,7 +249,7 @@ open_block(struct tail *t, const struct jnl_block *block, struct slk_error *err)
 		return damage(t, err);
 	if (rc != SLK_OK)
 		return rc;
-	rc = cli_plain_reserve(&t->plain, block->plain_bytes > 0 ? block->plain_bytes : 1, err);
+	rc = slk_plain_reserve(&t->plain, block->plain_bytes > 0 ? block->plain_bytes : 1, err);
 	if (rc != SLK_OK)
 		return rc;
 	rc = jnl_block_open(t->seal, key, block, t->plain.ptr, t->plain.cap);
@@ -354,8 +354,8 @@ run(struct tail *t, struct slk_error *err)
 		rc = read_all(t, err);
 	}
 	cli_json_end(t->json);
-	cli_plain_free(&t->plain);
-	cli_plain_free(&t->scratch);
+	slk_plain_free(&t->plain);
+	slk_plain_free(&t->scratch);
 	cli_epochs_free(t->epochs);
 	jnl_rewraps_free(t->rewraps);
 	seal_attest_keys_free(t->trusted);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "out.h"
-#include "plain.h"
+#include "base/plain.h"
 
 struct fixture {
 	int fds[2];
@@ -155,7 +155,7 @@ static void
 bytes_are_text_where_they_can_be_and_base64_otherwise(void **state)
 {
 	struct fixture *f = *state;
-	struct cli_plain scratch = {0};
+	struct slk_plain scratch = {0};
 	yajl_gen json = cli_json_begin(f->out, true);
 
 	cli_json_map(json);
@@ -164,7 +164,7 @@ bytes_are_text_where_they_can_be_and_base64_otherwise(void **state)
 	cli_json_map_end(json);
 	cli_json_next(json);
 	cli_json_end(json);
-	cli_plain_free(&scratch);
+	slk_plain_free(&scratch);
 	assert_string_equal(
 		flushed(f), "{\"key\":\"\",\"data\":\"/wAB\",\"data_encoding\":\"base64\"}\n");
 }
@@ -172,21 +172,21 @@ bytes_are_text_where_they_can_be_and_base64_otherwise(void **state)
 static void
 plain_memory_grows_and_is_zero_when_new(void **state)
 {
-	struct cli_plain p = {0};
+	struct slk_plain p = {0};
 	(void)state;
 
-	assert_ok(cli_plain_reserve(&p, 1, NULL));
+	assert_ok(slk_plain_reserve(&p, 1, NULL));
 	assert_true(p.cap >= 1);
 	memset(p.ptr, 0xaa, p.cap);
 	uint8_t *before = p.ptr;
-	assert_ok(cli_plain_reserve(&p, p.cap, NULL));
+	assert_ok(slk_plain_reserve(&p, p.cap, NULL));
 	assert_ptr_equal(p.ptr, before);
-	assert_ok(cli_plain_reserve(&p, p.cap + 1, NULL));
+	assert_ok(slk_plain_reserve(&p, p.cap + 1, NULL));
 	for (size_t i = 0; i < p.cap; i++)
 		assert_int_equal(p.ptr[i], 0); /* never a copy of what was there */
-	cli_plain_free(&p);
+	slk_plain_free(&p);
 	assert_null(p.ptr);
-	cli_plain_free(&p);
+	slk_plain_free(&p);
 }
 
 int

@@ -1,4 +1,4 @@
-#include "plain.h"
+#include "base/plain.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -7,11 +7,11 @@
 #include "base/secret.h"
 
 int
-cli_plain_reserve(struct cli_plain *plain, size_t len, struct slk_error *err)
+slk_plain_reserve(struct slk_plain *plain, size_t len, struct slk_error *err)
 {
 	if (len <= plain->cap)
 		return SLK_OK;
-	cli_plain_free(plain);
+	slk_plain_free(plain);
 
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t cap = (len + page - 1) / page * page;
@@ -33,11 +33,11 @@ cli_plain_reserve(struct cli_plain *plain, size_t len, struct slk_error *err)
 }
 
 void
-cli_plain_free(struct cli_plain *plain)
+slk_plain_free(struct slk_plain *plain)
 {
 	if (plain->ptr == NULL)
 		return;
 	slk_wipe(plain->ptr, plain->cap);
 	munmap(plain->ptr, plain->cap);
-	*plain = (struct cli_plain){NULL, 0};
+	*plain = (struct slk_plain){NULL, 0};
 }
