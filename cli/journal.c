@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/secret.h"
-#include "epochs.h"
+#include "format/context.h"
 #include "journal/inspect.h"
 #include "salvage.h"
 #include "sidefiles.h"

@@ -34,17 +34,32 @@ append_file(const char *path, char *text, size_t cap, struct slk_error *err)
 }
 
 int
-cli_attestation_keys(const char *path, const char *more, struct seal_attest_keys **out_keys,
-	struct slk_error *err)
+cli_attestation_pem(const char *path, const char *more, char **out_text, struct slk_error *err)
 {
-	*out_keys = NULL;
-	if (path == NULL && more == NULL)
-		return SLK_OK;
 	char *text = calloc(1, PEM_FILE_MAX);
+
 	if (text == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
 	(void)snprintf(text, PEM_FILE_MAX, "%s\n", more != NULL ? more : "");
 	int rc = path != NULL ? append_file(path, text, PEM_FILE_MAX, err) : SLK_OK;
+	if (rc != SLK_OK) {
+		free(text);
+		return rc;
+	}
+	*out_text = text;
+	return SLK_OK;
+}
+
+int
+cli_attestation_keys(const char *path, const char *more, struct seal_attest_keys **out_keys,
+	struct slk_error *err)
+{
+	char *text = NULL;
+
+	*out_keys = NULL;
+	if (path == NULL && more == NULL)
+		return SLK_OK;
+	int rc = cli_attestation_pem(path, more, &text, err);
 	if (rc == SLK_OK) {
 		rc = seal_attest_keys_new(slk_span_str(text), out_keys, err);
 		if (rc != SLK_OK && path != NULL)

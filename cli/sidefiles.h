@@ -19,6 +19,10 @@
 			2 \
 	}
 
+/* The PEM text of the file at path, and more (NULL allowed) in front of it; to be freed. SLK_NOT_FOUND ..., with a sentence. */
+MUST_USE int cli_attestation_pem(
+	const char *path, const char *more, char **out_text, struct slk_error *err);
+
 /* The keys in the file at path, and another one in PEM if more is not NULL. path NULL and more NULL: *out_keys is NULL, whoever
  * signed is taken. SLK_CONFIG, SLK_NOT_FOUND ..., with a sentence that names path. */
 MUST_USE int cli_attestation_keys(const char *path, const char *more,

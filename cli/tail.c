@@ -1,6 +1,6 @@
 /* sealock tail: read a stream's records from the journal's files, and follow it.
  *
- * The files are read by group membership; the keys are asked from kmsd as the caller's own uid.
+ * By libsealock's consumer: the files are read by group membership; the keys are asked from kmsd as the caller's own uid.
  * Nothing of a block is printed unless its tag was right. */
 #include "cli.h"
 
@@ -9,17 +9,17 @@
 #include <string.h>
 
 #include "base/secret.h"
-#include "epochs.h"
-#include "format/record.h"
-#include "journal/reader.h"
+#include "format/context.h"
 #include "base/plain.h"
-#include "seal/seal.h"
+#include "sealock/consumer.h"
 #include "sidefiles.h"
 #include "text.h"
 
 #define POLL_MS 50u
 #define RETRY_MS 1000u
 #define RETRY_LIMIT 30u /* a follower outlives a restart of kmsd */
+#define BATCH_RECORDS 1000u
+#define BATCH_BYTES (1u << 20)
 
 enum format { FORMAT_RAW, FORMAT_JSON };
 enum {
@@ -36,7 +36,7 @@ struct tail {
 	struct cli *cli;
 	const char *stream_name;
 	const char *from_text;
-	struct cli_from from;
+	struct sealock_position from;
 	bool one_shard;
 	uint64_t shard;
 	enum format format;
@@ -47,17 +47,15 @@ struct tail {
 	const char *attestation_file;
 
 	struct kmsc_stream stream;
-	struct seal_thread *seal;
-	struct jnl_reader *reader;
-	struct seal_attest_keys *trusted;
-	struct jnl_rewraps *rewraps;
-	struct cli_epochs *epochs;
-	struct slk_plain plain;
+	struct sealock_keys *keys;
+	struct sealock_opener *opener;
+	struct sealock_consumer *consumer;
 	struct slk_plain scratch; /* base64 */
 	yajl_gen json;
 	bool terminal;
 	uint64_t printed;
 	uint64_t damaged; /* blocks and stretches that could not be believed */
+	unsigned tries; /* for a key, in a row */
 };
 
 static error_t
@@ -113,15 +111,14 @@ parse_tail(int key, char *arg, struct argp_state *state)
 /* --- printing --- */
 
 static int
-print_json(struct tail *t, const struct fmt_record *record, const struct jnl_block *block,
-	uint64_t sequence, struct slk_error *err)
+print_json(struct tail *t, const struct sealock_record *record, struct slk_error *err)
 {
 	char epoch[24];
 
-	snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)block->epoch_id);
+	snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)record->epoch_id);
 	cli_json_map(t->json);
-	cli_json_u64(t->json, "sequence", sequence);
-	cli_json_u64(t->json, "shard", block->shard);
+	cli_json_u64(t->json, "sequence", record->sequence);
+	cli_json_u64(t->json, "shard", record->shard);
 	cli_json_time(t->json, "arrival", record->arrival_ns);
 	int rc = cli_json_bytes(t->json, "partition_key", record->key, &t->scratch, err);
 	if (rc == SLK_OK)
@@ -133,7 +130,7 @@ print_json(struct tail *t, const struct fmt_record *record, const struct jnl_blo
 }
 
 static void
-print_raw(struct tail *t, const struct fmt_record *record)
+print_raw(struct tail *t, const struct sealock_record *record)
 {
 	if (t->terminal)
 		cli_out_safe(t->cli->out,
@@ -145,17 +142,6 @@ print_raw(struct tail *t, const struct fmt_record *record)
 }
 
 static bool
-wanted(const struct tail *t, const struct fmt_record *record, uint64_t sequence)
-{
-	/* The reader starts at a block; the records in front of the place are skipped here. */
-	if (t->from.from == JNL_FROM_SEQUENCE)
-		return sequence >= t->from.value;
-	if (t->from.from == JNL_FROM_TIME)
-		return record->arrival_ns >= t->from.value;
-	return true;
-}
-
-static bool
 enough(const struct tail *t)
 {
 	return (t->limited && t->printed >= t->limit) || cli_stopped() ||
@@ -163,141 +149,126 @@ enough(const struct tail *t)
 }
 
 static int
-print_block(struct tail *t, const struct jnl_block *block, struct slk_error *err)
+print_batch(struct tail *t, const struct sealock_batch *batch, struct slk_error *err)
 {
-	struct fmt_record_iter it;
-	struct fmt_record record;
-	uint64_t sequence = block->first_sequence;
-	int rc = fmt_record_iter_init(
-		&it, slk_span(t->plain.ptr, block->plain_bytes), block->record_count);
+	int rc = SLK_OK;
 
-	if (rc != SLK_OK)
-		return slk_fail(err, rc,
-			"block at %llu of lane file %020llu.slj is authentic, but its records are "
-			"not "
-			"well formed",
-			(unsigned long long)block->position, (unsigned long long)block->file_id);
-	while (rc == SLK_OK && !enough(t) && fmt_record_iter_next(&it, &record) == SLK_OK) {
-		if (wanted(t, &record, sequence)) {
-			if (t->format == FORMAT_JSON)
-				rc = print_json(t, &record, block, sequence, err);
-			else
-				print_raw(t, &record);
-			t->printed++;
-		}
-		sequence++;
+	for (size_t i = 0; rc == SLK_OK && i < batch->count && !enough(t); i++) {
+		if (t->format == FORMAT_JSON)
+			rc = print_json(t, &batch->records[i], err);
+		else
+			print_raw(t, &batch->records[i]);
+		t->printed++;
 	}
 	return rc;
-}
-
-/* --- opening --- */
-
-static int
-decrypt_by_kms(void *ctx, const struct fmt_context *context, struct slk_span blob,
-	struct slk_secret **out_plaintext, struct slk_error *err)
-{
-	struct cli *cli = ctx;
-	struct kmsc *kms = cli_kms(cli, err);
-
-	return kms == NULL ? SLK_NO_MEMORY
-			   : kmsc_decrypt(kms, NULL, context, blob, out_plaintext, NULL, err);
-}
-
-/* The epoch's key; a follower that has printed already waits for kmsd to come back. */
-static int
-epoch_key(struct tail *t, const struct jnl_block *block, const struct jnl_epoch_key **out_key,
-	struct slk_error *err)
-{
-	struct jnl_epoch_info info;
-	int rc = jnl_reader_epoch(t->reader, block->epoch_id, &info);
-
-	if (rc != SLK_OK)
-		return slk_fail(err, rc == SLK_NOT_FOUND ? SLK_CORRUPT : rc,
-			"the key block of epoch %016llx is missing from the journal",
-			(unsigned long long)block->epoch_id);
-	for (unsigned tries = 0;; tries++) {
-		rc = cli_epochs_get(t->epochs, &info, t->stream.arn, out_key, err);
-		bool again = (rc == SLK_UNAVAILABLE || rc == SLK_TIMEOUT) && !t->no_follow &&
-			t->printed > 0 && tries < RETRY_LIMIT;
-		if (!again)
-			return rc;
-		if (tries == 0)
-			cli_note("%s; trying again for %u s", err->text,
-				RETRY_LIMIT * RETRY_MS / 1000);
-		if (!cli_pause(RETRY_MS))
-			return SLK_END;
-	}
-}
-
-/* Damage is reported and passed by; a refusal ends the command. */
-static int
-damage(struct tail *t, const struct slk_error *err)
-{
-	(void)cli_out_flush(t->cli->out);
-	cli_note("%s", err->text);
-	t->damaged++;
-	return SLK_OK;
-}
-
-static int
-open_block(struct tail *t, const struct jnl_block *block, struct slk_error *err)
-{
-	const struct jnl_epoch_key *key = NULL;
-	int rc = epoch_key(t, block, &key, err);
-
-	if (rc == SLK_CORRUPT || rc == SLK_BAD_COMMITMENT || rc == SLK_INVALID_CIPHERTEXT)
-		return damage(t, err);
-	if (rc != SLK_OK)
-		return rc;
-	rc = slk_plain_reserve(&t->plain, block->plain_bytes > 0 ? block->plain_bytes : 1, err);
-	if (rc != SLK_OK)
-		return rc;
-	rc = jnl_block_open(t->seal, key, block, t->plain.ptr, t->plain.cap);
-	if (rc != SLK_OK) {
-		(void)slk_fail(err, rc,
-			"block at %llu of lane file %020llu.slj (shard %u, records %llu to %llu) "
-			"is "
-			"not printed: %s",
-			(unsigned long long)block->position, (unsigned long long)block->file_id,
-			block->shard, (unsigned long long)block->first_sequence,
-			(unsigned long long)(block->first_sequence + block->record_count - 1),
-			slk_status_sentence(rc));
-		return rc == SLK_BAD_TAG ? damage(t, err) : rc;
-	}
-	rc = print_block(t, block, err);
-	slk_wipe(t->plain.ptr, block->plain_bytes);
-	return slk_status_class(rc) == SLK_CLASS_CORRUPT ? damage(t, err) : rc;
 }
 
 /* --- the loop --- */
 
 static int
+unwrap_by_kms(void *ctx, const struct sealock_epoch *epoch, struct slk_secret **out_data_key,
+	struct slk_error *err)
+{
+	const struct tail *t = ctx;
+	struct fmt_context *context = NULL;
+	struct kmsc *kms = cli_kms(t->cli, err);
+
+	if (kms == NULL)
+		return SLK_NO_MEMORY;
+	int rc = fmt_context_for_stream(epoch->stream_arn, &context);
+	if (rc != SLK_OK)
+		return slk_fail(err, rc, "cannot make the encryption context of %s: %s",
+			epoch->stream_arn, slk_status_sentence(rc));
+	rc = kmsc_decrypt(kms, NULL, context, epoch->wrapped, out_data_key, NULL, err);
+	fmt_context_free(context);
+	return rc;
+}
+
+static void
+note_side_file(void *ctx, const char *sentence)
+{
+	(void)ctx;
+	cli_note("%s", sentence);
+}
+
+/* A follower that has printed already waits for kmsd to come back. SLK_END: stopped while waiting. */
+static int
+try_again(struct tail *t, int rc, const struct slk_error *err)
+{
+	if ((rc != SLK_UNAVAILABLE && rc != SLK_TIMEOUT) || t->no_follow || t->printed == 0 ||
+		t->tries == RETRY_LIMIT)
+		return rc;
+	if (t->tries++ == 0)
+		cli_note("%s; trying again for %u s", err->text, RETRY_LIMIT * RETRY_MS / 1000);
+	return cli_pause(RETRY_MS) ? SLK_OK : SLK_END;
+}
+
+static size_t
+batch_records(const struct tail *t)
+{
+	if (t->limited && t->limit - t->printed < BATCH_RECORDS)
+		return (size_t)(t->limit - t->printed);
+	return BATCH_RECORDS;
+}
+
+static int
 read_all(struct tail *t, struct slk_error *err)
 {
+	struct sealock_batch batch;
+
 	while (!enough(t)) {
-		struct jnl_block block;
-		int rc = jnl_reader_next(t->reader, &block, err);
-		if (rc == SLK_AGAIN) {
+		int rc = sealock_consumer_read(
+			t->consumer, t->opener, batch_records(t), BATCH_BYTES, &batch, err);
+		if (slk_status_class(rc) == SLK_CLASS_CORRUPT) {
+			/* Damage is told and passed by; a refusal ends the command. */
 			(void)cli_out_flush(t->cli->out);
-			cli_epochs_expire(t->epochs);
-			if (t->no_follow || !cli_pause(POLL_MS))
-				return SLK_OK;
+			cli_note("%s", err->text);
+			t->damaged++;
 			continue;
 		}
-		if (rc == SLK_OK)
-			rc = open_block(t, &block, err);
-		else if (rc == SLK_CORRUPT)
-			rc = damage(t, err);
-		else if (rc == SLK_TRIMMED) {
-			cli_note("%s", err->text);
-			rc = SLK_OK;
+		if (rc != SLK_OK) {
+			rc = try_again(t, rc, err);
+			if (rc != SLK_OK)
+				return rc == SLK_END ? SLK_OK : rc;
+			continue;
 		}
-		if (rc == SLK_END) /* stopped while waiting */
-			return SLK_OK;
+		t->tries = 0;
+		if (batch.trimmed)
+			cli_note("what came next was trimmed by retention; reading goes on at the "
+				 "oldest record that is there");
+		rc = print_batch(t, &batch, err);
 		if (rc != SLK_OK)
 			return rc;
+		if (!batch.at_tip)
+			continue;
+		(void)cli_out_flush(t->cli->out);
+		if (batch.count == 0 && (t->no_follow || !cli_pause(POLL_MS)))
+			return SLK_OK;
 	}
 	return SLK_OK;
+}
+
+static int
+make_keys(struct tail *t, struct slk_error *err)
+{
+	char *pem = NULL;
+	int rc = t->attestation_file != NULL
+		? cli_attestation_pem(t->attestation_file, NULL, &pem, err)
+		: SLK_OK;
+
+	if (rc != SLK_OK)
+		return rc;
+	const struct sealock_keys_config config = {.unwrap = unwrap_by_kms,
+		.ctx = t,
+		.attestation_pem = pem,
+		.note = note_side_file,
+		.clock = t->cli->clock};
+	rc = sealock_keys_new(&config, &t->keys, err);
+	if (rc == SLK_CONFIG)
+		(void)slk_fail_prefix(
+			err, "the attestation key in %s cannot be used", t->attestation_file);
+	free(pem);
+	return rc;
 }
 
 static int
@@ -309,44 +280,33 @@ prepare(struct tail *t, struct slk_error *err)
 
 	if (rc != SLK_OK)
 		return rc;
-	if (t->one_shard && t->shard >= t->stream.shard_count)
+	/* Those that were split or merged still have records. */
+	uint32_t shards = t->stream.shards_count > t->stream.shard_count ? t->stream.shards_count
+									 : t->stream.shard_count;
+	if (t->one_shard && t->shard >= shards)
 		return slk_fail(err, SLK_RANGE,
 			"stream %s has %u shard%s, numbered from 0: there is no shard %llu",
-			t->stream.name, t->stream.shard_count,
-			t->stream.shard_count == 1 ? "" : "s", (unsigned long long)t->shard);
-	const struct jnl_reader_config config = {
-		.dir = t->cli->journal_dir,
+			t->stream.name, shards, shards == 1 ? "" : "s",
+			(unsigned long long)t->shard);
+	const struct sealock_consumer_config config = {.journal_dir = t->cli->journal_dir,
+		.stream_arn = t->stream.arn,
 		.stream_id = t->stream.id,
 		.any_shard = !t->one_shard,
 		.shard = (uint32_t)t->shard,
-		.from = t->from.from,
-		.from_value = t->from.value,
-	};
-	rc = jnl_reader_new(&config, &t->reader, err);
+		.position = t->from,
+		.clock = t->cli->clock};
+	rc = sealock_consumer_new(&config, &t->consumer, err);
 	if (rc == SLK_OK)
-		rc = cli_attestation_keys(t->attestation_file, NULL, &t->trusted, err);
-	if (rc != SLK_OK)
-		return rc;
-	const struct jnl_rewraps_config rewraps = {.dir = t->cli->journal_dir,
-		.trusted = t->trusted,
-		.stream_id = t->stream.id,
-		.seen = cli_sidefile_note};
-	rc = jnl_rewraps_new(&rewraps, &t->rewraps, err);
-	if (rc != SLK_OK)
-		return rc;
-	return seal_thread_new(NULL, &t->seal, err);
+		rc = make_keys(t, err);
+	return rc == SLK_OK ? sealock_opener_new(t->keys, &t->opener, err) : rc;
 }
 
 static int
 run(struct tail *t, struct slk_error *err)
 {
-	const struct cli_unwrap unwrap = {decrypt_by_kms, t->cli};
 	int rc = prepare(t, err);
 
-	if (rc == SLK_OK && cli_epochs_new(t->seal, &unwrap, t->cli->clock, &t->epochs) != SLK_OK)
-		rc = slk_fail(err, SLK_NO_MEMORY, "no memory for the epochs' keys");
 	if (rc == SLK_OK) {
-		cli_epochs_use(t->epochs, t->rewraps);
 		cli_catch_stop();
 		t->terminal = cli_out_is_terminal(t->cli->out);
 		if (t->format == FORMAT_JSON)
@@ -354,13 +314,10 @@ run(struct tail *t, struct slk_error *err)
 		rc = read_all(t, err);
 	}
 	cli_json_end(t->json);
-	slk_plain_free(&t->plain);
 	slk_plain_free(&t->scratch);
-	cli_epochs_free(t->epochs);
-	jnl_rewraps_free(t->rewraps);
-	seal_attest_keys_free(t->trusted);
-	jnl_reader_free(t->reader);
-	seal_thread_free(t->seal);
+	sealock_consumer_free(t->consumer);
+	sealock_opener_free(t->opener);
+	sealock_keys_free(t->keys);
 	return rc;
 }
 

@@ -141,20 +141,21 @@ cli_time_parse(const char *text, uint64_t now_ns, uint64_t *out_unix_ns, struct 
 }
 
 int
-cli_from_parse(const char *text, uint64_t now_ns, struct cli_from *out_from, struct slk_error *err)
+cli_from_parse(
+	const char *text, uint64_t now_ns, struct sealock_position *out_from, struct slk_error *err)
 {
-	struct cli_from from = {0};
+	struct sealock_position from = {0};
 	int rc = SLK_OK;
 
 	if (strcmp(text, "TRIM_HORIZON") == 0)
-		from.from = JNL_FROM_TRIM_HORIZON;
+		from.from = SEALOCK_FROM_TRIM_HORIZON;
 	else if (strcmp(text, "LATEST") == 0)
-		from.from = JNL_FROM_LATEST;
+		from.from = SEALOCK_FROM_LATEST;
 	else if (text[0] == '@') {
-		from.from = JNL_FROM_TIME;
+		from.from = SEALOCK_FROM_AT_TIME;
 		rc = cli_time_parse(text + 1, now_ns, &from.value, err);
 	} else {
-		from.from = JNL_FROM_SEQUENCE;
+		from.from = SEALOCK_FROM_AT_SEQUENCE;
 		if (cli_u64_parse(text, UINT64_MAX, &from.value) != SLK_OK)
 			rc = slk_fail(err, SLK_INVALID,
 				"'%s' is not a place to start: use TRIM_HORIZON, LATEST, a "

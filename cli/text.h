@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/status.h"
-#include "journal/reader.h"
+#include "sealock/consumer.h"
 
 #define CLI_TIME_MAX 40u /* "2026-11-24T10:00:00.123456789Z" with terminator */
 #define CLI_AMOUNT_MAX 24u
@@ -27,12 +27,8 @@ MUST_USE int cli_time_parse(
 	const char *text, uint64_t now_ns, uint64_t *out_unix_ns, struct slk_error *err);
 
 /* "TRIM_HORIZON", "LATEST", "@TIME", or a sequence number. SLK_INVALID with a sentence. */
-struct cli_from {
-	enum jnl_from from;
-	uint64_t value;
-};
-MUST_USE int cli_from_parse(
-	const char *text, uint64_t now_ns, struct cli_from *out_from, struct slk_error *err);
+MUST_USE int cli_from_parse(const char *text, uint64_t now_ns, struct sealock_position *out_from,
+	struct slk_error *err);
 
 /* Decimal digits only, 0..max. SLK_INVALID, SLK_RANGE. */
 MUST_USE int cli_u64_parse(const char *text, uint64_t max, uint64_t *out_value);

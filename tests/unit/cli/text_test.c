@@ -67,18 +67,18 @@ what_is_no_time_is_refused_with_a_sentence(void **state)
 static void
 places_to_start_are_read(void **state)
 {
-	struct cli_from from;
+	struct sealock_position from;
 	(void)state;
 
 	assert_ok(cli_from_parse("TRIM_HORIZON", NOW_NS, &from, NULL));
-	assert_int_equal(from.from, JNL_FROM_TRIM_HORIZON);
+	assert_int_equal(from.from, SEALOCK_FROM_TRIM_HORIZON);
 	assert_ok(cli_from_parse("LATEST", NOW_NS, &from, NULL));
-	assert_int_equal(from.from, JNL_FROM_LATEST);
+	assert_int_equal(from.from, SEALOCK_FROM_LATEST);
 	assert_ok(cli_from_parse("18446744073709551615", NOW_NS, &from, NULL));
-	assert_int_equal(from.from, JNL_FROM_SEQUENCE);
+	assert_int_equal(from.from, SEALOCK_FROM_AT_SEQUENCE);
 	assert_int_equal(from.value, UINT64_MAX);
 	assert_ok(cli_from_parse("@-1h", NOW_NS, &from, NULL));
-	assert_int_equal(from.from, JNL_FROM_TIME);
+	assert_int_equal(from.from, SEALOCK_FROM_AT_TIME);
 	assert_int_equal(from.value, NOW_NS - 3600 * SLK_NS_PER_S);
 }
 
@@ -91,7 +91,7 @@ a_place_that_makes_no_sense_is_refused(void **state)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct slk_error err = {0};
-		struct cli_from from = {JNL_FROM_LATEST, 42};
+		struct sealock_position from = {SEALOCK_FROM_LATEST, 42};
 		assert_int_equal(cli_from_parse(bad[i], NOW_NS, &from, &err), SLK_INVALID);
 		assert_int_equal(from.value, 42);
 		assert_string_not_equal(err.text, "");

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/status.h"
@@ -51,13 +52,22 @@ struct sealock_keys_config {
 	uint32_t kms_timeout_ms; /* 0: 5,000 */
 	uint32_t keys_max; /* 1..65,536; 0: 256. The oldest go first */
 	uint32_t age_max_s; /* from the question on, however often it is used; 0: 300 */
+	/* PEM of the keys that may have signed side files of re-wrapped keys (format/rewrap.h); NULL: whoever signed. An epoch's
+	 * wraps are tried newest first; a forged one costs a try and substitutes nothing. */
+	const char *attestation_pem;
+	/* A sentence for each side file that is passed over, with ctx; NULL: nobody is told. Thread: any that reads. */
+	void (*note)(void *ctx, const char *sentence);
+	const struct slk_clock *clock; /* NULL: the system's */
 };
 
 struct sealock_keys;
+/* SLK_INVALID (keys_max), SLK_CONFIG (attestation_pem), SLK_UNSUPPORTED (no engine for AES-GCM), SLK_SELF_TEST, SLK_NO_MEMORY. */
 MUST_USE int sealock_keys_new(const struct sealock_keys_config *config,
 	struct sealock_keys **out_keys, struct slk_error *err);
 /* When no opener uses it any more. Wipes. NULL allowed. */
 void sealock_keys_free(struct sealock_keys *keys);
+/* Wipe what is too old. Reads do it, too; who may not read for long calls it now and then. Thread: any. */
+void sealock_keys_expire(struct sealock_keys *keys);
 /* Forget all keys now (a right was withdrawn): the next read asks again. Thread: any. */
 void sealock_keys_forget(struct sealock_keys *keys);
 /* How often unwrap was called. Thread: any. */
@@ -88,9 +98,10 @@ struct sealock_consumer_config {
 	const char *journal_dir;
 	const char *stream_arn; /* copied; keys of other streams are refused */
 	uint64_t stream_id;
-	bool any_shard; /* all shards of the stream, merged; then from TRIM_HORIZON, LATEST and times only */
+	bool any_shard; /* all shards of the stream, merged; a sequence number then counts in each of them */
 	uint32_t shard;
 	struct sealock_position position;
+	const struct slk_clock *clock; /* for millis_behind_latest; NULL: the system's */
 };
 
 struct sealock_consumer;
@@ -138,7 +149,8 @@ MUST_USE int sealock_consumer_seek(struct sealock_consumer *consumer,
 	const struct sealock_position *position, struct slk_error *err);
 
 /* The sequence number that the next record of the shard will have: what LATEST means at this moment. Reads headers of
- * the lanes' newest files; needs no key. SLK_OK (0 for a shard that was never written), SLK_NOT_FOUND, SLK_DENIED, ... */
+ * the lanes' newest files; needs no key. SLK_OK (0 for a shard that was never written), SLK_NOT_FOUND (no journal there),
+ * SLK_DENIED, SLK_IO, SLK_NO_MEMORY. */
 MUST_USE int sealock_shard_latest(const char *journal_dir, uint64_t stream_id, uint32_t shard,
 	uint64_t *out_sequence, struct slk_error *err);
 

@@ -1,0 +1,33 @@
+/* Memory for the blocks that a consumer has open: many small ones share a piece, none is moved while it is in use, and all that
+ * is given back is wiped first. Locked and left out of dumps (base/plain.h). Thread: the owner's. */
+#ifndef SLK_CLIENT_ARENA_H
+#define SLK_CLIENT_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/plain.h"
+#include "base/status.h"
+
+struct client_piece {
+	struct slk_plain plain;
+	size_t used;
+};
+
+/* Zeroed is empty. */
+struct client_arena {
+	struct client_piece *pieces;
+	size_t count, cap;
+};
+
+/* len > 0 bytes, good until they are not kept any more. SLK_NO_MEMORY with a sentence. */
+MUST_USE int client_arena_take(
+	struct client_arena *arena, size_t len, uint8_t **out, struct slk_error *err);
+/* Wipe all but kept, which one client_arena_take() gave (empty: all). The memory is used again. */
+void client_arena_keep(struct client_arena *arena, struct slk_span kept);
+/* Wipe and give everything back. */
+void client_arena_free(struct client_arena *arena);
+
+#endif
