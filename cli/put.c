@@ -20,6 +20,7 @@
 
 #define WINDOW 64u
 #define REPLY_TIMEOUT_NS (15 * SLK_NS_PER_S)
+#define CONNECT_TIMEOUT_MS 15000u
 
 enum { OPT_KEY = 'k', OPT_LINES = 'l' };
 
@@ -291,7 +292,8 @@ run(struct put *p, struct slk_error *err)
 	if (rc == SLK_OK)
 		rc = slk_plain_reserve(&buf, FMT_RECORD_DATA_MAX + 1, err);
 	if (rc == SLK_OK)
-		rc = slk_sock_connect(p->cli->ingest_socket, &p->fd, err);
+		rc = slk_sock_connect_within(
+			p->cli->ingest_socket, CONNECT_TIMEOUT_MS, &p->fd, err);
 	if (rc == SLK_OK)
 		rc = p->lines ? put_lines(p, in, &buf, err) : put_whole(p, in, &buf, err);
 	while (rc == SLK_OK && p->answered < p->sent)

@@ -18,6 +18,7 @@
 
 #define DOCUMENT_MAX (256u * 1024u)
 #define ANSWER_TIMEOUT_NS (5 * SLK_NS_PER_S)
+#define CONNECT_TIMEOUT_MS 5000u
 #define SAMPLE_MS 500u
 #define WATCH_MS 1000u
 
@@ -78,7 +79,7 @@ ask_ingestd(const struct cli *cli, char *buf, size_t *out_len, struct slk_error 
 {
 	const struct slk_sock_ops *sock = slk_sock_posix();
 	int fd = -1;
-	int rc = slk_sock_connect(cli->status_socket, &fd, err);
+	int rc = slk_sock_connect_within(cli->status_socket, CONNECT_TIMEOUT_MS, &fd, err);
 
 	if (rc != SLK_OK)
 		return slk_fail_prefix(err, "sealock-ingestd does not answer (does it run?)");

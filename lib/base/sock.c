@@ -270,9 +270,33 @@ slk_sock_accept(int listen_fd, int *out_fd, struct slk_peer *out_peer)
 	return SLK_OK;
 }
 
-int
-slk_sock_connect(const char *path, int *out_fd, struct slk_error *err)
+/* Signals neither fail it nor give it more time. */
+static int
+connect_by(int fd, const struct sockaddr_un *addr, unsigned timeout_ms)
 {
+	uint64_t now_ns = slk_mono_ns(slk_clock_system());
+	uint64_t end_ns = now_ns + timeout_ms * SLK_NS_PER_MS;
+
+	do {
+		const uint64_t left_us = (end_ns - now_ns) / 1000 + 1;
+		const struct timeval left = {
+			(time_t)(left_us / 1000000), (long)(left_us % 1000000)};
+		if (timeout_ms != 0 &&
+			setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left)) != 0)
+			return errno;
+		if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0)
+			return 0;
+		if (errno != EINTR)
+			return errno;
+		now_ns = slk_mono_ns(slk_clock_system());
+	} while (timeout_ms == 0 || now_ns < end_ns);
+	return EAGAIN;
+}
+
+int
+slk_sock_connect_within(const char *path, unsigned timeout_ms, int *out_fd, struct slk_error *err)
+{
+	const struct timeval limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
 	struct sockaddr_un addr;
 	int rc = address(path, &addr, err);
 	if (rc != SLK_OK)
@@ -280,11 +304,24 @@ slk_sock_connect(const char *path, int *out_fd, struct slk_error *err)
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return slk_fail_errno(err, "cannot make a socket");
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
-		rc = slk_fail_errno(err, "cannot connect to %s", path);
+	int error = connect_by(fd, &addr, timeout_ms);
+	if (error == 0 && timeout_ms != 0 &&
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0)
+		error = errno;
+	if (error != 0) {
 		close(fd);
-		return rc;
+		if (error == EAGAIN)
+			return slk_fail(err, SLK_TIMEOUT,
+				"nobody took a connection to %s within %u ms", path, timeout_ms);
+		errno = error;
+		return slk_fail_errno(err, "cannot connect to %s", path);
 	}
 	*out_fd = fd;
 	return SLK_OK;
+}
+
+int
+slk_sock_connect(const char *path, int *out_fd, struct slk_error *err)
+{
+	return slk_sock_connect_within(path, 0, out_fd, err);
 }

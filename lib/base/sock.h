@@ -73,4 +73,9 @@ MUST_USE int slk_sock_accept(int listen_fd, int *out_fd, struct slk_peer *out_pe
  * its mode. */
 MUST_USE int slk_sock_connect(const char *path, int *out_fd, struct slk_error *err);
 
+/* The same, and SLK_TIMEOUT if it takes longer than timeout_ms (0: no limit): a stopped peer whose backlog is full holds up
+ * whoever connects. Afterwards each send has that much time, too (SO_SNDTIMEO): SLK_AGAIN. */
+MUST_USE int slk_sock_connect_within(
+	const char *path, unsigned timeout_ms, int *out_fd, struct slk_error *err);
+
 #endif

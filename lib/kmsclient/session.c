@@ -133,11 +133,10 @@ kmsc_free(struct kmsc *client)
 static int
 connect_to(struct kmsc *c, struct slk_error *err)
 {
-	struct timeval limit = {c->timeout_ms / 1000, c->timeout_ms % 1000 * 1000};
-
 	if (c->fd >= 0)
 		return SLK_OK;
-	int rc = slk_sock_connect(c->path, &c->fd, err);
+	/* kmsd accepts and reads at once or not at all; a stopped one must not hold us beyond the deadline. */
+	int rc = slk_sock_connect_within(c->path, c->timeout_ms, &c->fd, err);
 	if (rc != SLK_OK) {
 		c->fd = -1;
 		/* No socket and nobody behind it are the same for a caller: kmsd does not run
@@ -149,12 +148,9 @@ connect_to(struct kmsc *c, struct slk_error *err)
 			return slk_fail(err, SLK_DENIED,
 				"uid %u may not connect to kmsd at %s; its group may be missing",
 				(unsigned)geteuid(), c->path);
-		return rc;
-	}
-	/* kmsd reads at once or not at all; a stopped one must not hold us beyond the deadline. */
-	if (setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0) {
-		rc = slk_fail_errno(err, "cannot set a time limit on the connection to kmsd");
-		drop(c);
+		if (rc == SLK_TIMEOUT)
+			return slk_fail(err, SLK_TIMEOUT, "kmsd did not answer within %u ms",
+				c->timeout_ms);
 		return rc;
 	}
 	return SLK_OK;

@@ -98,6 +98,26 @@ a_stale_socket_is_replaced_and_a_live_one_is_not(void **state)
 }
 
 static void
+a_peer_that_accepts_nobody_is_waited_for_as_long_as_was_said(void **state)
+{
+	(void)state;
+	struct slk_error err = {0};
+	int lfd = -1, in_backlog = -1, other = -1;
+
+	assert_ok(slk_sock_listen(path, 0600, &lfd, &err));
+	assert_int_equal(listen(lfd, 0), 0); /* room for one */
+	assert_ok(slk_sock_connect_within(path, 50, &in_backlog, &err));
+	uint64_t began_ns = slk_mono_ns(slk_clock_system());
+	assert_int_equal(slk_sock_connect_within(path, 50, &other, &err), SLK_TIMEOUT);
+	assert_true(slk_mono_ns(slk_clock_system()) - began_ns >= 50 * SLK_NS_PER_MS);
+	assert_non_null(strstr(err.text, "within 50 ms"));
+	assert_int_equal(other, -1);
+	close(in_backlog);
+	close(lfd);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void
 a_file_in_the_way_is_not_removed(void **state)
 {
 	(void)state;
@@ -242,6 +262,9 @@ main(void)
 			messages_keep_their_boundaries_and_name_their_peer, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(
 			a_stale_socket_is_replaced_and_a_live_one_is_not, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(
+			a_peer_that_accepts_nobody_is_waited_for_as_long_as_was_said, make_dir,
+			remove_dir),
 		cmocka_unit_test_setup_teardown(
 			a_file_in_the_way_is_not_removed, make_dir, remove_dir),
 		cmocka_unit_test(descriptors_that_come_along_are_closed_and_refused),

@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/secret.h"
+#include "base/sock.h"
 #include "fake_kmsd.h"
 #include "kmsclient/kmsclient.h"
 #include "kmsclient/wire.h"
@@ -70,6 +72,26 @@ no_kmsd_is_unavailable_with_a_sentence(void **state)
 
 	assert_int_equal(kmsc_status(client, &status, &err), SLK_UNAVAILABLE);
 	assert_non_null(strstr(err.text, fake_kmsd.path));
+}
+
+static void
+kmsd_that_accepts_nobody_costs_no_more_than_the_deadline(void **state)
+{
+	(void)state;
+	struct kmsc *hasty = NULL;
+	struct kmsc_status status;
+	int lfd = -1, in_backlog = -1;
+
+	assert_ok(slk_sock_listen(fake_kmsd.path, 0600, &lfd, &err));
+	assert_int_equal(listen(lfd, 0), 0); /* room for one; the next waits to be accepted */
+	assert_ok(slk_sock_connect(fake_kmsd.path, &in_backlog, &err));
+	assert_ok(kmsc_new(fake_kmsd.path, 50, &hasty));
+	assert_int_equal(kmsc_status(hasty, &status, &err), SLK_TIMEOUT);
+	assert_non_null(strstr(err.text, "did not answer within 50 ms"));
+	kmsc_free(hasty);
+	close(in_backlog);
+	close(lfd);
+	assert_int_equal(unlink(fake_kmsd.path), 0);
 }
 
 static void
@@ -344,6 +366,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(call_returns_what_was_answered),
 		CASE(no_kmsd_is_unavailable_with_a_sentence),
+		CASE(kmsd_that_accepts_nobody_costs_no_more_than_the_deadline),
 		CASE(restarted_kmsd_is_found_again_by_the_next_call),
 		CASE(lost_answer_is_asked_for_again_if_that_does_no_harm),
 		CASE(lost_answer_to_create_key_is_not_asked_for_again),
