@@ -1,35 +1,11 @@
 /* The worker on a token that fails in every way that the classes of hsm/rv.h know. */
-#include "slk_test.h"
+#include "fault_rig.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <p11-kit/pkcs11.h>
-
-#include "hsm/worker.h"
-#include "hsm_rig.h"
-
-static struct hsm_rig rig;
-static uint8_t kcv[3];
-static struct hsm_reply wrapped;
-static uint8_t wrapped_bytes[48], plain[32];
-
-/* A worker with one key in use and one data key wrapped under it. */
-static void
-start_with_key(void)
-{
-	hsm_rig_start(&rig);
-	assert_ok(hsm_rig_create(&rig, 7, kcv));
-	assert_ok(hsm_rig_generate(&rig, 7, kcv, &wrapped));
-	memcpy(wrapped_bytes, wrapped.ciphertext.ptr, 48);
-	memcpy(plain, wrapped.plaintext.ptr, 32);
-	wrapped.ciphertext.ptr = wrapped_bytes;
-}
 
 static int
 setup(void **state)
@@ -48,55 +24,6 @@ setup_one_session(void **state)
 	rig.sessions = 1;
 	start_with_key();
 	return 0;
-}
-
-static int
-setup_idle(void **state)
-{
-	(void)state;
-	hsm_rig_init(&rig, NULL);
-	return 0;
-}
-
-static int
-setup_hsm_iv(void **state)
-{
-	(void)state;
-	hsm_rig_init(&rig, hsm_rig_token() == RIG_CLOUDHSM ? "cloudhsm" : "generic-hsm-iv");
-	atomic_store(&rig.shim->hsm_iv, 1);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	hsm_rig_fini(&rig);
-	return 0;
-}
-
-static int
-unwrap(struct hsm_reply *out)
-{
-	return hsm_rig_unwrap(&rig, 7, kcv, &wrapped, out);
-}
-
-static void
-expect_unwraps(void)
-{
-	struct hsm_reply back;
-
-	int rc = unwrap(&back);
-	if (rc != SLK_OK)
-		fail_msg("%s: %s", slk_status_name(rc), back.error);
-	assert_int_equal(back.plaintext.len, 32);
-	assert_memory_equal(back.plaintext.ptr, plain, 32);
-}
-
-static uint64_t
-calls(enum p11shim_function f)
-{
-	return p11shim_calls(rig.shim, f);
 }
 
 /* One failure of that kind is healed within the call; nothing of the class above is touched. */
@@ -285,52 +212,6 @@ every_function_may_fail_once_with_every_class(void **state)
 			expect_unwraps();
 		}
 	}
-}
-
-struct burst {
-	int answered, good;
-	char error[HSM_ERROR_MAX]; /* of the last that failed */
-};
-
-static void
-count(void *arg, const struct hsm_reply *reply)
-{
-	struct burst *b = arg;
-
-	b->answered++;
-	if (reply->status != SLK_OK)
-		snprintf(b->error, sizeof(b->error), "%s", reply->error);
-	b->good += reply->status == SLK_OK ? 1 : 0;
-}
-
-static void
-submit_generate(struct burst *b)
-{
-	struct hsm_request q = {
-		.op = HSM_GENERATE_DATA_KEY, .length = 32, .aad = slk_span_str("additional data")};
-
-	memset(q.key_id, 7, 16);
-	memcpy(q.kcv, kcv, 3);
-	assert_ok(hsm_link_submit(rig.link, &q, count, b));
-}
-
-static void
-turn(int timeout_ms)
-{
-	struct pollfd p = {.fd = hsm_link_fd(rig.link), .events = POLLIN};
-
-	(void)poll(&p, 1, timeout_ms);
-	assert_ok(hsm_link_poll(rig.link));
-}
-
-static void
-finish(struct burst *b, int count_wanted)
-{
-	for (int i = 0; i < 20000 && b->answered < count_wanted; i++)
-		turn(1000);
-	assert_int_equal(b->answered, count_wanted);
-	if (b->good != b->answered)
-		print_message("%d of %d: %s\n", b->answered - b->good, b->answered, b->error);
 }
 
 static void
@@ -627,175 +508,6 @@ another_token_with_the_same_label_is_not_taken(void **state)
 	expect_unwraps();
 }
 
-/* --- who makes the IV --- */
-
-static void
-the_zero_iv_trap_is_refused_at_start(void **state)
-{
-	(void)state;
-	hsm_rig_skip_on(RIG_CLOUDHSM, "this token makes the IVs");
-	struct hsm_reply reply;
-
-	/* A profile that leaves the IV to the HSM, on SoftHSM, which takes the zero buffer for an
-	 * IV. */
-	rig.profile = "generic-hsm-iv";
-	hsm_rig_start(&rig);
-	hsm_rig_wait_state(&rig, HSM_REFUSED);
-	assert_non_null(strstr(hsm_rig_health(&rig).text, "IV all zero"));
-	assert_int_equal(hsm_rig_create(&rig, 7, kcv), SLK_SELF_TEST);
-	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_SELF_TEST);
-	assert_int_equal(reply.ciphertext.len, 0);
-}
-
-static void
-a_token_that_repeats_ivs_is_refused_at_start(void **state)
-{
-	(void)state;
-	atomic_store(&rig.shim->same_iv, 1);
-	hsm_rig_start(&rig);
-	hsm_rig_wait_state(&rig, HSM_REFUSED);
-	assert_non_null(strstr(hsm_rig_health(&rig).text, "same IV twice"));
-}
-
-static void
-a_generator_that_repeats_itself_is_refused_at_start(void **state)
-{
-	(void)state;
-	hsm_rig_skip_on(RIG_CLOUDHSM, "this token makes the IVs");
-	atomic_store(&rig.shim->same_random, 1);
-	hsm_rig_start(&rig);
-	hsm_rig_wait_state(&rig, HSM_REFUSED);
-}
-
-static void
-a_token_that_takes_a_bad_tag_is_refused_at_start(void **state)
-{
-	(void)state;
-	atomic_store(&rig.shim->accept_tags, 1);
-	hsm_rig_start(&rig);
-	hsm_rig_wait_state(&rig, HSM_REFUSED);
-	assert_non_null(strstr(hsm_rig_health(&rig).text, "changed ciphertext"));
-}
-
-static void
-a_token_without_gcm_is_refused_by_name(void **state)
-{
-	(void)state;
-	atomic_store(&rig.shim->no_gcm, 1);
-	hsm_rig_start(&rig);
-	hsm_rig_wait_state(&rig, HSM_REFUSED);
-	assert_non_null(strstr(hsm_rig_health(&rig).text, "CKM_AES_GCM"));
-	assert_int_equal(hsm_rig_create(&rig, 7, kcv), SLK_UNSUPPORTED);
-}
-
-static void
-a_token_of_the_other_parameter_layout_is_refused(void **state)
-{
-	(void)state;
-	atomic_store(&rig.shim->no_bits, 1);
-	hsm_rig_start(&rig);
-	hsm_rig_wait_state(&rig, HSM_REFUSED);
-	assert_non_null(strstr(hsm_rig_health(&rig).text, "CKR_MECHANISM_PARAM_INVALID"));
-}
-
-static void
-an_hsm_that_makes_ivs_and_wants_rw_sessions_serves(void **state)
-{
-	(void)state;
-	hsm_rig_skip_on(RIG_NSS, "the shim makes IVs on SoftHSM");
-	struct burst b = {0};
-
-	atomic_store(&rig.shim->need_rw, 1);
-	start_with_key();
-	for (int i = 0; i < 64; i++)
-		submit_generate(&b);
-	finish(&b, 64);
-	assert_int_equal(b.good, 64);
-	expect_unwraps();
-	assert_true(hsm_rig_health(&rig).iv_from_hsm);
-	assert_int_equal(hsm_rig_health(&rig).recoveries_count, 0);
-}
-
-static void
-a_key_whose_iv_repeats_is_quarantined_and_still_unwraps(void **state)
-{
-	(void)state;
-	hsm_rig_skip_on(RIG_NSS, "the shim makes IVs on SoftHSM");
-	struct hsm_reply reply;
-	uint8_t other[3];
-
-	start_with_key();
-	assert_ok(hsm_rig_create(&rig, 8, other));
-	atomic_store(&rig.shim->same_iv, 1);
-	assert_ok(hsm_rig_generate(&rig, 7, kcv, &reply));
-	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_CORRUPT);
-	assert_int_equal(reply.ciphertext.len + reply.plaintext.len, 0);
-	atomic_store(&rig.shim->same_iv, 0);
-	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_CORRUPT);
-	expect_unwraps();
-	assert_ok(hsm_rig_generate(&rig, 8, other, &reply));
-	assert_true(hsm_rig_logged(&rig, "key quarantined"));
-	/* The loss of the token does not end it. */
-	p11shim_fail(rig.shim, P11SHIM_C_Decrypt, 1, CKR_DEVICE_REMOVED);
-	expect_unwraps();
-	assert_int_equal(hsm_rig_generate(&rig, 7, kcv, &reply), SLK_CORRUPT);
-}
-
-/* Where other HSMs put the IV, and how they take parameters. */
-static void
-serve_with(const char *profile)
-{
-	struct hsm_reply reply;
-
-	rig.profile = profile;
-	start_with_key();
-	assert_string_equal(hsm_rig_health(&rig).profile, profile);
-	expect_unwraps();
-	for (size_t i = 0; i < 48; i += 5) {
-		wrapped_bytes[i] ^= 1;
-		assert_int_equal(unwrap(&reply), SLK_INVALID_CIPHERTEXT);
-		wrapped_bytes[i] ^= 1;
-	}
-	wrapped.iv[3] ^= 1;
-	assert_int_equal(unwrap(&reply), SLK_INVALID_CIPHERTEXT);
-	wrapped.iv[3] ^= 1;
-	assert_int_equal(hsm_rig_health(&rig).recoveries_count, 0);
-}
-
-static void
-an_iv_before_the_ciphertext_is_taken_from_there(void **state)
-{
-	(void)state;
-	hsm_rig_skip_on(RIG_NSS, "the shim makes IVs on SoftHSM");
-	atomic_store(&rig.shim->prefix_gcm, 1);
-	hsm_rig_write_pin(&rig, "crypto_user:rig-password");
-	if (hsm_rig_token() != RIG_CLOUDHSM) {
-		print_message("skipped: the login of this token has another shape\n");
-		skip();
-	}
-	serve_with("cloudhsm-prefix");
-}
-
-static void
-an_iv_behind_the_tag_is_taken_from_there(void **state)
-{
-	(void)state;
-	hsm_rig_skip_on(RIG_NSS, "the shim makes IVs on SoftHSM");
-	hsm_rig_skip_on(RIG_CLOUDHSM, "this token puts IVs elsewhere");
-	atomic_store(&rig.shim->suffix_iv, 1);
-	serve_with("luna-fips");
-}
-
-static void
-parameters_without_ulivbits_are_given_to_those_who_want_them(void **state)
-{
-	(void)state;
-	hsm_rig_skip_on(RIG_NSS, "the shim translates for SoftHSM");
-	hsm_rig_skip_on(RIG_CLOUDHSM, "this token takes the other layout");
-	atomic_store(&rig.shim->layout_without_bits, 1);
-	serve_with("generic-no-bits");
-}
-
 static void
 a_token_that_is_busy_now_and_then_serves(void **state)
 {
@@ -832,8 +544,6 @@ a_token_with_too_few_sessions_serves_with_those_it_has(void **state)
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 #define T1(fn) cmocka_unit_test_setup_teardown(fn, setup_one_session, teardown)
-#define TI(fn) cmocka_unit_test_setup_teardown(fn, setup_idle, teardown)
-#define TH(fn) cmocka_unit_test_setup_teardown(fn, setup_hsm_iv, teardown)
 
 int
 main(void)
@@ -863,19 +573,8 @@ main(void)
 		T(a_token_swapped_for_an_empty_one_and_back_is_survived_under_load),
 		T(a_worker_started_on_an_empty_token_directory_waits_for_the_token),
 		T(another_token_with_the_same_label_is_not_taken),
-		TI(the_zero_iv_trap_is_refused_at_start),
-		TH(a_token_that_repeats_ivs_is_refused_at_start),
-		TI(a_generator_that_repeats_itself_is_refused_at_start),
-		TI(a_token_that_takes_a_bad_tag_is_refused_at_start),
-		TI(a_token_without_gcm_is_refused_by_name),
-		TI(a_token_of_the_other_parameter_layout_is_refused),
-		TH(an_hsm_that_makes_ivs_and_wants_rw_sessions_serves),
-		TI(an_iv_before_the_ciphertext_is_taken_from_there),
-		TI(an_iv_behind_the_tag_is_taken_from_there),
-		TI(parameters_without_ulivbits_are_given_to_those_who_want_them),
 		T(a_token_that_is_busy_now_and_then_serves),
 		T(a_token_with_too_few_sessions_serves_with_those_it_has),
-		TH(a_key_whose_iv_repeats_is_quarantined_and_still_unwraps),
 	};
 	if (!hsm_rig_possible())
 		return 77;
