@@ -123,10 +123,10 @@ main(int argc, char **argv)
 	uint8_t *data = malloc(DATA_BYTES);
 
 	int rc = bench_new(argc, argv, "hash", &b);
-	if (rc == SLK_END)
-		return EXIT_SUCCESS;
-	if (rc != SLK_OK || data == NULL || !prepare(h, data))
-		return EXIT_FAILURE;
+	if (rc != SLK_OK || data == NULL || !prepare(h, data)) {
+		free(data);
+		return rc == SLK_END ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
 	bench_library(b, "OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING));
 	bench_library(b, "ipsec-mb", imb_get_version_str());
 	const struct bench_contender c[] = {

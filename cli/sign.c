@@ -11,8 +11,10 @@
 	"RSASSA_PSS_SHA_256 (_384, _512), RSASSA_PKCS1_V1_5_SHA_256 (_384, _512), or " \
 	"ECDSA_SHA_256 (P-256), _384 (P-384), _512 (P-521)"
 
-static const struct argp_option algorithm_option = {
-	"algorithm", CLI_CRYPT_ALGORITHM, "NAME", 0, ALGORITHMS, 1};
+#define ALGORITHM_OPTION \
+	{ \
+		"algorithm", CLI_CRYPT_ALGORITHM, "NAME", 0, ALGORITHMS, 1 \
+	}
 
 /* The message, or (--digest) its digest. */
 static int
@@ -57,7 +59,7 @@ int
 cli_key_sign(struct cli *cli, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		algorithm_option,
+		ALGORITHM_OPTION,
 		{"in", CLI_CRYPT_IN, "FILE", 0, "The message, 1 to 4096 bytes (default: stdin)", 1},
 		{"digest", CLI_CRYPT_DIGEST, 0, 0,
 			"It is the message's digest already, as raw bytes", 1},
@@ -119,7 +121,7 @@ int
 cli_key_verify(struct cli *cli, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		algorithm_option,
+		ALGORITHM_OPTION,
 		{"signature", CLI_CRYPT_SIGNATURE, "FILE", 0, "The signature", 1},
 		{"in", CLI_CRYPT_IN, "FILE", 0, "The message (default: stdin)", 1},
 		{"digest", CLI_CRYPT_DIGEST, 0, 0,
@@ -171,7 +173,7 @@ static int
 public_key(const struct cli_crypt_args *args, yajl_gen json, struct slk_error *err)
 {
 	struct kmsc *kms = cli_kms(args->cli, err);
-	struct kmsc_public_key key;
+	struct kmsc_public_key key = {.der_len = 0};
 	char text[2 * KMSC_PUBLIC_KEY_MAX];
 
 	int rc = kms == NULL ? err->status : kmsc_get_public_key(kms, args->key, &key, err);

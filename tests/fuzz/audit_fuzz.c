@@ -55,7 +55,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_inside(in, line.covered);
 		check_inside(in, line.time);
 	}
-	if (walk(in) != walk(in) || seal_scan_new(0, &scan) != SLK_OK)
+	int first = walk(in), again = walk(in);
+	if (first != again || seal_scan_new(0, &scan) != SLK_OK)
 		abort();
 	if (seal_scan_resume(scan, in, size % 2, &result, &damaged) == SLK_OK &&
 		result.offset > size + size % 2)

@@ -1,7 +1,6 @@
 #include "frames.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,17 +8,13 @@
 #define PCAP_SNAPLEN 262144u
 #define LINKTYPE_ETHERNET 1u
 
-__attribute__((noreturn, format(printf, 1, 2))) static void
-die(const char *fmt, ...)
-{
-	va_list args;
-	va_start(args, fmt);
-	fputs("frames: ", stderr);
-	vfprintf(stderr, fmt, args);
-	fputc('\n', stderr);
-	va_end(args);
-	abort();
-}
+#define die(...) \
+	do { \
+		fputs("frames: ", stderr); \
+		fprintf(stderr, __VA_ARGS__); \
+		fputc('\n', stderr); \
+		abort(); \
+	} while (0)
 
 /* --- specs --- */
 
