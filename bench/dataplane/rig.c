@@ -2,6 +2,7 @@
 
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,13 +10,12 @@
 #include <unistd.h>
 
 #include "eal.h"
+#include "dataplane/copying.h"
 #include "frames.h"
 #include "journal/journal.h"
 #include "port.h"
 #include "seal_path.h"
 
-#define FRAMES 256u
-#define RUN_DATAGRAMS 16384u
 #define BURST 64u
 #define UDP_PORT 5514u
 #define TURNS_MAX 100000000ull
@@ -36,16 +36,13 @@ fill_record(uint8_t *out, uint32_t len, uint64_t *seed, uint32_t number)
 }
 
 static int
-write_frames(const struct rig *r)
+make_frames(struct rig *r)
 {
 	static uint8_t frame[FRAME_CAP], payload[9000];
 	const struct rig_shape *s = &r->shape;
 	uint64_t seed = 1;
-	FILE *f = frame_pcap_create(r->path);
 
-	if (f == NULL)
-		return SLK_SYSTEM;
-	for (uint32_t i = 0; i < FRAMES; i++) {
+	for (uint32_t i = 0; i < RIG_FRAMES; i++) {
 		size_t len = 0;
 		for (uint32_t n = 0; n < s->records; n++) {
 			if (s->records > 1) {
@@ -57,8 +54,25 @@ write_frames(const struct rig *r)
 		}
 		struct frame_spec spec = frame_udp4(payload, len);
 		spec.dest_port = UDP_PORT;
-		frame_pcap_write(f, frame, frame_build(&spec, frame, sizeof(frame)));
+		r->frame_len = frame_build(&spec, frame, sizeof(frame));
+		if (r->frames == NULL)
+			r->frames = malloc(RIG_FRAMES * r->frame_len);
+		if (r->frames == NULL)
+			return SLK_NO_MEMORY;
+		memcpy(r->frames + i * r->frame_len, frame, r->frame_len);
 	}
+	return SLK_OK;
+}
+
+static int
+write_frames(const struct rig *r)
+{
+	FILE *f = frame_pcap_create(r->path);
+
+	if (f == NULL)
+		return SLK_SYSTEM;
+	for (uint32_t i = 0; i < RIG_FRAMES; i++)
+		frame_pcap_write(f, r->frames + i * r->frame_len, r->frame_len);
 	frame_pcap_close(f);
 	return SLK_OK;
 }
@@ -68,21 +82,26 @@ write_frames(const struct rig *r)
 static int
 load_config(struct rig *r, const char *dir, unsigned core, unsigned index, struct slk_error *err)
 {
-	char path[300];
+	char path[300], port[400];
 
+	if (r->shape.paced)
+		snprintf(port, sizeof(port), "type: vdev, vdev: net_ring%u", index);
+	else
+		snprintf(port, sizeof(port),
+			"type: vdev, vdev: \"net_pcap%u,rx_pcap=%s,infinite_rx=1\"", index,
+			r->path);
 	snprintf(path, sizeof(path), "%s/%s.yaml", dir, r->shape.name);
 	FILE *f = fopen(path, "we");
 	if (f == NULL)
 		return slk_fail_errno(err, "cannot write %s", path);
 	fprintf(f,
 		"eal: {cores: [%u], memory_mb: 256, hugepages: off, idle: busy, buffers: 4096}\n"
-		"ports:\n  - {name: gen, type: vdev, vdev: "
-		"\"net_pcap%u,rx_pcap=%s,infinite_rx=1\", ipv4: 10.77.0.2/24, "
+		"ports:\n  - {name: gen, %s, ipv4: 10.77.0.2/24, "
 		"mac: \"02:00:00:00:02:02\", checksums: %s, mtu: 1500, when_full: wait}\n"
 		"listeners:\n  - {udp_port: %u, stream: %s, framing: %s, partition: {%s}, "
 		"principal: \"arn:aws:iam::000000000000:role/bench\"}\n"
-		"journal: {dir: %s, group_kb: %u}\n",
-		core, index, r->path, r->shape.checksums, UDP_PORT, r->shape.name,
+		"journal: {dir: %s, file_mb: 1024, group_kb: %u}\n",
+		core, port, r->shape.checksums, UDP_PORT, r->shape.name,
 		r->shape.records > 1 ? "u16" : "datagram", r->shape.rule, dir, r->shape.group_kb);
 	if (fclose(f) != 0)
 		return slk_fail_errno(err, "cannot write %s", path);
@@ -110,7 +129,7 @@ start_dpdk(const struct rig *r, unsigned core, struct slk_error *err)
 }
 
 static int
-open_journal(struct rig *r, const char *dir, struct slk_error *err)
+open_journal(struct rig *r, const char *dir, unsigned core, struct slk_error *err)
 {
 	const struct jnl_config jc = {.dir = dir,
 		.lane_count = 1,
@@ -120,8 +139,21 @@ open_journal(struct rig *r, const char *dir, struct slk_error *err)
 		.fs = nothing_fs(),
 		.sim_io = nothing_io()};
 	struct jnl_recovery report;
+	cpu_set_t others;
 
-	return jnl_open(&jc, &r->journal, &report, err);
+	/* The journal's own threads (they hash) are not the worker's core's, as in the program; if there is another. */
+	CPU_ZERO(&others);
+	for (unsigned i = 0; i < (unsigned)sysconf(_SC_NPROCESSORS_ONLN); i++) {
+		if (i != core)
+			CPU_SET(i, &others);
+	}
+	(void)sched_setaffinity(0, sizeof(others), &others);
+	int rc = jnl_open(&jc, &r->journal, &report, err);
+	CPU_ZERO(&others);
+	CPU_SET(core, &others);
+	return sched_setaffinity(0, sizeof(others), &others) == 0 || rc != SLK_OK
+		? rc
+		: slk_fail_errno(err, "cannot pin");
 }
 
 static int
@@ -140,6 +172,14 @@ make_worker(struct rig *r, struct slk_error *err)
 
 	if (rc == SLK_OK)
 		atomic_store(&r->worker->allowed[0], SLK_OK);
+	if (rc == SLK_OK && r->shape.copies) {
+		struct seal_thread *thread = NULL;
+		rc = copying_thread_new(&thread, err);
+		if (rc == SLK_OK) {
+			seal_thread_free(r->worker->thread);
+			r->worker->thread = thread;
+		}
+	}
 	return rc;
 }
 
@@ -184,11 +224,10 @@ make_stream(struct rig *r, struct slk_error *err)
 	return rc;
 }
 
-static int
-hand_over(struct rig *r, struct slk_error *err)
+int
+rig_renew(struct rig *r, struct slk_error *err)
 {
 	static const uint8_t key[32] = {1}; /* it protects nothing */
-	struct dp_ctl add = {.op = DP_CTL_ADD, .stream = r->stream};
 	struct dp_ctl begin = {.op = DP_CTL_KEY, .stream = r->stream, .end_ns = UINT64_MAX};
 
 	begin.key.blob_len = 256;
@@ -197,10 +236,9 @@ hand_over(struct rig *r, struct slk_error *err)
 	int rc = slk_secret_from(key, sizeof(key), &begin.key.plaintext);
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "no memory for the key");
-	bool pushed =
-		dp_spsc_push(&r->worker->ctl_in, &add) && dp_spsc_push(&r->worker->ctl_in, &begin);
+	bool pushed = dp_spsc_push(&r->worker->ctl_in, &begin);
 	if (pushed)
-		(void)dp_seal_control(r->worker, 2);
+		(void)dp_seal_control(r->worker, 1);
 	while (dp_spsc_pop(&r->worker->ctl_out) != NULL) /* they are on our stack */
 		;
 	kmsc_data_key_fini(&begin.key);
@@ -210,14 +248,39 @@ hand_over(struct rig *r, struct slk_error *err)
 			  slk_status_name(begin.outcome));
 }
 
+static int
+hand_over(struct rig *r, struct slk_error *err)
+{
+	struct dp_ctl add = {.op = DP_CTL_ADD, .stream = r->stream};
+
+	if (!dp_spsc_push(&r->worker->ctl_in, &add))
+		return slk_fail(err, SLK_FULL, "the worker's ring is full");
+	(void)dp_seal_control(r->worker, 1);
+	return rig_renew(r, err);
+}
+
+/* The ring that the driver made for its one queue, both ways. */
+static int
+find_arrivals(struct rig *r, struct slk_error *err)
+{
+	char name[RTE_RING_NAMESIZE + sizeof(r->port.device)];
+
+	snprintf(name, sizeof(name), "ETH_RXTX0_%s", r->port.device);
+	r->arrivals = rte_ring_lookup(name);
+	return r->arrivals != NULL ? SLK_OK
+				   : slk_fail(err, SLK_NOT_FOUND, "DPDK has no ring %s", name);
+}
+
 int
 rig_new(struct rig *r, const struct rig_shape *shape, const char *dir, unsigned core,
 	unsigned index, struct slk_error *err)
 {
-	*r = (struct rig){.shape = *shape, .wanted = (uint64_t)RUN_DATAGRAMS * shape->records};
+	*r = (struct rig){.shape = *shape, .wanted = (uint64_t)RIG_DATAGRAMS * shape->records};
 	snprintf(r->path, sizeof(r->path), "%s/%s.pcap", dir, shape->name);
-	int rc = write_frames(r);
+	int rc = make_frames(r);
 
+	if (rc == SLK_OK && !shape->paced)
+		rc = write_frames(r);
 	if (rc != SLK_OK)
 		return slk_fail_errno(err, "cannot write %s", r->path);
 	rc = load_config(r, dir, core, index, err);
@@ -225,8 +288,10 @@ rig_new(struct rig *r, const struct rig_shape *shape, const char *dir, unsigned 
 		rc = start_dpdk(r, core, err);
 	if (rc == SLK_OK) {
 		rc = dp_port_open(r->config, 0, &r->port, err);
+		if (rc == SLK_OK && shape->paced)
+			rc = find_arrivals(r, err);
 		if (rc == SLK_OK)
-			rc = open_journal(r, dir, err);
+			rc = open_journal(r, dir, core, err);
 	}
 	if (rc == SLK_OK)
 		rc = make_worker(r, err);
@@ -247,10 +312,36 @@ rig_run(void *arg)
 	struct dp_worker *w = r->worker;
 	uint64_t until = w->counters.records + r->wanted;
 
-	for (uint64_t turns = 0; w->counters.records < until && turns < TURNS_MAX; turns++) {
-		(void)dp_worker_turn(w);
-		(void)jnl_lane_turn(w->lane);
+	for (uint64_t turns = 0; w->counters.records < until && turns < TURNS_MAX; turns++)
+		rig_turn(r);
+}
+
+void
+rig_turn(struct rig *r)
+{
+	(void)dp_worker_turn(r->worker);
+	(void)jnl_lane_turn(r->worker->lane);
+}
+
+unsigned
+rig_arrive(struct rig *r, unsigned count)
+{
+	struct rte_mbuf *burst[BURST];
+
+	count = count < BURST ? count : BURST;
+	if (rte_pktmbuf_alloc_bulk(r->port.pool, burst, count) != 0)
+		return 0;
+	for (unsigned i = 0; i < count; i++) {
+		const uint8_t *frame = r->frames + (r->arrived + i) % RIG_FRAMES * r->frame_len;
+		memcpy(rte_pktmbuf_mtod(burst[i], void *), frame, r->frame_len);
+		burst[i]->data_len = (uint16_t)r->frame_len;
+		burst[i]->pkt_len = (uint32_t)r->frame_len;
 	}
+	unsigned n = rte_ring_enqueue_burst(r->arrivals, (void **)burst, count, NULL);
+	if (n < count)
+		rte_pktmbuf_free_bulk(burst + n, count - n);
+	r->arrived += n;
+	return n;
 }
 
 void
@@ -259,7 +350,7 @@ rig_run_port(void *arg)
 	struct rig *r = arg;
 	struct rte_mbuf *burst[BURST];
 
-	for (uint64_t frames = 0; frames < RUN_DATAGRAMS;) {
+	for (uint64_t frames = 0; frames < RIG_DATAGRAMS;) {
 		uint16_t n = rte_eth_rx_burst(r->port.id, 0, burst, BURST);
 		rte_pktmbuf_free_bulk(burst, n);
 		frames += n;
@@ -292,5 +383,6 @@ rig_free(struct rig *r)
 	dp_stream_free(r->stream);
 	dp_port_close(&r->port);
 	dp_config_free(r->config);
+	free(r->frames);
 	*r = (struct rig){0};
 }

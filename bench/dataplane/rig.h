@@ -15,6 +15,9 @@
 #include "port.h"
 #include "worker.h"
 
+#define RIG_FRAMES 256u
+#define RIG_DATAGRAMS 16384u /* of a run */
+
 struct rig_shape {
 	const char *name; /* of its files and stream */
 	uint32_t record_bytes;
@@ -23,6 +26,8 @@ struct rig_shape {
 	const char *rule; /* YAML of the partition */
 	const char *checksums; /* verify, trust-udp */
 	uint32_t group_kb;
+	bool paced; /* frames come by rig_arrive(), not from a file without end */
+	bool copies; /* sealed by dataplane/copying.h's engine */
 };
 
 struct rig {
@@ -35,6 +40,10 @@ struct rig {
 	struct dp_worker *worker;
 	struct dp_stream *stream;
 	uint64_t wanted; /* records per run */
+	struct rte_ring *arrivals; /* of a paced one */
+	uint8_t *frames; /* RIG_FRAMES of them, frame_len bytes each */
+	size_t frame_len;
+	uint64_t arrived;
 };
 
 /* dir: for the files. The first one starts DPDK. core: where the thread stays. */
@@ -44,6 +53,12 @@ MUST_USE int rig_new(struct rig *r, const struct rig_shape *shape, const char *d
 void rig_run(void *arg);
 /* Contender: receive as many frames and free them: what the port alone costs. arg: struct rig. */
 void rig_run_port(void *arg);
+/* Let up to count frames lie at a paced port; returns how many found room. */
+unsigned rig_arrive(struct rig *r, unsigned count);
+/* One turn of the worker and of its lane. */
+void rig_turn(struct rig *r);
+/* Give the worker a new data key, as the control thread does at a renewal. */
+MUST_USE int rig_renew(struct rig *r, struct slk_error *err);
 /* True if every frame became its records, all in blocks, and nothing was dropped or lost. */
 bool rig_is_whole(const struct rig *r);
 void rig_free(struct rig *r);
