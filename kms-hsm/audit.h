@@ -38,9 +38,8 @@
 
 struct kms_audit;
 
-/* What a call is made with, or (issued) what it hands out or changes. Never a secret. */
+/* What a call is made with, or what it hands out or changes. Never a secret. */
 struct kms_audit_credential {
-	bool issued;
 	char access_key_id[21]; /* "": there is none */
 	char principal_id[96]; /* AIDA..., or AROA...:SESSION; "": not said */
 	char session[320]; /* ARN; "": none */
@@ -58,6 +57,7 @@ struct kms_audit_entry {
 	bool uid_known;
 	uid_t door_uid;
 	pid_t door_pid;
+	const char *door; /* "gateway", "ingestd"; NULL: not said */
 	const char *action;
 	const char *resource;
 	const struct fmt_context *context;
@@ -66,7 +66,8 @@ struct kms_audit_entry {
 		from_resource; /* of ReEncrypt: the source; resource, context and backing_id are the target's */
 	const struct fmt_context *from_context;
 	const uint8_t *from_backing_id;
-	const struct kms_audit_credential *credential;
+	const struct kms_audit_credential *credential; /* with which the call is made */
+	const struct kms_audit_credential *issued; /* that it hands out or changes */
 	const char *attest_purpose; /* of Attest */
 	const uint8_t *attest_digest; /* 32 bytes */
 	const uint8_t *proposal_id; /* dual control: 16 bytes */
@@ -74,6 +75,8 @@ struct kms_audit_entry {
 	const char *correlation; /* what the caller calls the request */
 	const char *via_service;
 	const char *source_arn;
+	const char *source_ip; /* of a caller on the network */
+	bool is_decision; /* it was asked whether it may be done, and not done */
 	int status; /* SLK_OK: allowed; SLK_DENIED: denied; else: failed */
 	const char *exception;
 	const char *message;

@@ -151,9 +151,9 @@ put_session(struct object *who, const struct kms_audit_entry *e)
 static void
 put_response(struct object *o, const struct kms_audit_entry *e)
 {
-	const struct kms_audit_credential *c = e->credential;
+	const struct kms_audit_credential *c = e->issued;
 
-	if (c == NULL || !c->issued || e->status != SLK_OK)
+	if (c == NULL || e->status != SLK_OK)
 		return;
 	put_name(o, "responseElements");
 	struct object r = object_begin(o->w);
@@ -172,8 +172,7 @@ put_response(struct object *o, const struct kms_audit_entry *e)
 static void
 put_identity(struct object *o, const struct kms_audit_entry *e)
 {
-	const struct kms_audit_credential *c =
-		e->credential != NULL && !e->credential->issued ? e->credential : NULL;
+	const struct kms_audit_credential *c = e->credential;
 
 	put_name(o, "userIdentity");
 	struct object who = object_begin(o->w);
@@ -199,6 +198,7 @@ put_identity(struct object *o, const struct kms_audit_entry *e)
 		struct object door = object_begin(o->w);
 		put_number(&door, "uid", e->door_uid);
 		put_pid(&door, "pid", e->door_pid);
+		put_text(&door, "name", e->door);
 		object_end(&door);
 	}
 	object_end(&who);
@@ -309,7 +309,7 @@ put_additional(struct object *o, const struct kms_audit_entry *e)
 	bool two = e->from_resource != NULL;
 
 	if (e->backing_id == NULL && e->from_backing_id == NULL && e->correlation == NULL &&
-		e->proposal_id == NULL)
+		e->proposal_id == NULL && !e->is_decision)
 		return;
 	put_name(o, "additionalEventData");
 	struct object a = object_begin(o->w);
@@ -318,6 +318,10 @@ put_additional(struct object *o, const struct kms_audit_entry *e)
 		&a, two ? "destinationKeyMaterialId" : "keyMaterialId", e->resource, e->backing_id);
 	put_text(&a, "correlationId", e->correlation);
 	put_proposal(&a, e);
+	if (e->is_decision) {
+		put_name(&a, "decisionOnly");
+		PUT(a.w, "true");
+	}
 	object_end(&a);
 }
 
@@ -401,6 +405,7 @@ kms_audit_line_body(struct slk_writer *w, const struct kms_audit_entry *entry, u
 	fmt_audit_time(wall_ns, when);
 	put_text(&o, "eventTime", when);
 	put_action(&o, entry->action);
+	put_text(&o, "sourceIPAddress", entry->source_ip);
 	put_identity(&o, entry);
 	put_parameters(&o, entry);
 	put_response(&o, entry);

@@ -10,6 +10,12 @@
 
 #define ANSWER_MARGIN_NS (200 * SLK_NS_PER_MS) /* of the client's time, for the way back */
 
+const char *
+kms_call_who(const struct kms_call *call)
+{
+	return call->credential.session[0] != '\0' ? call->credential.session : call->principal;
+}
+
 /* --- ends of a call --- */
 
 static void
@@ -60,14 +66,16 @@ pack_error(struct kms_call *call)
 	pack(call, &reply);
 }
 
+static bool
+has_credential(const struct kms_call *call)
+{
+	return call->credential.access_key_id[0] != '\0' ||
+		call->credential.principal_id[0] != '\0';
+}
+
 static int
 audit(struct kms_call *call)
 {
-	char via[64];
-
-	if (call->source_arn[0] != '\0')
-		(void)snprintf(via, sizeof(via), "kinesis.%s.amazonaws.com",
-			call->service->parts.realm.region);
 	const struct kms_audit_entry entry = {
 		.request_id = call->request_id,
 		.principal = call->principal[0] != '\0' ? call->principal : NULL,
@@ -77,6 +85,7 @@ audit(struct kms_call *call)
 		.uid_known = call->uid_known,
 		.door_uid = call->peer.uid,
 		.door_pid = call->peer.pid,
+		.door = call->door,
 		.action = call->action,
 		.resource = call->resource[0] != '\0' ? call->resource : NULL,
 		.context = call->context,
@@ -84,14 +93,17 @@ audit(struct kms_call *call)
 		.from_resource = call->from_arn[0] != '\0' ? call->from_arn : NULL,
 		.from_context = call->from_context,
 		.from_backing_id = call->from_arn[0] != '\0' ? call->from_backing_id : NULL,
-		.credential = call->credential.access_key_id[0] != '\0' ? &call->credential : NULL,
+		.credential = has_credential(call) ? &call->credential : NULL,
+		.issued = call->issued.access_key_id[0] != '\0' ? &call->issued : NULL,
 		.attest_purpose = call->attest_purpose[0] != '\0' ? call->attest_purpose : NULL,
 		.attest_digest = call->attest_digest,
 		.proposal_id = call->proposal != NULL ? call->proposal->id : NULL,
 		.proposal_digest = call->proposal != NULL ? call->proposal->digest : NULL,
 		.correlation = call->correlation[0] != '\0' ? call->correlation : NULL,
-		.via_service = call->source_arn[0] != '\0' ? via : NULL,
+		.via_service = call->via_service[0] != '\0' ? call->via_service : NULL,
 		.source_arn = call->source_arn[0] != '\0' ? call->source_arn : NULL,
+		.source_ip = call->source_ip[0] != '\0' ? call->source_ip : NULL,
+		.is_decision = call->is_decision,
 		.status = call->status,
 		.exception = call->exception,
 		.message = call->message,
@@ -308,7 +320,8 @@ kms_call_ask(struct kms_call *call, const struct kms_question *question,
 
 	call->facts.wall_ns = slk_wall_ns(call->service->parts.clock);
 	q.facts = &call->facts;
-	q.session = call->session;
+	/* Others are asked about, too: who approved, the service of a stream. */
+	q.session = strcmp(q.principal, call->principal) == 0 ? call->session : NULL;
 	return kms_policy_decide(call->service->iam, &q, out_sentence);
 }
 
@@ -323,7 +336,9 @@ decide(struct kms_call *call, struct kms_question *q, const char *shown, char *s
 		(void)snprintf(sentence, KMS_SENTENCE_MAX,
 			"User: %s is not authorized to perform: %s on resource: %s because no "
 			"identity-based policy allows the %s action",
-			q->principal, q->action, shown, q->action);
+			strcmp(q->principal, call->principal) == 0 ? kms_call_who(call)
+								   : q->principal,
+			q->action, shown, q->action);
 	return rc;
 }
 
@@ -343,11 +358,20 @@ kms_call_has_grant(const struct kms_call *call, const struct kms_question *q)
 	return kms_grants_match(call->service->grants, &asked) != NULL;
 }
 
+/* Who asks for itself: the peer, or the caller that the gateway named. */
+static const char *
+asking(const struct kms_call *call)
+{
+	return call->for_caller
+		? call->principal
+		: kms_principals_arn(call->service->parts.principals, call->peer.uid);
+}
+
 /* The policy alone. */
 static int
 authorize(struct kms_call *call, const char *action, const char *resource, const char *shown)
 {
-	const char *user = kms_principals_arn(call->service->parts.principals, call->peer.uid);
+	const char *user = asking(call);
 	struct kms_question q = {.principal = user, .action = action, .resource = resource};
 	char sentence[KMS_SENTENCE_MAX];
 	int rc = SLK_DENIED;
@@ -402,7 +426,7 @@ kms_call_authorize(
 {
 	int rc = authorize(call, action, resource, shown);
 
-	return rc == SLK_OK ? kms_dual_gate(call, action) : rc;
+	return rc == SLK_OK && !call->is_decision ? kms_dual_gate(call, action) : rc;
 }
 
 int
@@ -534,7 +558,7 @@ kms_call_key_direct(struct kms_call *call, const struct kms_key *key)
 		"User: %s is not authorized to perform: %s on resource: %s because the key belongs "
 		"to the appliance "
 		"and serves its streams only",
-		call->principal, call->action, arn);
+		kms_call_who(call), call->action, arn);
 	return SLK_DENIED;
 }
 

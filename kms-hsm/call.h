@@ -26,6 +26,8 @@
 #define KMS_ATTEST_PURPOSE_MAX 33u /* with terminator */
 #define KMS_ATTEST_DIGEST_BYTES 32u
 #define KMS_CORRELATION_MAX 65u /* with terminator */
+#define KMS_VIA_MAX 96u /* likewise */
+#define KMS_ADDRESS_MAX 46u /* likewise, as inet_ntop() writes it */
 
 struct kms_call;
 typedef void (*kms_call_fn)(struct kms_call *call);
@@ -59,9 +61,13 @@ struct kms_call {
 	bool by_grant; /* the right on the key comes from a grant, not from a policy */
 	bool by_door, uid_known;
 	uid_t caller_uid;
+	const char *door; /* what it is called, if by_door */
 	const char *action;
 	char resource[KMS_ARN_MAX]; /* "": none */
 	char source_arn[KMS_ARN_MAX];
+	char via_service[KMS_VIA_MAX]; /* "": none */
+	char source_ip[KMS_ADDRESS_MAX]; /* "": a caller on this host */
+	bool is_decision; /* Authorize: nothing is done */
 	struct fmt_context *context;
 	bool has_backing;
 	char from_arn[KMS_ARN_MAX]; /* the source of ReEncrypt; "": none */
@@ -70,7 +76,8 @@ struct kms_call {
 	char attest_purpose[KMS_ATTEST_PURPOSE_MAX]; /* "": no Attest */
 	uint8_t attest_digest[KMS_ATTEST_DIGEST_BYTES];
 
-	struct kms_audit_credential credential;
+	struct kms_audit_credential credential; /* with which it is made */
+	struct kms_audit_credential issued; /* that it hands out or changes */
 	/* Dual control. */
 	const Kmsp__Request *request; /* until the handler returns; NULL then */
 	bool is_approved; /* a proposal was spent on this call */
@@ -80,6 +87,13 @@ struct kms_call {
 	struct kms_facts facts;
 	char request_alias[KMS_ALIAS_MAX];
 	const struct kms_session_view *session; /* of a caller that a door named; NULL: none */
+
+	/* Of a caller that the gateway named (caller.h). */
+	bool for_caller;
+	char behind
+		[KMS_ARN_MAX]; /* whoever assumed the first role of its session; "": no session */
+	struct slk_secret *kept; /* the request, while the session key is fetched */
+	size_t kept_len;
 
 	/* State of the operation. */
 	struct kms_key key;
@@ -158,6 +172,9 @@ struct kms_service {
 	char kernel[256]; /* what runs here; asked at the start, for the sandbox may forbid it */
 	struct kms_grants *grants;
 };
+
+/* How sentences name the caller: a session by its own ARN. */
+const char *kms_call_who(const struct kms_call *call);
 
 /* --- ends of a call --- */
 /* Pack reply (its id, status and request id are set here). */
@@ -324,9 +341,17 @@ void kms_op_delete_access_key(struct kms_call *call, const Kmsp__Request *reques
 void kms_op_assume_role(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_derive_signing_key(struct kms_call *call, const Kmsp__Request *request);
 
-/* Authorize, in two parts: call->action and call->resource are set, and call->principal in the second. */
+/* Authorize, in parts: call->action and call->resource are set, and call->principal in the second; the third is about a
+ * caller that the gateway named. */
 void kms_op_authorize_session(struct kms_call *call, const Kmsp__Authorize *in, const char *stream);
 void kms_call_authorize_stream(struct kms_call *call, const char *stream);
+void kms_op_authorize_caller(struct kms_call *call, const Kmsp__Authorize *in);
+/* A caller's address; "": none. */
+MUST_USE int kms_call_take_address(struct kms_call *call, const char *text, bool over_tls);
+
+/* ops_callers.c */
+void kms_op_get_caller_identity(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_get_session_token(struct kms_call *call, const Kmsp__Request *request);
 
 /* ops_grants.c */
 void kms_op_create_grant(struct kms_call *call, const Kmsp__Request *request);

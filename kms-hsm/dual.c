@@ -34,7 +34,7 @@ kms_dual_can(const char *action)
 	static const char *const rooms[] = {"kms:", "iam:", "kinesis:"};
 	static const char *const reads[] = {"Get", "List", "Describe"};
 	static const char *const uses[] = {"Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey",
-		"GenerateRandom", "Sign", "Verify", "RetireGrant", "PutRecord"};
+		"GenerateRandom", "Sign", "Verify", "RetireGrant", "PutRecord", "SubscribeToShard"};
 	const char *verb = strchr(action, ':');
 
 	return ONE_OF(action, rooms) && !ONE_OF(verb + 1, reads) && !ONE_OF(verb + 1, uses);
@@ -87,6 +87,8 @@ canonical(const Kmsp__Request *request)
 	r.id = 0;
 	r.timeout_ms = 0;
 	r.correlation = (char *)(uintptr_t)protobuf_c_empty_string;
+	r.caller =
+		NULL; /* who it is is digested by name; a session's next token is the same caller */
 	return r;
 }
 
@@ -128,6 +130,19 @@ pack(const struct kms_call *call, const char *action, struct packed *out)
 
 /* --- proposals --- */
 
+/* The person's uid, where the gateway asks for one whom the configuration knows, or for a session that one began: neither may
+ * approve what it asked for in another place. */
+static uid_t
+requester_uid(const struct kms_call *call)
+{
+	const struct kms_principals *principals = call->service->parts.principals;
+	uid_t uid = call->peer.uid;
+
+	if (call->for_caller && !kms_principals_uid(principals, call->behind, &uid))
+		(void)kms_principals_uid(principals, call->principal, &uid);
+	return uid;
+}
+
 /* The call's proposal from what it asks for; Pending, and not in the catalog. */
 static int
 draft(struct kms_call *call, const char *action, struct packed *out)
@@ -150,7 +165,7 @@ draft(struct kms_call *call, const char *action, struct packed *out)
 	strcpy(p->requester, call->principal);
 	strcpy(p->action, action);
 	strcpy(p->resource, call->resource);
-	p->requester_uid = call->peer.uid;
+	p->requester_uid = requester_uid(call);
 	p->needed = config->approvals;
 	p->created_ns = slk_wall_ns(call->service->parts.clock);
 	p->expires_ns = p->created_ns + config->expires_hours * NS_PER_HOUR;
@@ -191,7 +206,12 @@ counts(struct kms_call *call, const struct kms_approval *a)
 		return false;
 	const struct kms_question q = {
 		.principal = a->principal, .action = p->action, .resource = p->resource};
-	return kms_call_ask(call, &q, sentence) == SLK_OK;
+	/* But the way that it came is not the approval's. */
+	const struct kms_facts facts = call->facts;
+	call->facts.source_ip = call->facts.source_arn = call->facts.via_service = NULL;
+	bool may = kms_call_ask(call, &q, sentence) == SLK_OK;
+	call->facts = facts;
+	return may;
 }
 
 static int

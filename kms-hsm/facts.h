@@ -23,7 +23,8 @@ struct kms_facts {
 	const char *const *tag_keys; /* of tags that are to be removed */
 	size_t tag_keys_count;
 	/* Who asks for whom. */
-	bool via_stream; /* a stream's service asks, for its caller or for itself */
+	const char *
+		via_service; /* that asks for its caller or for itself: "kinesis.local.amazonaws.com" */
 	const char *source_arn; /* the stream for which it asks */
 	const char *source_ip; /* of a caller on the network */
 	enum kms_truth over_tls;

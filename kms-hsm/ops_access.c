@@ -140,8 +140,7 @@ kms_op_create_access_key(struct kms_call *call, const Kmsp__Request *request)
 		kms_call_fail(call, SLK_INTERNAL, "KMSInternalException", "no random bytes");
 		return;
 	}
-	strcpy(call->credential.access_key_id, row->id);
-	call->credential.issued = true;
+	strcpy(call->issued.access_key_id, row->id);
 	if (kms_own_context_access(call, row->id, user.unique_id) == SLK_OK)
 		kms_own_make(call, KMS_SECRET_BYTES, drawn);
 }
@@ -209,8 +208,7 @@ find_key(struct kms_call *call, const char *user_name, const char *id,
 		no_such_key(call, id);
 		return SLK_NOT_FOUND;
 	}
-	strcpy(call->credential.access_key_id, id);
-	call->credential.issued = true;
+	strcpy(call->issued.access_key_id, id);
 	return SLK_OK;
 }
 

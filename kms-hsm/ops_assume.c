@@ -7,12 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/base64.h"
 #include "base/log.h"
-#include "credentials.h"
-#include "crypt.h"
 #include "ops_iam.h"
-#include "own.h"
+#include "session_issue.h"
 #include "trust.h"
 
 #define DURATION_MIN_S 900u
@@ -22,15 +19,13 @@
 #define EXTERNAL_ID_MIN 2u
 #define EXTERNAL_ID_MAX 1224u
 
-/* What is known before the HSM is asked; the claims are in call->held. */
+/* What is known before the HSM is asked. */
 struct assume {
+	struct kms_session_issue issue; /* first: it is the call's work, too */
 	char arn[KMS_ARN_MAX]; /* of the role */
 	char role_name[KMS_NAME_MAX];
 	struct kms_identity_row role;
 	uint32_t duration_s;
-	uint64_t expires_ns;
-	size_t claims_len;
-	uint8_t key_id[KMS_ID_BYTES];
 };
 
 /* --- parameters --- */
@@ -147,7 +142,8 @@ decide(struct kms_call *call, const Kmsp__AssumeRole *in, const char *role_arn,
 		const struct kms_question q = {.principal = call->principal,
 			.action = rights[i].action,
 			.resource = role_arn,
-			.facts = &call->facts};
+			.facts = &call->facts,
+			.session = call->session};
 		if (rights[i].wanted &&
 			kms_trust_decide(call->service->iam, &q,
 				trust->parsed != NULL ? trust : NULL, sentence) != SLK_OK) {
@@ -175,15 +171,15 @@ authorize(struct kms_call *call, const Kmsp__AssumeRole *in, const struct kms_ta
 	int rc = find_role(call, a, &trust);
 	if (rc != SLK_OK)
 		return rc;
-	call->facts = (struct kms_facts){.request_tags = tags,
-		.request_tags_count = in->n_tags,
-		.session_name = in->session_name,
-		.external_id = in->external_id[0] != '\0' ? in->external_id : NULL,
-		.source_identity = in->source_identity[0] != '\0' ? in->source_identity : NULL,
-		.duration_s = a->duration_s,
-		.wall_ns = slk_wall_ns(call->service->parts.clock)};
+	struct kms_facts *f = &call->facts;
+	f->request_tags = tags;
+	f->request_tags_count = in->n_tags;
+	f->session_name = in->session_name;
+	f->external_id = in->external_id[0] != '\0' ? in->external_id : NULL;
+	f->source_identity = in->source_identity[0] != '\0' ? in->source_identity : NULL;
+	f->duration_s = a->duration_s;
+	f->wall_ns = slk_wall_ns(call->service->parts.clock);
 	rc = decide(call, in, a->arn, &trust);
-	call->facts = (struct kms_facts){.key = NULL}; /* what it borrowed goes with the request */
 	kms_document_free(&trust);
 	return rc;
 }
@@ -261,57 +257,19 @@ take_policies(struct kms_call *call, const Kmsp__AssumeRole *in, struct fmt_sess
 
 /* --- claims --- */
 
-static void
-too_large(struct kms_call *call, const struct fmt_session *s)
-{
-	size_t len = s->policy.len;
-
-	for (size_t i = 0; i < s->policies_count; i++)
-		len += 2 + s->policies[i].len;
-	for (size_t i = 0; i < s->tags_count; i++)
-		len += 4 + s->tag_keys[i].len + s->tag_values[i].len;
-	kms_call_fail(call, SLK_INVALID, "PackedPolicyTooLargeException",
-		"Packed size of session policies and tags consumes %zu%% of allotted space.",
-		len * 100 / (FMT_SESSION_CLAIMS_MAX - 600));
-}
-
-static int
-pack(struct kms_call *call, const struct fmt_session *s, struct assume *a)
-{
-	int rc = slk_secret_new(FMT_SESSION_CLAIMS_MAX, &call->held);
-
-	if (rc == SLK_OK)
-		rc = fmt_session_encode(
-			s, slk_secret_bytes(call->held), FMT_SESSION_CLAIMS_MAX, &a->claims_len);
-	if (rc == SLK_TOO_LARGE)
-		too_large(call, s);
-	else if (rc == SLK_NO_MEMORY)
-		kms_call_fail(call, rc, "KMSInternalException", "out of (locked) memory");
-	else if (rc != SLK_OK)
-		kms_call_fail(call, SLK_INTERNAL, "KMSInternalException",
-			"the session's claims cannot be written: %s", slk_status_sentence(rc));
-	return rc;
-}
-
 /* All but the secret. */
 static int
 write_claims(struct kms_call *call, const Kmsp__AssumeRole *in, const struct kms_tag *tags,
 	struct assume *a)
 {
-	static const uint8_t no_seed[FMT_SESSION_SEED_BYTES];
 	static struct fmt_session s; /* one thread */
-	uint64_t now = slk_wall_ns(call->service->parts.clock);
 
-	a->expires_ns = now + a->duration_s * SLK_NS_PER_S;
-	s = (struct fmt_session){.issued_ns = now,
-		.expires_ns = a->expires_ns,
-		.access_key_id = slk_span_str(call->credential.access_key_id),
-		.seed = slk_span(no_seed, sizeof(no_seed)),
-		.role_id = slk_span_str(a->role.unique_id),
+	/* Of a chain of roles it says who began it. */
+	s = (struct fmt_session){.role_id = slk_span_str(a->role.unique_id),
 		.role = slk_span_str(a->role.name),
 		.name = slk_span_str(in->session_name),
 		.source_identity = slk_span_str(in->source_identity),
-		.caller = slk_span_str(call->principal),
+		.caller = slk_span_str(call->behind[0] != '\0' ? call->behind : call->principal),
 		.policy = slk_span_str(in->policy),
 		.tags_count = in->n_tags};
 	for (size_t i = 0; i < in->n_tags; i++) {
@@ -319,79 +277,20 @@ write_claims(struct kms_call *call, const Kmsp__AssumeRole *in, const struct kms
 		s.tag_values[i] = slk_span_str(tags[i].value);
 	}
 	int rc = take_policies(call, in, &s);
-	return rc == SLK_OK ? pack(call, &s, a) : rc;
+	return rc == SLK_OK ? kms_session_claim(call, &s, a->duration_s) : rc;
 }
 
-/* The access key id, and what the audit line says of the session. */
-static int
+/* What the audit line says of the session. */
+static void
 name_session(struct kms_call *call, const Kmsp__AssumeRole *in, const struct assume *a)
 {
-	struct kms_audit_credential *c = &call->credential;
+	struct kms_audit_credential *c = &call->issued;
 
-	c->issued = true;
 	kms_session_arn(&call->service->parts.realm, slk_span_str(a->role.name),
 		slk_span_str(in->session_name), c->session);
 	(void)snprintf(c->principal_id, sizeof(c->principal_id), "%s:%s", a->role.unique_id,
 		in->session_name);
 	strcpy(c->source_identity, in->source_identity);
-	int rc = kms_access_id_new("ASIA", c->access_key_id);
-	if (rc != SLK_OK)
-		kms_call_fail(call, SLK_INTERNAL, "KMSInternalException", "no random bytes");
-	return rc;
-}
-
-/* --- the answer --- */
-
-static void
-answer(struct kms_call *call, const char *token, struct slk_span seed)
-{
-	const struct assume *a = call->work;
-	Kmsp__Reply reply = KMSP__REPLY__INIT;
-	Kmsp__Session out = KMSP__SESSION__INIT;
-	char secret[KMS_SECRET_CHARS + 1];
-
-	if (slk_base64_encode(SLK_BASE64, seed, secret, sizeof(secret)) != SLK_OK) {
-		kms_call_fail(
-			call, SLK_INTERNAL, "KMSInternalException", "the secret has a wrong size");
-		return;
-	}
-	out.access_key_id = call->credential.access_key_id;
-	out.secret_access_key = secret;
-	out.session_token = kms_text(token);
-	out.expires_ns = a->expires_ns;
-	out.arn = call->credential.session;
-	out.id = call->credential.principal_id;
-	reply.result_case = KMSP__REPLY__RESULT_SESSION;
-	reply.session = &out;
-	kms_call_ok(call, &reply);
-	slk_wipe(secret, sizeof(secret));
-}
-
-static void
-drawn(struct kms_call *call, const struct hsm_reply *reply)
-{
-	static char token[FMT_SESSION_TEXT_MAX]; /* one thread; sealed */
-	const struct assume *a = call->work;
-	uint8_t *claims = slk_secret_bytes(call->held);
-
-	memcpy(claims + FMT_SESSION_SEED_AT, reply->plaintext.ptr, FMT_SESSION_SEED_BYTES);
-	int rc = kms_sessions_seal(call->service->sessions, a->key_id,
-		slk_span(claims, a->claims_len), token, sizeof(token));
-	if (rc == SLK_OK)
-		answer(call, token, reply->plaintext);
-	else
-		kms_call_fail(call, rc == SLK_NO_MEMORY ? rc : SLK_UNAVAILABLE,
-			"KMSInternalException", "the session token cannot be sealed: %s; try again",
-			slk_status_sentence(rc));
-}
-
-static void
-draw(struct kms_call *call)
-{
-	struct assume *a = call->work;
-
-	if (kms_session_key_newest(call, draw, a->key_id) == SLK_OK)
-		kms_own_random(call, FMT_SESSION_SEED_BYTES, drawn);
 }
 
 void
@@ -401,11 +300,13 @@ kms_op_assume_role(struct kms_call *call, const Kmsp__Request *request)
 	const Kmsp__AssumeRole *in = request->assume_role;
 	struct assume *a = kms_call_work(call, sizeof(*a));
 
-	if (a != NULL && take_role(call, in->role, a) == SLK_OK && take_names(call, in) == SLK_OK &&
-		take_duration(call, in->duration_s, a) == SLK_OK &&
-		kms_call_take_tags(call, in->tags, in->n_tags, tags) == SLK_OK &&
-		check_policy(call, in->policy) == SLK_OK &&
-		authorize(call, in, tags, a) == SLK_OK && check_duration(call, a) == SLK_OK &&
-		name_session(call, in, a) == SLK_OK && write_claims(call, in, tags, a) == SLK_OK)
-		draw(call);
+	if (a == NULL || take_role(call, in->role, a) != SLK_OK || take_names(call, in) != SLK_OK ||
+		take_duration(call, in->duration_s, a) != SLK_OK ||
+		kms_call_take_tags(call, in->tags, in->n_tags, tags) != SLK_OK ||
+		check_policy(call, in->policy) != SLK_OK ||
+		authorize(call, in, tags, a) != SLK_OK || check_duration(call, a) != SLK_OK)
+		return;
+	name_session(call, in, a);
+	if (write_claims(call, in, tags, a) == SLK_OK)
+		kms_session_draw(call);
 }

@@ -230,7 +230,7 @@ may_pass_on(struct kms_call *call, const struct kms_grant *grant)
 		"User: %s is not authorized to perform: kms:CreateGrant on resource: %s because "
 		"the grant that "
 		"allows it does not allow all that the new one would, or has a stricter constraint",
-		call->principal, call->resource);
+		kms_call_who(call), call->resource);
 	return false;
 }
 
@@ -528,7 +528,7 @@ kms_op_retire_grant(struct kms_call *call, const Kmsp__Request *request)
 			"because "
 			"neither is it the grant's retiring principal nor a grantee with "
 			"RetireGrant",
-			call->principal, arn);
+			kms_call_who(call), arn);
 		return;
 	}
 	if (kms_call_authorize_granted(call, call->action, arn) == SLK_OK)

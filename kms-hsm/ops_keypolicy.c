@@ -20,7 +20,8 @@ check_lockout(struct kms_call *call, const char *key_arn, const struct kms_docum
 	const struct kms_question q = {.principal = call->principal,
 		.action = "kms:PutKeyPolicy",
 		.resource = key_arn,
-		.facts = &call->facts};
+		.facts = &call->facts,
+		.session = call->session};
 	const struct kms_case *c = NULL;
 
 	if (who != NULL && kms_case_put(call->service->iam, who, &q, document, &c) == SLK_OK &&

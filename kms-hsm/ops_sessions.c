@@ -6,7 +6,6 @@
 
 struct wanted {
 	char stream[KMS_STREAM_MAX];
-	char source_ip[64];
 	bool over_tls;
 	uint8_t token[FMT_SESSION_MAX];
 	size_t token_len;
@@ -34,8 +33,8 @@ authorize(struct kms_call *call)
 			"The security token included in the request is expired");
 	if (rc != SLK_OK || kms_session_view_new(call, &session, &parts) != SLK_OK)
 		return;
-	if (w->source_ip[0] != '\0') {
-		call->facts.source_ip = w->source_ip;
+	if (call->source_ip[0] != '\0') { /* facts do not outlast a wait */
+		call->facts.source_ip = call->source_ip;
 		call->facts.over_tls = w->over_tls ? KMS_TRUE : KMS_FALSE;
 	}
 	call->session = kms_session_view(parts);
@@ -52,13 +51,9 @@ kms_op_authorize_session(struct kms_call *call, const Kmsp__Authorize *in, const
 	if (w == NULL)
 		return;
 	call->principal[0] = '\0';
-	if (strlen(in->source_ip) >= sizeof(w->source_ip)) {
-		kms_call_fail(call, SLK_INVALID, "ValidationException",
-			"the address of the caller is longer than an address");
+	if (kms_call_take_address(call, in->source_ip, in->over_tls) != SLK_OK)
 		return;
-	}
 	strcpy(w->stream, stream);
-	strcpy(w->source_ip, in->source_ip);
 	w->over_tls = in->over_tls;
 	if (slk_base64_decode(SLK_BASE64_URL, slk_span_str(in->session_token), w->token,
 		    sizeof(w->token), &w->token_len) == SLK_OK)

@@ -215,6 +215,7 @@ kms_op_derive_signing_key(struct kms_call *call, const Kmsp__Request *request)
 	const Kmsp__DeriveSigningKey *in = request->derive_signing_key;
 	struct wanted *w = kms_call_work(call, sizeof(*w));
 
+	call->door = "gateway";
 	if (w == NULL || take_scope(call, in, &w->scope) != SLK_OK)
 		return;
 	if (!kms_access_id_is(in->access_key_id)) {

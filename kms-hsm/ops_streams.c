@@ -235,19 +235,28 @@ stream_key_usable(struct kms_call *call, const struct kms_key *key)
 	return SLK_INVALID_STATE;
 }
 
-/* The stream and its key. The call's action and resource become those of the key's use. */
+static int
+find_stream(struct kms_call *call, const char *name)
+{
+	int rc = kms_catalog_stream_get(call->service->parts.catalog, name, &call->stream);
+
+	if (rc == SLK_NOT_FOUND)
+		kms_call_missing_stream(call, name);
+	else if (rc != SLK_OK)
+		kms_call_fail_catalog(call, rc);
+	return rc;
+}
+
+/* The stream and its key. */
 static int
 stream_and_key(struct kms_call *call, const char *name)
 {
 	struct kms_catalog *catalog = call->service->parts.catalog;
 
-	int rc = kms_catalog_stream_get(catalog, name, &call->stream);
-	if (rc == SLK_NOT_FOUND) {
-		kms_call_missing_stream(call, name);
+	int rc = find_stream(call, name);
+	if (rc != SLK_OK)
 		return rc;
-	}
-	if (rc == SLK_OK)
-		rc = kms_catalog_key_get(catalog, call->stream.key_id, &call->key);
+	rc = kms_catalog_key_get(catalog, call->stream.key_id, &call->key);
 	if (rc == SLK_NOT_FOUND) { /* it was destroyed, and the stream outlived it */
 		kms_arn_key(&call->service->parts.realm, call->stream.key_id, call->resource);
 		kms_call_fail(call, rc, "KMSNotFoundException", "Key '%s' does not exist",
@@ -258,16 +267,26 @@ stream_and_key(struct kms_call *call, const char *name)
 	return rc;
 }
 
+/* As which a stream's keys are used. */
+static void
+name_service(const struct kms_call *call, char out[KMS_VIA_MAX])
+{
+	(void)snprintf(
+		out, KMS_VIA_MAX, "kinesis.%s.amazonaws.com", call->service->parts.realm.region);
+}
+
 /* May the key of the stream be used for it, in the stream's encryption context? */
 static int
 ask_for_stream(struct kms_call *call, const struct kms_question *q, const char *stream_arn,
 	const struct fmt_context *context)
 {
-	char sentence[KMS_SENTENCE_MAX] = "";
+	char sentence[KMS_SENTENCE_MAX] = "", via[KMS_VIA_MAX];
 
-	call->facts.key = &call->key;
+	name_service(call, via);
+	const struct kms_facts before = call->facts;
+	call->facts.key = &call->key; /* these end before the call does */
 	call->facts.context = context;
-	call->facts.via_stream = true;
+	call->facts.via_service = via;
 	call->facts.source_arn = stream_arn;
 	int rc = kms_call_ask(call, q, sentence);
 	if (rc != SLK_OK && !q->granted && kms_call_has_grant(call, q)) {
@@ -275,9 +294,7 @@ ask_for_stream(struct kms_call *call, const struct kms_question *q, const char *
 		by_grant.granted = true;
 		rc = kms_call_ask(call, &by_grant, sentence);
 	}
-	call->facts.key = NULL; /* all three end before the call does */
-	call->facts.context = NULL;
-	call->facts.source_arn = NULL;
+	call->facts = before;
 	if (rc != SLK_OK)
 		kms_call_deny(call, "KMSAccessDeniedException", sentence);
 	return rc;
@@ -303,6 +320,7 @@ kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *request)
 	if (kms_call_parse_stream(call, request->generate_stream_key->stream, name, arn) != SLK_OK)
 		return;
 	strcpy(call->source_arn, arn);
+	name_service(call, call->via_service);
 	if (stream_and_key(call, name) != SLK_OK)
 		return;
 	kms_arn_key(&s->parts.realm, call->key.id, call->resource);
@@ -326,7 +344,8 @@ door_caller(struct kms_call *call, const Kmsp__Authorize *in)
 
 	if ((call->classes & KMS_CLASS_DOOR) == 0) {
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
-			"the gateway names a caller by the token of its session only");
+			"the gateway names a caller by the token of its session, or in the "
+			"request");
 		return SLK_DENIED;
 	}
 	call->by_door = true;
@@ -375,14 +394,11 @@ door_action(const char *text)
 /* The second question, where the stream is under SSE-KMS: who puts needs GenerateDataKey with its key, who gets Decrypt, in
  * the stream's context and by its service. Whether the key works is asked of a put only; a get learns it from Decrypt. */
 static int
-authorize_key(struct kms_call *call)
+authorize_key(struct kms_call *call, bool is_put)
 {
-	bool is_put = strcmp(call->action, "kinesis:PutRecord") == 0;
 	struct fmt_context *context = NULL;
 	char arn[KMS_ARN_MAX];
 
-	if (!is_put && strcmp(call->action, "kinesis:GetRecords") != 0)
-		return SLK_OK;
 	kms_arn_key(&call->service->parts.realm, call->key.id, arn);
 	const struct kms_question q = {.principal = call->principal,
 		.action = is_put ? "kms:GenerateDataKey" : "kms:Decrypt",
@@ -394,9 +410,20 @@ authorize_key(struct kms_call *call)
 	return rc == SLK_OK && is_put ? stream_key_usable(call, &call->key) : rc;
 }
 
+static bool
+is_one_of(const char *action, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(action, list[i]) == 0)
+			return true;
+	return false;
+}
+
 void
 kms_call_authorize_stream(struct kms_call *call, const char *stream)
 {
+	static const char *const puts[] = {"kinesis:PutRecord", "kinesis:PutRecords"};
+	static const char *const gets[] = {"kinesis:GetRecords", "kinesis:SubscribeToShard"};
 	char sentence[KMS_SENTENCE_MAX] = "";
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
 
@@ -406,9 +433,14 @@ kms_call_authorize_stream(struct kms_call *call, const char *stream)
 		kms_call_deny(call, "AccessDeniedException", sentence);
 		return;
 	}
-	if (stream_and_key(call, stream) != SLK_OK)
+	bool is_put = is_one_of(call->action, puts, sizeof(puts) / sizeof(puts[0]));
+	bool is_get = is_one_of(call->action, gets, sizeof(gets) / sizeof(gets[0]));
+	if (strcmp(call->action, "kinesis:CreateStream") != 0 &&
+		(is_put || is_get ? stream_and_key(call, stream) : find_stream(call, stream)) !=
+			SLK_OK)
 		return;
-	if (call->stream.encrypted_kms && authorize_key(call) != SLK_OK)
+	if ((is_put || is_get) && call->stream.encrypted_kms &&
+		authorize_key(call, is_put) != SLK_OK)
 		return;
 	kms_call_ok(call, &reply);
 }
@@ -420,6 +452,11 @@ kms_op_authorize(struct kms_call *call, const Kmsp__Request *request)
 	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
 	const char *action = door_action(in->action);
 
+	call->is_decision = true;
+	if (call->for_caller) {
+		kms_op_authorize_caller(call, in);
+		return;
+	}
 	if (action == NULL) {
 		kms_call_fail(call, SLK_INVALID, "ValidationException",
 			"a door may ask about kinesis:PutRecord, kinesis:GetRecords and "
@@ -434,12 +471,9 @@ kms_op_authorize(struct kms_call *call, const Kmsp__Request *request)
 		kms_op_authorize_session(call, in, name);
 		return;
 	}
-	if (door_caller(call, in) != SLK_OK)
+	if (door_caller(call, in) != SLK_OK ||
+		kms_call_take_address(call, in->source_ip, in->over_tls) != SLK_OK)
 		return;
-	if (in->source_ip[0] != '\0') {
-		call->facts.source_ip = in->source_ip;
-		call->facts.over_tls = in->over_tls ? KMS_TRUE : KMS_FALSE;
-	}
 	kms_call_authorize_stream(call, name);
 }
 

@@ -217,6 +217,17 @@ kms_principals_arn(const struct kms_principals *principals, uid_t uid)
 }
 
 bool
+kms_principals_uid(const struct kms_principals *principals, const char *arn, uid_t *out_uid)
+{
+	for (size_t i = 0; i < principals->count; i++)
+		if (arn[0] != '\0' && strcmp(principals->entries[i].arn, arn) == 0) {
+			*out_uid = principals->entries[i].uid;
+			return true;
+		}
+	return false;
+}
+
+bool
 kms_principals_has_role(const struct kms_principals *principals, const char *arn)
 {
 	for (size_t i = 0; i < principals->roles_count; i++)

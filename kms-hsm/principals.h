@@ -45,6 +45,8 @@ unsigned kms_principals_classes(const struct kms_principals *principals, uid_t u
 
 /* The principal of uid, or NULL. Borrowed. */
 const char *kms_principals_arn(const struct kms_principals *principals, uid_t uid);
+/* The uid whose principal that is; the first, if there are several. */
+bool kms_principals_uid(const struct kms_principals *principals, const char *arn, uid_t *out_uid);
 
 /* Is this the ARN of a role that doors may name? */
 bool kms_principals_has_role(const struct kms_principals *principals, const char *arn);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "call.h"
+#include "caller.h"
 #include "digest.h"
 #include "hmac.h"
 #include "sessions.h"
@@ -133,6 +134,9 @@ static const struct kms_row rows[] = {
 	ROW(DELETE_ACCESS_KEY) = {KMS_CLASS_ADMIN, "iam:DeleteAccessKey", kms_op_delete_access_key,
 		false},
 	ROW(ASSUME_ROLE) = {PEOPLE, "sts:AssumeRole", kms_op_assume_role, false},
+	ROW(GET_CALLER_IDENTITY) = {PEOPLE, "sts:GetCallerIdentity", kms_op_get_caller_identity,
+		false},
+	ROW(GET_SESSION_TOKEN) = {PEOPLE, "sts:GetSessionToken", kms_op_get_session_token, false},
 	ROW(DERIVE_SIGNING_KEY) = {KMS_CLASS_GATEWAY, "sealock:DeriveSigningKey",
 		kms_op_derive_signing_key, false},
 	ROW(LIST_PROPOSALS) = {KMS_CLASS_ADMIN, "sealock:ListProposals", kms_op_list_proposals,
@@ -247,6 +251,7 @@ call_free(struct kms_call *call)
 	fmt_context_free(call->from_context);
 	slk_secret_free(call->frame);
 	slk_secret_free(call->held);
+	slk_secret_free(call->kept);
 	free(call->work);
 	free(call->proposal);
 	free(call);
@@ -284,8 +289,8 @@ refuse_class(struct kms_call *call)
 			call->principal, call->action);
 	else if (call->classes == KMS_CLASS_GATEWAY)
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
-			"the gateway is not authorized to perform: %s; it asks for the signing "
-			"keys of its callers and for what their sessions may do",
+			"the gateway is not authorized to perform: %s; it has no rights of its "
+			"own, and names the caller for whom it asks",
 			call->action);
 	else if (call->row->classes == KMS_CLASS_ADMIN)
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
@@ -307,6 +312,7 @@ identify(struct kms_call *call)
 	const char *arn = kms_principals_arn(principals, call->peer.uid);
 
 	call->classes = kms_principals_classes(principals, call->peer.uid);
+	call->door = (call->classes & KMS_CLASS_DOOR) != 0 ? "ingestd" : "gateway";
 	if (arn == NULL && (call->classes & KMS_CLASS_DOOR) != 0)
 		arn = KMS_SERVICE_PRINCIPAL;
 	(void)snprintf(call->principal, sizeof(call->principal), "%s", arn != NULL ? arn : "");
@@ -327,6 +333,60 @@ new_request_id(struct kms_service *s, char out[FMT_UUID_TEXT])
 	return SLK_OK;
 }
 
+/* The call's caller is known. */
+static void
+carry_out(struct kms_call *call, const Kmsp__Request *request)
+{
+	call->request = request;
+	if ((call->classes & call->row->classes) == 0)
+		refuse_class(call);
+	else if (call->correlation[0] == '\0' && request->correlation[0] != '\0')
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"a correlation id has at most %u bytes", KMS_CORRELATION_MAX - 1);
+	else if (kms_audit_low(call->service->parts.audit) && !call->row->silent)
+		kms_call_fail(call, SLK_UNAVAILABLE, "KMSInternalException",
+			"the disk of the audit log is full; nothing is given out until it has "
+			"room");
+	else if (kms_call_check_tokens(call, request->grant_tokens, request->n_grant_tokens) ==
+		SLK_OK)
+		call->row->handler(call, request);
+	call->facts = (struct kms_facts){.key = NULL}; /* they end with the request */
+	call->request = NULL; /* the caller's */
+}
+
+static void again(struct kms_call *call);
+
+/* For the caller whom the gateway names; its session is there as long as its request is. */
+static void
+carry_out_for(struct kms_call *call, const Kmsp__Request *request)
+{
+	struct kms_session_parts *parts = NULL;
+
+	if (kms_caller_take(call, request, again, &parts) == SLK_OK)
+		carry_out(call, request);
+	call->session = NULL;
+	kms_session_view_free(parts);
+}
+
+/* The session key is there now. */
+static void
+again(struct kms_call *call)
+{
+	struct kmsp_arena *arena = NULL;
+	const Kmsp__Request *request = NULL;
+
+	int rc = kmsp_arena_new(&arena);
+	if (rc == SLK_OK)
+		rc = kmsp_request_unpack(
+			arena, slk_span(slk_secret_peek(call->kept), call->kept_len), &request);
+	if (rc == SLK_OK)
+		carry_out_for(call, request);
+	else
+		kms_call_fail(call, rc == SLK_NO_MEMORY ? rc : SLK_INTERNAL, "KMSInternalException",
+			"the request cannot be begun anew: %s", slk_status_sentence(rc));
+	kmsp_arena_free(arena);
+}
+
 int
 kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 	const Kmsp__Request *request, kms_answer_fn answer, void *arg)
@@ -342,7 +402,6 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 	call->arg = arg;
 	call->id = request->id;
 	call->peer = *peer;
-	call->request = request;
 	set_deadline(call, request->timeout_ms);
 	size_t index = (size_t)request->call_case;
 	call->row = index < sizeof(rows) / sizeof(rows[0]) && rows[index].handler != NULL
@@ -352,24 +411,18 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 	identify(call);
 	if (strlen(request->correlation) < sizeof(call->correlation))
 		(void)strcpy(call->correlation, request->correlation);
-	if ((call->classes & call->row->classes) == 0)
-		refuse_class(call);
-	else if (request->caller != NULL)
+	if (request->caller == NULL)
+		carry_out(call, request);
+	else if ((call->classes & KMS_CLASS_GATEWAY) == 0)
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
-			"uid %u may not ask for %s in the name of another caller",
+			"uid %u may not ask for %s in the name of another caller: this is for the "
+			"gateway only",
 			(unsigned)call->peer.uid, call->action);
-	else if (call->correlation[0] == '\0' && request->correlation[0] != '\0')
-		kms_call_fail(call, SLK_INVALID, "ValidationException",
-			"a correlation id has at most %u bytes", KMS_CORRELATION_MAX - 1);
-	else if (kms_audit_low(service->parts.audit) && !call->row->silent)
-		kms_call_fail(call, SLK_UNAVAILABLE, "KMSInternalException",
-			"the disk of the audit log is full; nothing is given out until it has "
-			"room");
-	else if (kms_call_check_tokens(call, request->grant_tokens, request->n_grant_tokens) ==
-		SLK_OK)
-		call->row->handler(call, request);
-	call->facts = (struct kms_facts){.key = NULL}; /* they end with the request */
-	call->request = NULL; /* the caller's */
+	else if (!kms_caller_may(call->row))
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"the gateway may not ask for %s in the name of a caller", call->action);
+	else
+		carry_out_for(call, request);
 	return SLK_OK;
 }
 

@@ -15,34 +15,45 @@ copy(char *out, size_t cap, struct slk_span text)
 
 /* --- opening --- */
 
+/* GetSessionToken's: what is called a role there is the user itself. */
+static bool
+is_of_user(const struct fmt_session *s)
+{
+	return s->name.len == 0;
+}
+
 /* Who it is, for the audit line also of a refusal. */
 static void
 name_session(struct kms_call *call, const struct fmt_session *s)
 {
 	const struct kms_realm *realm = &call->service->parts.realm;
 	struct kms_audit_credential *c = &call->credential;
-	char role[KMS_NAME_MAX];
+	char name[KMS_NAME_MAX];
 
-	copy(role, sizeof(role), s->role);
-	if (kms_role_arn(realm, role, call->principal) != SLK_OK)
+	copy(name, sizeof(name), s->role);
+	if ((is_of_user(s) ? kms_user_arn : kms_role_arn)(realm, name, call->principal) != SLK_OK)
 		call->principal[0] = '\0';
 	call->by_door = true;
 	copy(c->access_key_id, sizeof(c->access_key_id), s->access_key_id);
+	copy(c->principal_id, sizeof(c->principal_id), s->role_id);
+	copy(c->source_identity, sizeof(c->source_identity), s->source_identity);
+	if (is_of_user(s))
+		return;
 	kms_session_arn(realm, s->role, s->name, c->session);
 	(void)snprintf(c->principal_id, sizeof(c->principal_id), "%.*s:%.*s", (int)s->role_id.len,
 		(const char *)s->role_id.ptr, (int)s->name.len, (const char *)s->name.ptr);
-	copy(c->source_identity, sizeof(c->source_identity), s->source_identity);
 }
 
-/* The role is the one that was assumed, not one that came later under its name. */
+/* The role is the one that was assumed, the user the one that asked, not one that came later under its name. */
 static int
-check_role(struct kms_call *call, const struct fmt_session *s)
+check_holder(struct kms_call *call, const struct fmt_session *s)
 {
 	struct kms_identity_row row;
 	char name[KMS_NAME_MAX];
 
 	copy(name, sizeof(name), s->role);
-	int rc = kms_catalog_identity_get(call->service->parts.catalog, KMS_ROLE, name, &row);
+	int rc = kms_catalog_identity_get(
+		call->service->parts.catalog, is_of_user(s) ? KMS_USER : KMS_ROLE, name, &row);
 	if (rc == SLK_OK && slk_span_equal(s->role_id, slk_span_str(row.unique_id)))
 		return rc;
 	if (rc == SLK_OK || rc == SLK_NOT_FOUND)
@@ -93,7 +104,7 @@ kms_session_open(struct kms_call *call, struct slk_span token, kms_call_fn resum
 	name_session(call, &s);
 	if (s.expires_ns <= slk_wall_ns(call->service->parts.clock))
 		return SLK_END;
-	rc = check_role(call, &s);
+	rc = check_holder(call, &s);
 	if (rc == SLK_OK)
 		*out_session = s;
 	return rc;
@@ -167,7 +178,7 @@ kms_session_view_new(struct kms_call *call, const struct fmt_session *session,
 
 	int rc = p != NULL ? add_all(call, p, session) : SLK_NO_MEMORY;
 	if (rc == SLK_OK) {
-		p->view.arn = c->session;
+		p->view.arn = kms_call_who(call);
 		p->view.user_id = c->principal_id;
 		p->view.source_identity = c->source_identity[0] != '\0' ? c->source_identity : NULL;
 		p->view.issued_ns = session->issued_ns;
@@ -184,7 +195,8 @@ kms_session_view_new(struct kms_call *call, const struct fmt_session *session,
 			"User: %s is not authorized to perform: %s on resource: %s because a "
 			"policy "
 			"that limits the session is gone or cannot be read",
-			c->session, call->action, call->resource);
+			kms_call_who(call), call->action,
+			call->resource[0] != '\0' ? call->resource : "*");
 		return SLK_DENIED;
 	}
 	if (rc == SLK_NO_MEMORY)

@@ -6,7 +6,8 @@
 #include "session.h"
 
 /* What a token says; call->held has the bytes that it borrows. It is a session's of kmsd, has not ended, and its role is the
- * one that was assumed. The call's principal becomes the role, its credential names the session.
+ * one that was assumed (of GetSessionToken: its user the one that asked). The call's principal becomes the role, its
+ * credential names the session.
  *
  * SLK_INVALID_CIPHERTEXT: the token is none of these; SLK_END: the session ended; in both cases the call goes on. Anything
  * else but SLK_OK: the call has ended, or waits, and resume begins it anew. */

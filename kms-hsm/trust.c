@@ -3,13 +3,15 @@
 #include <stdio.h>
 
 #include "decide.h"
+#include "session.h"
 
 static int
 refuse(const struct kms_question *q, const char *because, char *out)
 {
 	(void)snprintf(out, KMS_SENTENCE_MAX,
-		"User: %s is not authorized to perform: %s on resource: %s %s", q->principal,
-		q->action, q->resource, because);
+		"User: %s is not authorized to perform: %s on resource: %s %s",
+		q->session != NULL ? q->session->arn : q->principal, q->action, q->resource,
+		because);
 	return SLK_DENIED;
 }
 

@@ -166,14 +166,9 @@ put_time(uint64_t wall_ns)
 }
 
 static void
-put_way(const struct kms_realm *realm, const struct kms_facts *f)
+put_way(const struct kms_facts *f)
 {
-	char via[64];
-
-	if (f->via_stream) {
-		int len = snprintf(via, sizeof(via), "kinesis.%s.amazonaws.com", realm->region);
-		put("kms:ViaService", keep("", via, (size_t)len));
-	}
+	put("kms:ViaService", f->via_service);
 	put("aws:SourceArn", f->source_arn);
 	put("aws:SourceIp", f->source_ip);
 	if (f->source_ip != NULL)
@@ -334,7 +329,7 @@ kms_values_gather(const struct kms_iam *iam, const struct kms_identity *who,
 			put_principal(who, question->session);
 		if (f != NULL) {
 			put_time(f->wall_ns);
-			put_way(&realm, f);
+			put_way(f);
 			rc = put_facts(iam, f, needs);
 			put_given(f);
 		}

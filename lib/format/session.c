@@ -13,7 +13,7 @@ static const char magic[4] = {'S', 'L', 'K', 'T'};
 /* Of the six texts, in their order. */
 static const struct {
 	size_t min, max;
-} limits[TEXTS] = {{1, 21}, {1, 64}, {2, 64}, {0, 64}, {1, 319}, {0, FMT_SESSION_POLICY_MAX}};
+} limits[TEXTS] = {{1, 21}, {1, 64}, {0, 64}, {0, 64}, {1, 319}, {0, FMT_SESSION_POLICY_MAX}};
 
 void
 fmt_session_header(const struct fmt_session_token *token, uint8_t out[FMT_SESSION_HEADER_BYTES])
@@ -80,6 +80,8 @@ is_sound(const struct fmt_session *s)
 	for (size_t i = 0; i < TEXTS; i++)
 		if (!is_text(texts[i], limits[i].min, limits[i].max))
 			return false;
+	if (s->name.len == 1)
+		return false;
 	for (size_t i = 0; i < s->policies_count; i++)
 		if (!is_text(s->policies[i], 1, 128))
 			return false;

@@ -1,4 +1,5 @@
-/* The session token of AssumeRole: all that is known of a session, sealed, so that nobody has to remember it.
+/* The session token of AssumeRole and GetSessionToken: all that is known of a session, sealed, so that nobody has to remember
+ * it.
  *
  *     offset  size  field
  *     0       4     magic "SLKT"
@@ -22,7 +23,7 @@
  *     67      1     tags, 0..50
  *     68      2     le16 length of the role's unique id, 1..21
  *     70      2     le16 of the role's name, 1..64
- *     72      2     le16 of the session's name, 2..64
+ *     72      2     le16 of the session's name, 2..64; 0: of GetSessionToken, and the two before are a user's
  *     74      2     le16 of the source identity, 0..64
  *     76      2     le16 of the caller's ARN, 1..319
  *     78      2     le16 of the session's policy, 0..4,096: JSON

@@ -6,8 +6,9 @@
  * others, is decided and audited as that caller, with the gateway as the door it came through; CreateKey and its like need
  * a policy that allows them and no entry under admins:.
  *
- * Errors beyond those of kmsclient.h: SLK_DENIED with UnrecognizedClientException or InvalidClientTokenId (no such caller, an
- * access key that is Inactive or gone or another's, a token that is none), with ExpiredTokenException (the session ended).
+ * Errors beyond those of kmsclient.h: SLK_DENIED with UnrecognizedClientException (no such caller, an access key that is
+ * Inactive or gone or another's, a token that is none) or ExpiredTokenException (the session ended); of sts: actions with
+ * InvalidClientTokenId or ExpiredToken. SLK_INVALID: source_ip is no address, via_service or source_arn is of elsewhere.
  * kmsc_refusal() has these names apart from the sentence. Nothing is kept by kmsd between calls, so a changed policy, a
  * deleted user or a deactivated key acts at the next one. Thread: the client's.
  */
@@ -48,7 +49,8 @@ MUST_USE int kmsc_authorize_caller(struct kmsc *c, const char *action, const cha
 struct kmsc_caller_identity {
 	char arn[KMSC_ARN_MAX]; /* of a session its own, arn:aws:sts::...:assumed-role/... */
 	char user_id
-		[KMSC_PRINCIPAL_ID_MAX]; /* AIDA..., AROA...:SESSION, or the account's number for root */
+		[KMSC_PRINCIPAL_ID_MAX]; /* AIDA..., AROA...:SESSION, the account's number for root; "": only
+					    kmsd.yaml knows it */
 	char account[16];
 };
 /* sts:GetCallerIdentity: no policy is asked, no Deny stops it. */

@@ -187,8 +187,11 @@ void
 rig_begin(struct kms_rig *rig, uid_t uid, const Kmsp__Request *request)
 {
 	struct slk_peer peer = peer_of(uid);
+	Kmsp__Request r = *request;
 
-	assert_ok(kms_service_handle(rig->service, &peer, request, on_answer, rig));
+	if (rig->caller != NULL)
+		r.caller = rig->caller;
+	assert_ok(kms_service_handle(rig->service, &peer, &r, on_answer, rig));
 }
 
 void

@@ -39,6 +39,7 @@ struct kms_rig {
 	struct kms_service *service;
 	uint64_t mono_ns, wall_ns;
 	struct slk_clock clock;
+	Kmsp__Caller *caller; /* that every request names; NULL: none does */
 	/* The last answer. */
 	struct slk_secret *frame;
 	struct kmsp_arena *arena;

@@ -488,7 +488,7 @@ the_audit_line_says_who_and_with_which_key(void **state)
 	assert_contains(line,
 		"\"type\":\"IAMUser\",\"principalId\":\"AIDAcarol\","
 		"\"arn\":\"arn:aws:iam::000000000000:user/carol\"");
-	assert_contains(line, "\"door\":{\"uid\":2001,\"pid\":77}");
+	assert_contains(line, "\"door\":{\"uid\":2001,\"pid\":77,\"name\":\"gateway\"}");
 	assert_contains(line, "\"readOnly\":true");
 	assert_answered(access_update(&rig, RIG_ROOT, "carol", first.id, false), SLK_OK);
 	refused(derive(first.id), SLK_DENIED, "UnrecognizedClientException");

@@ -196,9 +196,10 @@ table_of_requests_and_classes_holds(void **state)
 		{KMSP__REQUEST__CALL_UPDATE_ACCESS_KEY, false, true, false},
 		{KMSP__REQUEST__CALL_DELETE_ACCESS_KEY, false, true, false},
 		{KMSP__REQUEST__CALL_DERIVE_SIGNING_KEY, false, false, false}, /* the gateway */
-		/* Not answered yet: refused to everybody. */
-		{KMSP__REQUEST__CALL_GET_CALLER_IDENTITY, false, false, false},
+		{KMSP__REQUEST__CALL_GET_CALLER_IDENTITY, true, true, false},
+		/* Root and who is not in the catalog have none: a decision of its own. */
 		{KMSP__REQUEST__CALL_GET_SESSION_TOKEN, false, false, false},
+		/* Not answered yet: refused to everybody. */
 		{KMSP__REQUEST__CALL_SPLIT_SHARD, false, false, false},
 		{KMSP__REQUEST__CALL_MERGE_SHARDS, false, false, false},
 		{KMSP__REQUEST__CALL_UPDATE_SHARD_COUNT, false, false, false},

@@ -363,7 +363,7 @@ put_into_a_plain_stream_needs_one_right(void **state)
 		rig_authorize(&rig, RIG_INGEST, RIG_ALICE, "kinesis:PutRecord", "plain"), SLK_OK);
 	const char *line = rig_audit_last(&rig);
 	assert_contains(line,
-		"\"arn\":\"" RIG_ALICE_ARN "\",\"uid\":1000,\"door\":{\"uid\":2000,\"pid\":77}");
+		"\"arn\":\"" RIG_ALICE_ARN "\",\"uid\":1000,\"door\":{\"uid\":2000,\"pid\":77,\"name\":\"ingestd\"}");
 	assert_contains(
 		line, "\"eventSource\":\"kinesis.amazonaws.com\",\"eventName\":\"PutRecord\"");
 	const Kmsp__Reply *reply =

@@ -1,0 +1,262 @@
+#include "caller.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base64.h"
+
+#define SERVICE_MAX 32u /* of kinesis.REGION.amazonaws.com */
+
+bool
+kms_caller_may(const struct kms_row *row)
+{
+	static const char *const rooms[] = {"kms:", "kinesis:", "sts:"};
+
+	if (row->handler == kms_op_authorize)
+		return true;
+	if ((row->classes & (KMS_CLASS_USER | KMS_CLASS_ADMIN)) == 0)
+		return false;
+	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++)
+		if (strncmp(row->action, rooms[i], strlen(rooms[i])) == 0)
+			return true;
+	return false;
+}
+
+/* --- refusals --- */
+
+/* Services of the query protocol have other names for the same. */
+static bool
+speaks_query(const struct kms_call *call)
+{
+	return strncmp(call->action, "sts:", 4) == 0;
+}
+
+static int
+refuse(struct kms_call *call)
+{
+	kms_call_fail(call, SLK_DENIED,
+		speaks_query(call) ? "InvalidClientTokenId" : "UnrecognizedClientException",
+		"The security token included in the request is invalid.");
+	return SLK_DENIED;
+}
+
+static int
+refuse_expired(struct kms_call *call)
+{
+	kms_call_fail(call, SLK_DENIED,
+		speaks_query(call) ? "ExpiredToken" : "ExpiredTokenException",
+		"The security token included in the request is expired");
+	return SLK_DENIED;
+}
+
+static int
+invalid(struct kms_call *call, const char *sentence)
+{
+	kms_call_fail(call, SLK_INVALID, "ValidationException", "%s", sentence);
+	return SLK_INVALID;
+}
+
+/* --- the way it came --- */
+
+int
+kms_call_take_address(struct kms_call *call, const char *text, bool over_tls)
+{
+	uint8_t address[sizeof(struct in6_addr)];
+
+	if (text[0] == '\0')
+		return SLK_OK;
+	if (strlen(text) >= sizeof(call->source_ip) ||
+		(inet_pton(AF_INET, text, address) != 1 && inet_pton(AF_INET6, text, address) != 1))
+		return invalid(call, "the address of the caller is no address of IPv4 or IPv6");
+	strcpy(call->source_ip, text);
+	call->facts.source_ip = call->source_ip;
+	call->facts.over_tls = over_tls ? KMS_TRUE : KMS_FALSE;
+	return SLK_OK;
+}
+
+/* "kinesis.local.amazonaws.com": of this region. */
+static bool
+is_service(const struct kms_call *call, const char *text)
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+	char rest[KMS_VIA_MAX];
+
+	(void)snprintf(rest, sizeof(rest), ".%s.amazonaws.com", call->service->parts.realm.region);
+	return len > 0 && len <= SERVICE_MAX && strcmp(text + len, rest) == 0;
+}
+
+static int
+take_service(struct kms_call *call, const Kmsp__Caller *in)
+{
+	char name[KMS_STREAM_MAX];
+
+	if (in->via_service[0] == '\0')
+		return in->source_arn[0] == '\0'
+			? SLK_OK
+			: invalid(call, "a caller has a source_arn only with a via_service");
+	if (!is_service(call, in->via_service))
+		return invalid(call,
+			"via_service is not a service of this region, such as "
+			"kinesis.REGION.amazonaws.com");
+	if (in->source_arn[0] != '\0' &&
+		(strncmp(in->source_arn, "arn:", 4) != 0 ||
+			strlen(in->source_arn) >= sizeof(call->source_arn) ||
+			kms_stream_parse(&call->service->parts.realm, in->source_arn, name) !=
+				SLK_OK))
+		return invalid(call, "source_arn is not the ARN of a stream of this account");
+	strcpy(call->via_service, in->via_service);
+	strcpy(call->source_arn, in->source_arn);
+	call->facts.via_service = call->via_service;
+	call->facts.source_arn = call->source_arn[0] != '\0' ? call->source_arn : NULL;
+	return SLK_OK;
+}
+
+/* --- users and roles --- */
+
+/* The user whose access key it is. */
+static int
+take_access_key(struct kms_call *call, const char *id)
+{
+	struct kms_access_key_row row;
+	int rc = SLK_NOT_FOUND;
+
+	if (kms_access_id_is(id)) {
+		strcpy(call->credential.access_key_id, id);
+		rc = kms_catalog_access_key_get(call->service->parts.catalog, id, &row);
+	}
+	if (rc == SLK_OK)
+		rc = kms_user_arn(&call->service->parts.realm, row.user, call->principal);
+	if (rc == SLK_NOT_FOUND || (rc == SLK_OK && !row.active))
+		return refuse(call);
+	if (rc != SLK_OK) {
+		kms_call_fail_catalog(call, rc);
+		return rc;
+	}
+	strcpy(call->credential.principal_id, row.user_id);
+	return rc;
+}
+
+/* A user or a role of this account; root has no credentials, and a service asks for itself. */
+static int
+take_principal(struct kms_call *call, const char *arn)
+{
+	const struct kms_identity *who = kms_iam_find(call->service->iam, arn);
+
+	if (who == NULL || (who->type != KMS_IS_USER && who->type != KMS_IS_ROLE) ||
+		(call->principal[0] != '\0' && strcmp(call->principal, arn) != 0))
+		return refuse(call);
+	strcpy(call->principal, who->arn);
+	strcpy(call->credential.principal_id, who->unique_id);
+	return SLK_OK;
+}
+
+static int
+take_known(struct kms_call *call, const Kmsp__Caller *in)
+{
+	int rc = SLK_OK;
+
+	if (in->access_key_id[0] != '\0')
+		rc = take_access_key(call, in->access_key_id);
+	/* It may have gone since the catalog was asked: then it is not known, and all is refused. */
+	if (rc == SLK_OK)
+		rc = take_principal(
+			call, in->principal[0] != '\0' ? in->principal : call->principal);
+	return rc;
+}
+
+/* --- sessions --- */
+
+/* The request, so that it can be begun anew. It may have plaintext in it. */
+static int
+keep(struct kms_call *call, const Kmsp__Request *request)
+{
+	Kmsp__Request r = *request;
+
+	if (call->kept != NULL)
+		return SLK_OK;
+	r.version = KMSP_VERSION;
+	size_t len = kmsp__request__get_packed_size(&r);
+	int rc = slk_secret_new(len, &call->kept);
+	if (rc == SLK_OK)
+		rc = kmsp_request_pack(&r, slk_secret_bytes(call->kept), len, &call->kept_len);
+	if (rc != SLK_OK)
+		kms_call_fail(
+			call, SLK_NO_MEMORY, "KMSInternalException", "out of (locked) memory");
+	return rc;
+}
+
+static int
+open_token(struct kms_call *call, const Kmsp__Request *request, struct slk_span token,
+	kms_call_fn resume, struct fmt_session *out)
+{
+	struct fmt_session_token outside;
+
+	if (fmt_session_token_decode(token, &outside) != SLK_OK)
+		return SLK_INVALID_CIPHERTEXT;
+	if (!kms_sessions_has(call->service->sessions, outside.key_id)) {
+		int rc = keep(call, request);
+		if (rc != SLK_OK)
+			return rc;
+	}
+	return kms_session_open(call, token, resume, out);
+}
+
+static int
+take_session(struct kms_call *call, const Kmsp__Request *request, kms_call_fn resume,
+	struct kms_session_parts **out_parts)
+{
+	const Kmsp__Caller *in = request->caller;
+	uint8_t token[FMT_SESSION_MAX];
+	struct fmt_session s;
+	size_t len = 0;
+
+	if (slk_base64_decode(SLK_BASE64_URL, slk_span_str(in->session_token), token, sizeof(token),
+		    &len) != SLK_OK)
+		return refuse(call);
+	int rc = open_token(call, request, slk_span(token, len), resume, &s);
+	if (rc == SLK_OK && in->access_key_id[0] != '\0' &&
+		!slk_span_equal(s.access_key_id, slk_span_str(in->access_key_id)))
+		rc = SLK_INVALID_CIPHERTEXT;
+	if (rc == SLK_INVALID_CIPHERTEXT)
+		return refuse(call);
+	if (rc == SLK_END)
+		return refuse_expired(call);
+	if (rc != SLK_OK)
+		return rc;
+	(void)snprintf(call->behind, sizeof(call->behind), "%.*s", (int)s.caller.len,
+		(const char *)s.caller.ptr);
+	rc = kms_session_view_new(call, &s, out_parts);
+	if (rc != SLK_OK)
+		return rc;
+	call->session = kms_session_view(*out_parts);
+	slk_secret_free(call->held); /* the claims; the operation may have its own there */
+	call->held = NULL;
+	return rc;
+}
+
+int
+kms_caller_take(struct kms_call *call, const Kmsp__Request *request, kms_call_fn resume,
+	struct kms_session_parts **out_parts)
+{
+	const Kmsp__Caller *in = request->caller;
+
+	*out_parts = NULL;
+	call->for_caller = call->by_door = true;
+	call->door = "gateway";
+	call->principal[0] = '\0';
+	/* As if it were among admins:, whose table a policy decides alone. */
+	call->classes = KMS_CLASS_USER | KMS_CLASS_ADMIN | KMS_CLASS_GATEWAY;
+	int rc = kms_call_take_address(call, in->source_ip, in->over_tls);
+	if (rc == SLK_OK)
+		rc = take_service(call, in);
+	if (rc != SLK_OK)
+		return rc;
+	if (in->session_token[0] != '\0')
+		return in->principal[0] == '\0'
+			? take_session(call, request, resume, out_parts)
+			: invalid(call, "a caller is a principal or a session, not both");
+	return in->principal[0] != '\0' || in->access_key_id[0] != '\0'
+		? take_known(call, in)
+		: invalid(call, "a caller is named by principal, session_token or access_key_id");
+}
