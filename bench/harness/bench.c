@@ -313,6 +313,19 @@ bench_latency(struct bench *b, const struct bench_shape *shape, const char *cont
 }
 
 void
+bench_figure(struct bench *b, const struct bench_shape *shape, const char *contender,
+	const struct bench_stats *stats)
+{
+	if (b->result_count == BENCH_RESULTS_MAX) {
+		b->failed = true;
+		return;
+	}
+	result_add(b, shape, contender, shape->ops, stats);
+	printf("%-14s %-28s %10.1f ns  %8.3f million/s  %6.2f GB/s\n", shape->label, contender,
+		stats->best, 1e3 / stats->best, (double)shape->bytes_per_op / stats->best);
+}
+
+void
 bench_same_hash(struct bench *b, const struct bench_shape *shape, const struct bench_contender *c,
 	uint32_t count, char hashes[][65])
 {
@@ -364,7 +377,8 @@ bench_note(struct bench *b, const char *fmt, ...)
 int
 bench_finish(struct bench *b)
 {
-	printf("\n%-100s %10s %10s\n", "goal", "goal", "value");
+	if (b->goal_count > 0)
+		printf("\n%-100s %10s %10s\n", "goal", "goal", "value");
 	for (uint32_t i = 0; i < b->goal_count; i++)
 		printf("%-100s %10.4g %10.4g  %s\n", b->goals[i].name, b->goals[i].goal,
 			b->goals[i].value, b->goals[i].met ? "met" : "MISSED");

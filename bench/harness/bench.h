@@ -74,6 +74,10 @@ struct slk_hist;
 void bench_latency(struct bench *b, const struct bench_shape *shape, const char *contender,
 	const struct slk_hist *latency_ns);
 
+/* Add a result that the bench found by itself, in ns per operation. Prints a row. */
+void bench_figure(struct bench *b, const struct bench_shape *shape, const char *contender,
+	const struct bench_stats *stats);
+
 /* All contenders must have produced the same bytes: hashes[count] are hex. The first is printed; a
  * difference fails the run. */
 void bench_same_hash(struct bench *b, const struct bench_shape *shape,
