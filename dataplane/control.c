@@ -198,6 +198,8 @@ take_answer(struct dp_control *c, struct dp_ctl *ctl)
 	e->removing = false;
 	pthread_mutex_unlock(&c->lock);
 	dp_stream_free(stream);
+	c->changes_seen = 0; /* kmsd waits to hear that it is gone */
+	c->look_ns = 0;
 }
 
 static void

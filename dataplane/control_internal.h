@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "control.h"
 #include "kmsclient/kmsclient.h"
+#include "kmsclient/streams.h"
 #include "renew.h"
 #include "seal_path.h"
 

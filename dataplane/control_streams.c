@@ -317,11 +317,17 @@ remove_stream(struct dp_control *c, struct entry *e)
 		e->removing = true;
 }
 
+static bool
+is_deleting(const struct kmsc_stream *info)
+{
+	return strcmp(info->status, "DELETING") == 0;
+}
+
 /* What the catalog says now of a stream that we write. false: it is not that stream any more, and is being taken away. */
 static bool
 keep(struct dp_control *c, struct entry *e, const struct kmsc_stream *info)
 {
-	if (info == NULL || strcmp(info->status, "ACTIVE") != 0 || info->id != e->stream->id) {
+	if (info == NULL || is_deleting(info) || info->id != e->stream->id) {
 		slk_info("stream was deleted", slk_kv("stream", (const char *)e->stream->name),
 			slk_kv("id", e->stream->id));
 		remove_stream(c, e);
@@ -347,7 +353,7 @@ dp_control_refresh(
 	if ((rc == SLK_OK || rc == SLK_NOT_FOUND) && e != NULL &&
 		!keep(c, e, rc == SLK_OK ? &info : NULL))
 		e = NULL;
-	if (rc == SLK_OK && strcmp(info.status, "ACTIVE") != 0)
+	if (rc == SLK_OK && is_deleting(&info))
 		return slk_fail(err, SLK_NOT_FOUND, "stream %s is being deleted", name);
 	if (rc != SLK_OK)
 		return rc;
@@ -359,6 +365,32 @@ dp_control_refresh(
 
 /* --- the catalog's changes --- */
 
+/* A worker still has it. */
+static bool
+is_held(const struct dp_control *c, uint64_t id)
+{
+	for (unsigned i = 0; i < DP_STREAMS_MAX; i++) {
+		if (c->entries[i].stream != NULL && c->entries[i].stream->id == id)
+			return true;
+	}
+	return false;
+}
+
+/* No worker takes records of it any more: kmsd may forget it. Said again at the next look if that is not heard. */
+static void
+end_deletion(struct dp_control *c, const struct kmsc_stream *info)
+{
+	struct slk_error err = {0};
+	int rc = dp_control_ask_kms(c, &err);
+
+	if (rc == SLK_OK)
+		rc = dp_control_saw_kms(c, kmsc_stream_changed(c->kms, info, NULL, 0, &err), &err);
+	if (rc != SLK_OK && rc != SLK_NOT_FOUND)
+		slk_warn("kmsd does not take a stream's deletion",
+			slk_kv("stream", (const char *)info->name),
+			slk_kv("reason", (const char *)err.text));
+}
+
 static void
 see(struct dp_control *c, const struct kmsc_stream *info)
 {
@@ -368,6 +400,8 @@ see(struct dp_control *c, const struct kmsc_stream *info)
 		dp_control_hurry(c, info->name);
 	else
 		e->seen = true;
+	if (is_deleting(info) && !is_held(c, info->id))
+		end_deletion(c, info);
 }
 
 /* Every stream of the catalog, page by page, so that those which are not there any more are known. */

@@ -161,6 +161,21 @@ kms_call_ok(struct kms_call *call, Kmsp__Reply *reply)
 	finish(call);
 }
 
+/* What KMS refuses has other names at Kinesis' operations. */
+static const char *
+stream_name_of(const char *exception)
+{
+	static const char *const names[][2] = {
+		{"AccessDeniedException", "KMSAccessDeniedException"},
+		{"DisabledException", "KMSDisabledException"},
+		{"NotFoundException", "KMSNotFoundException"}};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i][0], exception) == 0)
+			return names[i][1];
+	return exception;
+}
+
 void
 kms_call_fail(struct kms_call *call, int status, const char *exception, const char *fmt, ...)
 {
@@ -170,7 +185,7 @@ kms_call_fail(struct kms_call *call, int status, const char *exception, const ch
 	(void)vsnprintf(call->message, sizeof(call->message), fmt, args);
 	va_end(args);
 	call->status = status;
-	call->exception = exception;
+	call->exception = call->stream_names ? stream_name_of(exception) : exception;
 	pack_error(call);
 	finish(call);
 }

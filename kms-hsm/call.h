@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "catalog_access.h"
+#include "catalog_streams.h"
 #include "format/blob.h"
 #include "chores.h"
 #include "dual.h"
@@ -105,6 +106,7 @@ struct kms_call {
 	char from_material[KMS_MATERIAL_TEXT];
 	uint32_t bytes_wanted; /* of a data key or of random */
 	struct kms_stream stream;
+	bool stream_names; /* refusals of a key have the names that Kinesis gives them */
 	bool without_plaintext;
 	uint32_t limit; /* of a list */
 	kms_call_done_fn done;
@@ -140,6 +142,7 @@ struct kms_service {
 	struct kms_calls finished; /* wait for the next flush of the audit log */
 	struct kms_calls flushing; /* wait for the one that goes on */
 	struct kms_calls waiters; /* for a key of the appliance */
+	struct kms_calls watchers; /* of streams, for a change */
 	struct kms_makers
 		makers; /* wait for the HSM to make a key; the chores leave these to them */
 	struct hsm_health health; /* of all workers together: the first that is ready speaks */
@@ -262,6 +265,10 @@ MUST_USE int kms_call_check_description(struct kms_call *call, const char *text)
 /* Check tags of a request and take them; out has room for KMS_TAGS_MAX. */
 MUST_USE int kms_call_take_tags(
 	struct kms_call *call, Kmsp__Tag *const *in, size_t count, struct kms_tag *out);
+/* Is it UTF-8 text of so many characters? */
+bool kms_is_tag_text(const char *text, size_t chars_min, size_t chars_max);
+/* Answer with the first of the tags found, at most limit, and as many as a reply holds. */
+void kms_answer_tags(struct kms_call *call, struct kms_tag *tags, size_t found, size_t limit);
 /* Is it a sound policy of the key, under which the caller could change it again? The key may not be there yet. */
 MUST_USE int kms_call_check_key_policy(
 	struct kms_call *call, const char *key_arn, const char *json, bool bypass);
@@ -270,6 +277,11 @@ MUST_USE int kms_call_parse_stream(
 	struct kms_call *call, const char *text, char name[KMS_STREAM_MAX], char arn[KMS_ARN_MAX]);
 /* End the call: there is no such stream. */
 void kms_call_missing_stream(struct kms_call *call, const char *name);
+/* Counts what may change rights that were asked for. */
+uint64_t kms_service_right_changes(const struct kms_service *service);
+/* ops_changes.c: answer those who watch streams and have something to see, or all; when this is due next at the latest. */
+void kms_watch_turn(struct kms_service *service, bool all);
+uint64_t kms_watch_wake_ns(const struct kms_service *service);
 /* How many entries a page of a list may have. */
 static inline uint32_t
 kms_page(uint32_t limit)
@@ -305,6 +317,23 @@ void kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *requ
 void kms_op_attest(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_authorize(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_status(struct kms_call *call, const Kmsp__Request *request);
+
+/* ops_shards.c, ops_settings.c, ops_changes.c */
+void kms_op_split_shard(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_merge_shards(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_update_shard_count(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_shards(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_describe_limits(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_increase_stream_retention(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_decrease_stream_retention(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_update_stream_mode(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_start_stream_encryption(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_stop_stream_encryption(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_add_tags_to_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_remove_tags_from_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_tags_for_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_stream_changed(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_watch_streams(struct kms_call *call, const Kmsp__Request *request);
 
 /* ops_dual.c */
 void kms_op_list_proposals(struct kms_call *call, const Kmsp__Request *request);

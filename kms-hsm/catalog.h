@@ -147,13 +147,31 @@ struct kms_alias {
 	uint8_t key_id[KMS_ID_BYTES];
 };
 
+/* In the catalog's rows: never change a number. */
+enum kms_stream_state {
+	KMS_STREAM_CREATING = 0, /* for what is performed before the first record; none is yet */
+	KMS_STREAM_ACTIVE = 1,
+	KMS_STREAM_UPDATING = 2, /* until ingestd has performed the change */
+	KMS_STREAM_DELETING = 3, /* until ingestd takes no more records of it */
+};
+
+#define KMS_STREAM_STATES 4u
+
+/* The life of a stream is in catalog_streams.h. */
 struct kms_stream {
 	uint64_t id; /* assigned by kms_catalog_stream_create(), never given twice */
 	char name[KMS_STREAM_MAX];
-	uint32_t shard_count;
+	enum kms_stream_state state;
+	uint32_t shard_count; /* open ones */
+	uint32_t shards_count; /* that there ever were: the next one's number */
 	bool encrypted_kms;
+	bool on_demand;
 	uint8_t key_id[KMS_ID_BYTES];
+	char key_name
+		[KMS_ARN_MAX]; /* as StartStreamEncryption or CreateStream named it; "": by its ARN */
+	uint32_t retention_hours;
 	uint64_t created_ns;
+	uint64_t change; /* counts what ingestd has to perform */
 };
 
 /* --- the file --- */
@@ -292,22 +310,6 @@ MUST_USE int kms_catalog_alias_get(
 /* Up to cap aliases with names above after (""), of key_id or of all keys (NULL). */
 MUST_USE int kms_catalog_alias_list(struct kms_catalog *catalog, const uint8_t *key_id,
 	const char *after, struct kms_alias *out_aliases, size_t cap, size_t *out_count);
-
-/* --- streams --- */
-
-/* stream->id is ignored; *out_id is the new one. SLK_EXISTS, SLK_NOT_FOUND (no such key). */
-MUST_USE int kms_catalog_stream_create(
-	struct kms_catalog *catalog, const struct kms_stream *stream, uint64_t *out_id);
-/* SLK_NOT_FOUND. */
-MUST_USE int kms_catalog_stream_get(
-	struct kms_catalog *catalog, const char *name, struct kms_stream *out_stream);
-MUST_USE int kms_catalog_stream_delete(struct kms_catalog *catalog, const char *name);
-MUST_USE int kms_catalog_stream_list(struct kms_catalog *catalog, const char *after,
-	struct kms_stream *out_streams, size_t cap, size_t *out_count);
-
-/* How many streams name the key. */
-MUST_USE int kms_catalog_streams_of_key(
-	struct kms_catalog *catalog, const uint8_t key_id[KMS_ID_BYTES], uint64_t *out_count);
 
 /* --- wraps --- */
 

@@ -17,6 +17,13 @@
 	"SELECT b.id, b.key_id, b.kcv, b.state, b.kind, b.generation, b.created_ns, b.current_ns," \
 	" b.wraps_reserved, k.spec, k.usage FROM backings b JOIN keys k ON k.id = b.key_id "
 
+#define STREAM_COLUMNS \
+	"SELECT id, name, shard_count, encrypted_kms, key_id, created_ns, state, change, " \
+	"key_name," \
+	" retention_hours, on_demand, shards_count FROM streams "
+#define SHARD_COLUMNS \
+	"SELECT number, state, hash_start, hash_end, parent, adjacent, created_s, opened_ns," \
+	" closed_ns, first_sequence, end_sequence FROM shards "
 #define IDENTITY_COLUMNS \
 	"SELECT id, kind, name, unique_id, description, max_session_s, created_ns," \
 	" coalesce(boundary_id, 0) FROM identities "
@@ -130,16 +137,49 @@ static const char *const texts[SQL_COUNT] = {
 		"SELECT name, key_id FROM aliases"
 		" WHERE (?1 IS NULL OR key_id = ?1) AND name > ?2 ORDER BY name LIMIT ?3",
 	[SQL_STREAM_INSERT] =
-		"INSERT INTO streams (name, shard_count, encrypted_kms, key_id, created_ns)"
-		" VALUES (?1, ?2, ?3, ?4, ?5)",
-	[SQL_STREAM_GET] =
-		"SELECT id, name, shard_count, encrypted_kms, key_id, created_ns FROM streams"
-		" WHERE name = ?1",
+		"INSERT INTO streams (name, shard_count, encrypted_kms, key_id, created_ns, state,"
+		" change, key_name, retention_hours, on_demand, shards_count)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, ?6, ?7, ?8, ?2)",
+	[SQL_STREAM_GET] = STREAM_COLUMNS "WHERE name = ?1",
+	[SQL_STREAM_SET] = "UPDATE streams SET shard_count = ?2, encrypted_kms = ?3, key_id = ?4,"
+			   " state = ?5, change = ?6, key_name = ?7, retention_hours = ?8,"
+			   " on_demand = ?9, shards_count = ?10 WHERE id = ?1",
 	[SQL_STREAM_DELETE] = "DELETE FROM streams WHERE name = ?1",
-	[SQL_STREAM_LIST] =
-		"SELECT id, name, shard_count, encrypted_kms, key_id, created_ns FROM streams"
-		" WHERE name > ?1 ORDER BY name LIMIT ?2",
+	[SQL_STREAM_LIST] = STREAM_COLUMNS "WHERE name > ?1 ORDER BY name LIMIT ?2",
 	[SQL_STREAM_COUNT] = "SELECT count(*) FROM streams WHERE key_id = ?1",
+	[SQL_STREAM_TOTALS] = "SELECT coalesce(sum(shard_count), 0), coalesce(sum(on_demand), 0)"
+			      " FROM streams",
+	[SQL_STREAM_EVENT_INSERT] = "INSERT INTO stream_events VALUES (?1, ?2, ?3)",
+	[SQL_STREAM_EVENT_TRIM] =
+		"DELETE FROM stream_events WHERE stream_id = ?1 AND kind = ?2 AND at_ns <= ?3",
+	[SQL_STREAM_EVENT_COUNT] = "SELECT count(*) FROM stream_events"
+				   " WHERE stream_id = ?1 AND kind = ?2 AND at_ns > ?3",
+	[SQL_STREAM_TAG_SET] = "INSERT INTO stream_tags VALUES (?1, ?2, ?3)"
+			       " ON CONFLICT (stream_id, key) DO UPDATE SET value = excluded.value",
+	[SQL_STREAM_TAG_REMOVE] = "DELETE FROM stream_tags WHERE stream_id = ?1 AND key = ?2",
+	[SQL_STREAM_TAG_COUNT] = "SELECT count(*) FROM stream_tags WHERE stream_id = ?1",
+	[SQL_STREAM_TAG_LIST] = "SELECT key, value FROM stream_tags WHERE stream_id = ?1"
+				" AND key > ?2 ORDER BY key LIMIT ?3",
+	[SQL_SHARD_INSERT] = "INSERT INTO shards VALUES"
+			     " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+	[SQL_SHARD_GET] = SHARD_COLUMNS "WHERE stream_id = ?1 AND number = ?2",
+	[SQL_SHARD_LIST] =
+		SHARD_COLUMNS "WHERE stream_id = ?1 AND number >= ?2 AND (?3 OR (state < 3"
+			      " AND opened_ns <= ?4 AND (closed_ns = 0 OR closed_ns > ?5)))"
+			      " ORDER BY number LIMIT ?6",
+	[SQL_SHARD_OPEN] = SHARD_COLUMNS "WHERE stream_id = ?1 AND state IN (0, 2)"
+					 " ORDER BY hash_start LIMIT ?2",
+	[SQL_SHARD_PENDING] = SHARD_COLUMNS "WHERE stream_id = ?1 AND state >= 2"
+					    " ORDER BY number LIMIT ?2",
+	[SQL_SHARD_COUNT] = "SELECT count(*) FILTER (WHERE state IN (0, 2)),"
+			    " count(*) FILTER (WHERE state >= 2) FROM shards WHERE stream_id = ?1",
+	[SQL_SHARD_CLOSE] =
+		"UPDATE shards SET state = 2 WHERE stream_id = ?1 AND number = ?2 AND state = 0",
+	[SQL_SHARD_SETTLE] =
+		"UPDATE shards SET state = ?3, opened_ns = ?4, closed_ns = ?5, first_sequence = ?6,"
+		" end_sequence = ?7 WHERE stream_id = ?1 AND number = ?2",
+	[SQL_SHARD_PRUNE] =
+		"DELETE FROM shards WHERE stream_id = ?1 AND state = 1 AND closed_ns < ?2",
 	[SQL_WRAP_GET] = "SELECT wraps_reserved FROM backings WHERE id = ?1",
 	[SQL_WRAP_SET] =
 		"UPDATE backings SET wraps_reserved = ?2 WHERE id = ?1 AND wraps_reserved < ?2",

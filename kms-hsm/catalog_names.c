@@ -1,4 +1,4 @@
-/* Aliases, streams and tags of the catalog. See catalog.h. */
+/* Aliases of the catalog, and tags of its keys. See catalog.h. */
 #include <string.h>
 
 #include "catalog.h"
@@ -70,84 +70,11 @@ kms_catalog_alias_list(struct kms_catalog *catalog, const uint8_t *key_id, const
 		catalog, s, cap, sizeof(*out_aliases), alias_row, out_aliases, out_count);
 }
 
-int
-kms_catalog_stream_create(
-	struct kms_catalog *catalog, const struct kms_stream *stream, uint64_t *out_id)
-{
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_INSERT);
-
-	kms_db_bind_text(s, 1, stream->name);
-	kms_db_bind_u64(s, 2, stream->shard_count);
-	kms_db_bind_u64(s, 3, stream->encrypted_kms);
-	kms_db_bind_id(s, 4, stream->key_id);
-	kms_db_bind_u64(s, 5, stream->created_ns);
-	int rc = kms_db_run(catalog, s);
-	if (rc == SLK_OK)
-		*out_id = (uint64_t)sqlite3_last_insert_rowid(catalog->db);
-	return rc;
-}
-
-static int
-stream_row(sqlite3_stmt *s, void *out)
-{
-	struct kms_stream stream = {.id = (uint64_t)sqlite3_column_int64(s, 0),
-		.shard_count = (uint32_t)sqlite3_column_int64(s, 2),
-		.encrypted_kms = sqlite3_column_int(s, 3) != 0,
-		.created_ns = (uint64_t)sqlite3_column_int64(s, 5)};
-	int rc = kms_db_text(s, 1, stream.name, sizeof(stream.name));
-
-	if (rc == SLK_OK)
-		rc = kms_db_blob(s, 4, stream.key_id, sizeof(stream.key_id));
-	if (rc == SLK_OK)
-		*(struct kms_stream *)out = stream;
-	return rc;
-}
-
-int
-kms_catalog_stream_get(struct kms_catalog *catalog, const char *name, struct kms_stream *out_stream)
-{
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_GET);
-
-	kms_db_bind_text(s, 1, name);
-	return kms_db_one(catalog, s, stream_row, out_stream);
-}
-
-int
-kms_catalog_stream_delete(struct kms_catalog *catalog, const char *name)
-{
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_DELETE);
-
-	kms_db_bind_text(s, 1, name);
-	return kms_db_run_one(catalog, s);
-}
-
-int
-kms_catalog_stream_list(struct kms_catalog *catalog, const char *after,
-	struct kms_stream *out_streams, size_t cap, size_t *out_count)
-{
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_LIST);
-
-	kms_db_bind_text(s, 1, after);
-	kms_db_bind_u64(s, 2, cap);
-	return kms_db_rows(
-		catalog, s, cap, sizeof(*out_streams), stream_row, out_streams, out_count);
-}
-
 static int
 count_row(sqlite3_stmt *s, void *out)
 {
 	*(uint64_t *)out = (uint64_t)sqlite3_column_int64(s, 0);
 	return SLK_OK;
-}
-
-int
-kms_catalog_streams_of_key(
-	struct kms_catalog *catalog, const uint8_t key_id[KMS_ID_BYTES], uint64_t *out_count)
-{
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_COUNT);
-
-	kms_db_bind_id(s, 1, key_id);
-	return kms_db_one(catalog, s, count_row, out_count);
 }
 
 /* --- tags --- */

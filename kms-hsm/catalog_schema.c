@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "catalog_db.h"
+#include "shards.h"
 
 /* Key and backing ids are BLOBs of 16 bytes. A stream's id comes from AUTOINCREMENT, which never
  * gives one twice, also after the highest was deleted. */
@@ -145,9 +146,92 @@ static const char dual_control[] =
 	" PRIMARY KEY (proposal_id, principal), UNIQUE (proposal_id, uid)"
 	") WITHOUT ROWID;";
 
+/* Streams that change while they are written, their shards and tags (catalog_streams.h). Streams that were there before keep
+ * their records as long as a stream can. A hash key is 16 bytes, big-endian, so that BLOBs are in its order. */
+static const char streams_and_shards[] =
+	"ALTER TABLE streams ADD COLUMN state INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE streams ADD COLUMN change INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE streams ADD COLUMN key_name TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE streams ADD COLUMN retention_hours INTEGER NOT NULL DEFAULT 8760;"
+	"ALTER TABLE streams ADD COLUMN on_demand INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE streams ADD COLUMN shards_count INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE streams SET shards_count = shard_count;"
+	"CREATE TABLE shards ("
+	" stream_id INTEGER NOT NULL REFERENCES streams (id) ON DELETE CASCADE,"
+	" number INTEGER NOT NULL, state INTEGER NOT NULL,"
+	" hash_start BLOB NOT NULL CHECK (length(hash_start) = 16),"
+	" hash_end BLOB NOT NULL CHECK (length(hash_end) = 16),"
+	" parent INTEGER, adjacent INTEGER, created_s INTEGER NOT NULL,"
+	" opened_ns INTEGER NOT NULL, closed_ns INTEGER NOT NULL,"
+	" first_sequence INTEGER NOT NULL, end_sequence INTEGER NOT NULL,"
+	" PRIMARY KEY (stream_id, number)"
+	") WITHOUT ROWID;"
+	"CREATE INDEX shards_open ON shards (stream_id, hash_start) WHERE state IN (0, 2);"
+	"CREATE INDEX shards_pending ON shards (stream_id, number) WHERE state >= 2;"
+	"CREATE TABLE stream_tags ("
+	" stream_id INTEGER NOT NULL REFERENCES streams (id) ON DELETE CASCADE,"
+	" key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (stream_id, key)"
+	") WITHOUT ROWID;"
+	"CREATE TABLE stream_events ("
+	" stream_id INTEGER NOT NULL REFERENCES streams (id) ON DELETE CASCADE,"
+	" kind INTEGER NOT NULL, at_ns INTEGER NOT NULL"
+	");"
+	"CREATE INDEX stream_events_kind ON stream_events (stream_id, kind, at_ns);";
+
+/* The open shards of one stream, as it was created. */
+static int
+insert_shards(sqlite3_stmt *insert, sqlite3_stmt *stream)
+{
+	sqlite3_int64 id = sqlite3_column_int64(stream, 0);
+	uint32_t count = (uint32_t)sqlite3_column_int64(stream, 1);
+	sqlite3_int64 created_ns = sqlite3_column_int64(stream, 2);
+	int rc = SQLITE_DONE;
+
+	for (uint32_t i = 0; i < count && rc == SQLITE_DONE; i++) {
+		uint8_t start[KMS_HASH_BYTES], end[KMS_HASH_BYTES];
+		kms_hash first, last;
+		kms_shard_range(i, count, &first, &last);
+		kms_hash_put(first, start);
+		kms_hash_put(last, end);
+		(void)sqlite3_bind_int64(insert, 1, id);
+		(void)sqlite3_bind_int64(insert, 2, i);
+		(void)sqlite3_bind_blob(insert, 3, start, sizeof(start), SQLITE_STATIC);
+		(void)sqlite3_bind_blob(insert, 4, end, sizeof(end), SQLITE_STATIC);
+		(void)sqlite3_bind_int64(insert, 5, created_ns);
+		rc = sqlite3_step(insert);
+		(void)sqlite3_reset(insert);
+	}
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int
+add_shards(sqlite3 *db)
+{
+	sqlite3_stmt *streams = NULL, *insert = NULL;
+	int step = SQLITE_DONE;
+
+	int rc = sqlite3_prepare_v2(
+		db, "SELECT id, shard_count, created_ns FROM streams", -1, &streams, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_prepare_v2(db,
+			"INSERT INTO shards VALUES (?1, ?2, 0, ?3, ?4, NULL, NULL,"
+			" ?5 / 1000000000, ?5, 0, 0, 0)",
+			-1, &insert, NULL);
+	while (rc == SQLITE_OK && (step = sqlite3_step(streams)) == SQLITE_ROW)
+		rc = insert_shards(insert, streams);
+	if (rc == SQLITE_OK && step != SQLITE_DONE)
+		rc = step;
+	(void)sqlite3_finalize(streams);
+	(void)sqlite3_finalize(insert);
+	return rc;
+}
+
 /* steps[n] leads from version n to n + 1. Never change one that was released. */
-static const char *const steps[] = {
-	first_version, kinds_and_life, identities_and_policies, session_keys, dual_control};
+static const struct {
+	const char *sql;
+	int (*fill)(sqlite3 *db); /* what SQL cannot compute; NULL: nothing */
+} steps[] = {{first_version, NULL}, {kinds_and_life, NULL}, {identities_and_policies, NULL},
+	{session_keys, NULL}, {dual_control, NULL}, {streams_and_shards, add_shards}};
 
 #define VERSION ((int)(sizeof(steps) / sizeof(steps[0])))
 
@@ -171,8 +255,11 @@ upgrade(sqlite3 *db, int version)
 	char set_version[64];
 
 	int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-	for (int i = version; rc == SQLITE_OK && i < VERSION; i++)
-		rc = sqlite3_exec(db, steps[i], NULL, NULL, NULL);
+	for (int i = version; rc == SQLITE_OK && i < VERSION; i++) {
+		rc = sqlite3_exec(db, steps[i].sql, NULL, NULL, NULL);
+		if (rc == SQLITE_OK && steps[i].fill != NULL)
+			rc = steps[i].fill(db);
+	}
 	(void)snprintf(set_version, sizeof(set_version), "PRAGMA user_version = %d", VERSION);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, set_version, NULL, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "catalog_streams.h"
 #include "iam_holders.h"
 
 static const char default_form[] =

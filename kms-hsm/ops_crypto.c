@@ -25,6 +25,10 @@ answer_cipher(struct kms_call *call, struct slk_span blob, struct slk_span plain
 	cipher.plaintext = kms_bytes(plaintext);
 	cipher.algorithm = kms_text(algorithm);
 	cipher.material_id = material;
+	if (call->stream.id != 0) { /* GenerateStreamKey: as it was when the key was asked for */
+		cipher.encrypted_kms = call->stream.encrypted_kms;
+		cipher.stream_change = call->stream.change;
+	}
 	reply.result_case = KMSP__REPLY__RESULT_CIPHER;
 	reply.cipher = &cipher;
 	kms_call_ok(call, &reply);

@@ -7,6 +7,7 @@
 
 #include "decide.h"
 #include "ops_iam.h"
+#include "stream_calls.h"
 
 #define POLICY_NAME "default"
 
@@ -132,24 +133,6 @@ kms_op_list_key_policies(struct kms_call *call, const Kmsp__Request *request)
 
 /* --- streams --- */
 
-static int
-find_stream(struct kms_call *call, const char *text)
-{
-	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
-
-	int rc = kms_call_parse_stream(call, text, name, arn);
-	if (rc == SLK_OK)
-		rc = kms_call_authorize(call, call->action, arn, NULL);
-	if (rc != SLK_OK)
-		return rc;
-	rc = kms_catalog_stream_get(call->service->parts.catalog, name, &call->stream);
-	if (rc == SLK_NOT_FOUND)
-		kms_call_missing_stream(call, name);
-	else if (rc != SLK_OK)
-		kms_call_fail_catalog(call, rc);
-	return rc;
-}
-
 static void
 end_stream(struct kms_call *call, int rc)
 {
@@ -165,7 +148,7 @@ kms_op_put_resource_policy(struct kms_call *call, const Kmsp__Request *request)
 
 	if (kms_call_check_document(call, in->policy, POL_RESOURCE, KMS_IDENTITY_DOCUMENT_MAX) ==
 			SLK_OK &&
-		find_stream(call, in->stream) == SLK_OK)
+		kms_call_find_stream(call, in->stream) == SLK_OK)
 		end_stream(call,
 			kms_catalog_stream_policy_put(
 				call->service->parts.catalog, call->stream.id, in->policy));
@@ -177,7 +160,7 @@ kms_op_get_resource_policy(struct kms_call *call, const Kmsp__Request *request)
 {
 	static char text[KMS_DOCUMENT_MAX]; /* one thread */
 
-	if (find_stream(call, request->get_resource_policy->stream) != SLK_OK)
+	if (kms_call_find_stream(call, request->get_resource_policy->stream) != SLK_OK)
 		return;
 	int rc = kms_catalog_stream_policy_get(
 		call->service->parts.catalog, call->stream.id, text, sizeof(text));
@@ -190,7 +173,7 @@ kms_op_get_resource_policy(struct kms_call *call, const Kmsp__Request *request)
 void
 kms_op_delete_resource_policy(struct kms_call *call, const Kmsp__Request *request)
 {
-	if (find_stream(call, request->delete_resource_policy->stream) != SLK_OK)
+	if (kms_call_find_stream(call, request->delete_resource_policy->stream) != SLK_OK)
 		return;
 	int rc = kms_catalog_stream_policy_delete(call->service->parts.catalog, call->stream.id);
 	if (rc == SLK_NOT_FOUND)

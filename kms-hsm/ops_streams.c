@@ -4,8 +4,18 @@
 
 #include "call.h"
 #include "format/utf8.h"
+#include "stream_calls.h"
 
-#define SHARDS_MAX 1024u
+static const char *
+state_name(enum kms_stream_state state)
+{
+	static const char *const names[KMS_STREAM_STATES] = {[KMS_STREAM_CREATING] = "CREATING",
+		[KMS_STREAM_ACTIVE] = "ACTIVE",
+		[KMS_STREAM_UPDATING] = "UPDATING",
+		[KMS_STREAM_DELETING] = "DELETING"};
+
+	return names[state];
+}
 
 static void
 message_stream(const struct kms_service *s, const struct kms_stream *stream, Kmsp__Stream *out,
@@ -20,8 +30,15 @@ message_stream(const struct kms_service *s, const struct kms_stream *stream, Kms
 	out->shard_count = stream->shard_count;
 	out->encrypted_kms = stream->encrypted_kms;
 	out->key_arn = key_arn;
-	out->status = (char *)(uintptr_t) "ACTIVE";
+	out->status = (char *)(uintptr_t)state_name(stream->state);
 	out->created_ns = stream->created_ns;
+	out->retention_hours = stream->retention_hours;
+	out->mode = (char *)(uintptr_t)(stream->on_demand ? "ON_DEMAND" : "PROVISIONED");
+	out->change = stream->change;
+	if (stream->encrypted_kms)
+		out->key_name =
+			stream->key_name[0] != '\0' ? (char *)(uintptr_t)stream->key_name : key_arn;
+	out->shards_count = stream->shards_count;
 }
 
 static void
@@ -62,18 +79,57 @@ kms_call_parse_stream(
 	return rc;
 }
 
+int
+kms_call_find_stream(struct kms_call *call, const char *text)
+{
+	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
+
+	int rc = kms_call_parse_stream(call, text, name, arn);
+	if (rc == SLK_OK)
+		rc = kms_call_authorize(call, call->action, arn, NULL);
+	if (rc != SLK_OK)
+		return rc;
+	rc = kms_catalog_stream_get(call->service->parts.catalog, name, &call->stream);
+	if (rc == SLK_NOT_FOUND)
+		kms_call_missing_stream(call, name);
+	else if (rc != SLK_OK)
+		kms_call_fail_catalog(call, rc);
+	return rc;
+}
+
+int
+kms_call_stream_active(struct kms_call *call)
+{
+	if (call->stream.state == KMS_STREAM_ACTIVE)
+		return SLK_OK;
+	kms_call_fail(call, SLK_INVALID_STATE, "ResourceInUseException",
+		"Stream %s under account %s not ACTIVE, instead in state %s", call->stream.name,
+		call->service->parts.realm.account, state_name(call->stream.state));
+	return SLK_INVALID_STATE;
+}
+
 /* --- CreateStream --- */
+
+struct creation {
+	struct kms_tag tags[KMS_TAGS_MAX];
+	size_t tags_count;
+};
 
 static void
 insert_stream(struct kms_call *call)
 {
 	struct kms_service *s = call->service;
+	const struct creation *creation = call->work;
 	char arn[KMS_ARN_MAX];
 
 	kms_arn_stream(&s->parts.realm, call->stream.name, arn);
 	strcpy(call->resource, arn);
 	call->stream.created_ns = slk_wall_ns(s->parts.clock);
-	int rc = kms_catalog_stream_create(s->parts.catalog, &call->stream, &call->stream.id);
+	call->stream.state = KMS_STREAM_ACTIVE;
+	call->stream.retention_hours = KMS_RETENTION_MIN_HOURS;
+	call->stream.shards_count = call->stream.shard_count;
+	int rc = kms_catalog_stream_create(s->parts.catalog, &call->stream, creation->tags,
+		creation->tags_count, &call->stream.id);
 	if (rc == SLK_EXISTS)
 		kms_call_fail(call, rc, "ResourceInUseException",
 			"Stream %s under account %s already exists.", call->stream.name,
@@ -99,6 +155,43 @@ use_appliance_key(struct kms_call *call)
 	insert_stream(call);
 }
 
+/* How many shards, in which mode. */
+static int
+take_kind(struct kms_call *call, const Kmsp__CreateStream *in)
+{
+	const char *mode = in->mode[0] != '\0' ? in->mode : "PROVISIONED";
+	struct kms_stream *stream = &call->stream;
+
+	int rc = kms_call_take_mode(call, mode, &stream->on_demand);
+	if (rc != SLK_OK)
+		return rc;
+	stream->shard_count =
+		in->shard_count == 0 && stream->on_demand ? KMS_ON_DEMAND_SHARDS : in->shard_count;
+	if (stream->shard_count >= 1 && stream->shard_count <= KMS_SHARDS_MAX)
+		return kms_call_shard_room(call, stream->shard_count);
+	kms_call_fail(call, SLK_INVALID, "ValidationException",
+		"a stream has 1 to %u shards, not %u", KMS_SHARDS_MAX, in->shard_count);
+	return SLK_INVALID;
+}
+
+static int
+take_tags(struct kms_call *call, const Kmsp__CreateStream *in, const char *arn)
+{
+	struct creation *creation = kms_call_work(call, sizeof(*creation));
+
+	if (creation == NULL)
+		return SLK_NO_MEMORY;
+	creation->tags_count = in->n_tags;
+	if (in->n_tags == 0)
+		return SLK_OK;
+	int rc = kms_call_take_stream_tags(call, in->tags, in->n_tags, creation->tags);
+	if (rc != SLK_OK)
+		return rc;
+	call->facts.request_tags = creation->tags;
+	call->facts.request_tags_count = in->n_tags;
+	return kms_call_authorize(call, "kinesis:AddTagsToStream", arn, NULL);
+}
+
 void
 kms_op_create_stream(struct kms_call *call, const Kmsp__Request *request)
 {
@@ -110,16 +203,12 @@ kms_op_create_stream(struct kms_call *call, const Kmsp__Request *request)
 			"the name of a stream is 1 to 128 of a-z A-Z 0-9 _ . -");
 		return;
 	}
-	if (in->shard_count == 0 || in->shard_count > SHARDS_MAX) {
-		kms_call_fail(call, SLK_INVALID, "ValidationException",
-			"a stream has 1 to %u shards, not %u", SHARDS_MAX, in->shard_count);
-		return;
-	}
-	if (kms_call_parse_stream(call, in->name, name, arn) != SLK_OK ||
-		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
+	if (kms_call_parse_stream(call, in->name, name, arn) != SLK_OK)
 		return;
 	strcpy(call->stream.name, name);
-	call->stream.shard_count = in->shard_count;
+	if (kms_call_authorize(call, call->action, arn, NULL) != SLK_OK ||
+		take_tags(call, in, arn) != SLK_OK || take_kind(call, in) != SLK_OK)
+		return;
 	call->stream.encrypted_kms = in->key[0] != '\0';
 	if (!call->stream.encrypted_kms) {
 		use_appliance_key(call);
@@ -132,6 +221,7 @@ kms_op_create_stream(struct kms_call *call, const Kmsp__Request *request)
 		kms_call_key_usable(call, &call->key) != SLK_OK)
 		return;
 	memcpy(call->stream.key_id, call->key.id, sizeof(call->stream.key_id));
+	(void)snprintf(call->stream.key_name, sizeof(call->stream.key_name), "%s", in->key);
 	insert_stream(call);
 }
 
@@ -140,40 +230,31 @@ kms_op_create_stream(struct kms_call *call, const Kmsp__Request *request)
 void
 kms_op_describe_stream(struct kms_call *call, const Kmsp__Request *request)
 {
-	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
-
-	if (kms_call_parse_stream(call, request->describe_stream->stream, name, arn) != SLK_OK ||
-		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
-		return;
-	int rc = kms_catalog_stream_get(call->service->parts.catalog, name, &call->stream);
-	if (rc == SLK_NOT_FOUND)
-		kms_call_missing_stream(call, name);
-	else if (rc != SLK_OK)
-		kms_call_fail_catalog(call, rc);
-	else
+	if (kms_call_find_stream(call, request->describe_stream->stream) == SLK_OK)
 		answer_stream(call);
 }
 
+/* It is gone once ingestd takes no more records of it. */
 void
 kms_op_delete_stream(struct kms_call *call, const Kmsp__Request *request)
 {
-	char name[KMS_STREAM_MAX], arn[KMS_ARN_MAX];
-	Kmsp__Reply reply = KMSP__REPLY__INIT;
+	struct kms_service *s = call->service;
 
-	if (kms_call_parse_stream(call, request->delete_stream->stream, name, arn) != SLK_OK ||
-		kms_call_authorize(call, call->action, arn, NULL) != SLK_OK)
+	if (kms_call_find_stream(call, request->delete_stream->stream) != SLK_OK)
 		return;
-	int rc = kms_catalog_stream_delete(call->service->parts.catalog, name);
-	if (rc == SLK_OK)
-		call->service->stream_changes++;
-	if (rc == SLK_OK)
-		rc = kms_iam_stream_changed(call->service->iam, name);
-	if (rc == SLK_NOT_FOUND)
-		kms_call_missing_stream(call, name);
-	else if (rc != SLK_OK)
-		kms_call_fail_catalog(call, rc);
-	else
-		kms_call_ok(call, &reply);
+	if (call->stream.state == KMS_STREAM_DELETING) {
+		kms_call_end(call, SLK_OK);
+		return;
+	}
+	call->stream.state = KMS_STREAM_DELETING;
+	call->stream.change++;
+	int rc = kms_catalog_stream_set(
+		s->parts.catalog, &call->stream, KMS_EVENT_NONE, slk_wall_ns(s->parts.clock));
+	if (rc == SLK_OK) {
+		s->stream_changes++;
+		s->right_changes++; /* nobody may put into it any more */
+	}
+	kms_call_end(call, rc);
 }
 
 void
@@ -247,7 +328,7 @@ find_stream(struct kms_call *call, const char *name)
 	return rc;
 }
 
-/* The stream and its key. */
+/* The stream, unless it is being deleted, and its key. */
 static int
 stream_and_key(struct kms_call *call, const char *name)
 {
@@ -256,6 +337,10 @@ stream_and_key(struct kms_call *call, const char *name)
 	int rc = find_stream(call, name);
 	if (rc != SLK_OK)
 		return rc;
+	if (call->stream.state == KMS_STREAM_DELETING) {
+		kms_call_missing_stream(call, name);
+		return SLK_NOT_FOUND;
+	}
 	rc = kms_catalog_key_get(catalog, call->stream.key_id, &call->key);
 	if (rc == SLK_NOT_FOUND) { /* it was destroyed, and the stream outlived it */
 		kms_arn_key(&call->service->parts.realm, call->stream.key_id, call->resource);
@@ -479,6 +564,12 @@ kms_op_authorize(struct kms_call *call, const Kmsp__Request *request)
 
 /* --- status --- */
 
+uint64_t
+kms_service_right_changes(const struct kms_service *s)
+{
+	return s->right_changes + kms_iam_changes(s->iam) + kms_grants_changes(s->grants);
+}
+
 static const char *
 hsm_state(const struct hsm_health *health)
 {
@@ -574,8 +665,7 @@ kms_op_status(struct kms_call *call, const Kmsp__Request *request)
 	out.hsm_worker_restarts = s->worker_restarts;
 	out.data_keys_issued = s->data_keys;
 	out.stream_changes = s->stream_changes;
-	out.right_changes =
-		s->right_changes + kms_iam_changes(s->iam) + kms_grants_changes(s->grants);
+	out.right_changes = kms_service_right_changes(s);
 	message_workers(s, &workers, &out);
 	kms_audit_state(s->parts.audit, &state);
 	message_audit(s, &state, error, second_error, &audit);

@@ -12,8 +12,8 @@
 #define NOT_ENDING \
 	(KMS_BIT(KMS_KEY_CREATING) | KMS_BIT(KMS_KEY_ENABLED) | KMS_BIT(KMS_KEY_DISABLED))
 
-static bool
-is_text(const char *text, size_t chars_min, size_t chars_max)
+bool
+kms_is_tag_text(const char *text, size_t chars_min, size_t chars_max)
 {
 	size_t characters = 0;
 
@@ -43,9 +43,9 @@ refuse_length(struct kms_call *call, size_t at, const char *member, unsigned min
 static int
 check_tag(struct kms_call *call, const Kmsp__Tag *tag, size_t at)
 {
-	if (!is_text(tag->key, 1, KEY_CHARS_MAX))
+	if (!kms_is_tag_text(tag->key, 1, KEY_CHARS_MAX))
 		return refuse_length(call, at, "tagKey", 1, KEY_CHARS_MAX);
-	if (!is_text(tag->value, 0, VALUE_CHARS_MAX))
+	if (!kms_is_tag_text(tag->value, 0, VALUE_CHARS_MAX))
 		return refuse_length(call, at, "tagValue", 0, VALUE_CHARS_MAX);
 	if (strncasecmp(tag->key, "aws:", 4) == 0)
 		return refuse_tags(call, "Tags beginning with aws: are reserved");
@@ -108,7 +108,7 @@ kms_op_untag_resource(struct kms_call *call, const Kmsp__Request *request)
 	const Kmsp__UntagResource *in = request->untag_resource;
 
 	for (size_t i = 0; i < in->n_tag_keys; i++) {
-		if (!is_text(in->tag_keys[i], 1, KEY_CHARS_MAX)) {
+		if (!kms_is_tag_text(in->tag_keys[i], 1, KEY_CHARS_MAX)) {
 			kms_call_fail(call, SLK_INVALID, "ValidationException",
 				"1 validation error detected: Value at 'tagKeys.%zu.member' failed "
 				"to satisfy constraint: Member must be UTF-8 text of 1 to %u "
@@ -147,27 +147,12 @@ fill_page(struct kms_tag *tags, size_t found, size_t limit, Kmsp__Tag *storage, 
 }
 
 void
-kms_op_list_resource_tags(struct kms_call *call, const Kmsp__Request *request)
+kms_answer_tags(struct kms_call *call, struct kms_tag *tags, size_t found, size_t limit)
 {
-	static struct kms_tag tags[KMSP_PAGE_MAX + 1]; /* one thread */
-	static Kmsp__Tag storage[KMSP_PAGE_MAX], *list[KMSP_PAGE_MAX];
-	const Kmsp__ListOfKey *in = request->list_resource_tags;
+	static Kmsp__Tag storage[KMSP_PAGE_MAX], *list[KMSP_PAGE_MAX]; /* one thread */
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
 	Kmsp__Tags out = KMSP__TAGS__INIT;
-	size_t found = 0, limit = kms_page(in->limit);
 
-	if (in->marker[0] != '\0' && !is_text(in->marker, 1, KEY_CHARS_MAX)) {
-		kms_call_bad_marker(call);
-		return;
-	}
-	if (kms_call_find_key_itself(call, call->action, in->key, &call->key) != SLK_OK)
-		return;
-	int rc = kms_catalog_tag_list(
-		call->service->parts.catalog, call->key.id, in->marker, tags, limit + 1, &found);
-	if (rc != SLK_OK) {
-		kms_call_fail_catalog(call, rc);
-		return;
-	}
 	out.tags = list;
 	out.n_tags = fill_page(tags, found, limit, storage, list);
 	if (found > out.n_tags)
@@ -175,4 +160,25 @@ kms_op_list_resource_tags(struct kms_call *call, const Kmsp__Request *request)
 	reply.result_case = KMSP__REPLY__RESULT_TAGS;
 	reply.tags = &out;
 	kms_call_ok(call, &reply);
+}
+
+void
+kms_op_list_resource_tags(struct kms_call *call, const Kmsp__Request *request)
+{
+	static struct kms_tag tags[KMSP_PAGE_MAX + 1]; /* one thread */
+	const Kmsp__ListOfKey *in = request->list_resource_tags;
+	size_t found = 0, limit = kms_page(in->limit);
+
+	if (in->marker[0] != '\0' && !kms_is_tag_text(in->marker, 1, KEY_CHARS_MAX)) {
+		kms_call_bad_marker(call);
+		return;
+	}
+	if (kms_call_find_key_itself(call, call->action, in->key, &call->key) != SLK_OK)
+		return;
+	int rc = kms_catalog_tag_list(
+		call->service->parts.catalog, call->key.id, in->marker, tags, limit + 1, &found);
+	if (rc != SLK_OK)
+		kms_call_fail_catalog(call, rc);
+	else
+		kms_answer_tags(call, tags, found, limit);
 }

@@ -75,6 +75,31 @@ static const struct kms_row rows[] = {
 	ROW(DESCRIBE_STREAM) = {ANYBODY, "kinesis:DescribeStream", kms_op_describe_stream, false},
 	ROW(LIST_STREAMS) = {ANYBODY, "kinesis:ListStreams", kms_op_list_streams, false},
 	ROW(DELETE_STREAM) = {KMS_CLASS_ADMIN, "kinesis:DeleteStream", kms_op_delete_stream, false},
+	ROW(SPLIT_SHARD) = {KMS_CLASS_ADMIN, "kinesis:SplitShard", kms_op_split_shard, false},
+	ROW(MERGE_SHARDS) = {KMS_CLASS_ADMIN, "kinesis:MergeShards", kms_op_merge_shards, false},
+	ROW(UPDATE_SHARD_COUNT) = {KMS_CLASS_ADMIN, "kinesis:UpdateShardCount",
+		kms_op_update_shard_count, false},
+	ROW(LIST_SHARDS) = {ANYBODY, "kinesis:ListShards", kms_op_list_shards, false},
+	ROW(INCREASE_STREAM_RETENTION) = {KMS_CLASS_ADMIN, "kinesis:IncreaseStreamRetentionPeriod",
+		kms_op_increase_stream_retention, false},
+	ROW(DECREASE_STREAM_RETENTION) = {KMS_CLASS_ADMIN, "kinesis:DecreaseStreamRetentionPeriod",
+		kms_op_decrease_stream_retention, false},
+	ROW(START_STREAM_ENCRYPTION) = {KMS_CLASS_ADMIN, "kinesis:StartStreamEncryption",
+		kms_op_start_stream_encryption, false},
+	ROW(STOP_STREAM_ENCRYPTION) = {KMS_CLASS_ADMIN, "kinesis:StopStreamEncryption",
+		kms_op_stop_stream_encryption, false},
+	ROW(ADD_TAGS_TO_STREAM) = {KMS_CLASS_ADMIN, "kinesis:AddTagsToStream",
+		kms_op_add_tags_to_stream, false},
+	ROW(REMOVE_TAGS_FROM_STREAM) = {KMS_CLASS_ADMIN, "kinesis:RemoveTagsFromStream",
+		kms_op_remove_tags_from_stream, false},
+	ROW(LIST_TAGS_FOR_STREAM) = {PEOPLE, "kinesis:ListTagsForStream",
+		kms_op_list_tags_for_stream, false},
+	ROW(UPDATE_STREAM_MODE) = {KMS_CLASS_ADMIN, "kinesis:UpdateStreamMode",
+		kms_op_update_stream_mode, false},
+	ROW(DESCRIBE_LIMITS) = {PEOPLE, "kinesis:DescribeLimits", kms_op_describe_limits, false},
+	ROW(STREAM_CHANGED) = {KMS_CLASS_DOOR, "sealock:StreamChanged", kms_op_stream_changed,
+		false},
+	ROW(WATCH_STREAMS) = {KMS_CLASS_DOOR, "sealock:WatchStreams", kms_op_watch_streams, true},
 	ROW(GENERATE_STREAM_KEY) = {KMS_CLASS_DOOR, "kms:GenerateDataKey",
 		kms_op_generate_stream_key, false},
 	ROW(AUTHORIZE) = {KMS_CLASS_DOOR | KMS_CLASS_GATEWAY, "sealock:Authorize", kms_op_authorize,
@@ -201,6 +226,7 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	STAILQ_INIT(&s->finished);
 	STAILQ_INIT(&s->flushing);
 	STAILQ_INIT(&s->waiters);
+	STAILQ_INIT(&s->watchers);
 	LIST_INIT(&s->makers);
 	s->mono_start_ns = s->mono_counted_ns = slk_mono_ns(parts->clock);
 	s->stream_changes = s->right_changes = slk_wall_ns(parts->clock);
@@ -235,6 +261,7 @@ kms_service_free(struct kms_service *service)
 		kms_call_fail(call, SLK_UNAVAILABLE, "KeyUnavailableException",
 			"sealock-kmsd is stopping");
 	}
+	kms_watch_turn(service, true);
 	settle(service, true);
 	STAILQ_CONCAT(&service->flushing, &service->finished);
 	give_answers(service, kms_audit_flush(service->parts.audit, &err), &err);
@@ -469,6 +496,7 @@ kms_service_flush(struct kms_service *service)
 	struct slk_error err = {0};
 
 	bool answered = service->audit_going;
+	kms_watch_turn(service, false);
 	settle(service, false);
 	answered = answered && !service->audit_going;
 	if (service->audit_going ||
@@ -488,13 +516,17 @@ kms_service_flush(struct kms_service *service)
 uint64_t
 kms_service_wake_ns(const struct kms_service *service)
 {
-	return kms_audit_wake_ns(service->parts.audit);
+	uint64_t audit = kms_audit_wake_ns(service->parts.audit);
+	uint64_t watch = kms_watch_wake_ns(service);
+
+	return audit < watch ? audit : watch;
 }
 
 void
 kms_service_stop(struct kms_service *service)
 {
 	kms_heads_stop(&service->heads);
+	kms_watch_turn(service, true);
 }
 
 bool

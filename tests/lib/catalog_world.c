@@ -67,6 +67,8 @@ alias_of(const char *name, uint8_t key)
 	return alias;
 }
 
+static const struct kms_tag stream_tag = {"team", "web"};
+
 struct kms_stream
 stream_of(const char *name)
 {
@@ -76,6 +78,26 @@ stream_of(const char *name)
 	snprintf(stream.name, sizeof(stream.name), "%s", name);
 	memcpy(stream.key_id, id_of(TURNED), sizeof(stream.key_id));
 	return stream;
+}
+
+/* "u": one of its shards is being split. */
+static void
+make_changing_stream(void)
+{
+	struct kms_stream stream = stream_of("u");
+	struct kms_reshard plan;
+	struct kms_shard shard;
+
+	assert_ok(kms_catalog_stream_create(catalog, &stream, NULL, 0, &stream.id));
+	assert_ok(kms_catalog_stream_get(catalog, "u", &stream));
+	assert_ok(kms_catalog_shard_get(catalog, stream.id, 1, &shard));
+	assert_ok(kms_reshard_split(&shard, shard.end - 7, 2, WORLD_START / 1000000000, &plan));
+	stream.state = KMS_STREAM_UPDATING;
+	stream.change++;
+	stream.shards_count += 2;
+	assert_ok(kms_catalog_stream_reshard(
+		catalog, &stream, &plan, KMS_EVENT_SHARD_COUNT, WORLD_START));
+	kms_reshard_fini(&plan);
 }
 
 static void
@@ -195,7 +217,8 @@ make_world(void)
 		catalog, id_of(TURNED), id_of(0x12), KMS_BACKING_ON_DEMAND, WORLD_START));
 	assert_ok(kms_catalog_backing_switch(catalog, id_of(0x12), check_of(0x12), WORLD_START));
 	name_key(TURNED, "alias/turned");
-	assert_ok(kms_catalog_stream_create(catalog, &stream, &id));
+	assert_ok(kms_catalog_stream_create(catalog, &stream, &stream_tag, 1, &id));
+	make_changing_stream();
 	assert_ok(kms_catalog_stream_policy_put(catalog, id, "{s}"));
 	assert_ok(kms_catalog_key_policy_put(catalog, id_of(TURNED), "{k}"));
 	assert_ok(kms_catalog_grant_create(catalog, &grant));
@@ -440,9 +463,10 @@ void
 world_dump(struct world_dump *out)
 {
 	static const char *const tables[] = {"keys", "backings", "public_keys", "tags", "aliases",
-		"streams", "identities", "identity_tags", "inline_policies", "policies",
-		"attachments", "key_policies", "stream_policies", "grants", "access_keys",
-		"session_keys", "proposals", "approvals", "sqlite_sequence"};
+		"streams", "shards", "stream_tags", "stream_events", "identities", "identity_tags",
+		"inline_policies", "policies", "attachments", "key_policies", "stream_policies",
+		"grants", "access_keys", "session_keys", "proposals", "approvals",
+		"sqlite_sequence"};
 	sqlite3 *db = NULL;
 
 	copy_catalog(catalog_path, crash_path);

@@ -7,6 +7,7 @@
 #include "catalog_dual.h"
 #include "catalog_grants.h"
 #include "catalog_rig.h"
+#include "catalog_streams.h"
 #include "faultvfs.h"
 
 #define WORLD_START 1000u /* when everything was made */

@@ -316,6 +316,20 @@ rig_delete_stream(struct kms_rig *rig, uid_t uid, const char *name)
 	return rig_call(rig, uid, &request);
 }
 
+void
+rig_end_deletion(struct kms_rig *rig, const char *name)
+{
+	Kmsp__StreamChanged call = KMSP__STREAM_CHANGED__INIT;
+	const Kmsp__Reply *reply = rig_describe_stream(rig, RIG_ROOT, name);
+
+	assert_answered(reply, SLK_OK);
+	call.stream = TEXT(name);
+	call.stream_id = reply->stream->id;
+	call.change = reply->stream->change;
+	REQUEST(request, STREAM_CHANGED, stream_changed) = &call;
+	assert_answered(rig_call(rig, RIG_INGEST, &request), SLK_OK);
+}
+
 const Kmsp__Reply *
 rig_stream_key(struct kms_rig *rig, uid_t uid, const char *arn)
 {

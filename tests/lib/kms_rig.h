@@ -84,6 +84,8 @@ const Kmsp__Reply *rig_create_stream(
 	struct kms_rig *rig, uid_t uid, const char *name, uint32_t shards, const char *key);
 const Kmsp__Reply *rig_describe_stream(struct kms_rig *rig, uid_t uid, const char *name);
 const Kmsp__Reply *rig_delete_stream(struct kms_rig *rig, uid_t uid, const char *name);
+/* ingestd says that it takes no more records of it. */
+void rig_end_deletion(struct kms_rig *rig, const char *name);
 const Kmsp__Reply *rig_stream_key(struct kms_rig *rig, uid_t uid, const char *arn);
 const Kmsp__Reply *rig_authorize(
 	struct kms_rig *rig, uid_t door, uid_t uid, const char *action, const char *resource);

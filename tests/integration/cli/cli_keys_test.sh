@@ -62,8 +62,8 @@ check "stream list has both" '[ $code = 0 ] && [ "$(json_of .streams | grep -o "
 run sealock stream create short --key alias/web
 run sealock stream delete short
 check "stream delete says so" '[ $code = 0 ] && grep -q "deleted stream short" "$out"'
-run sealock stream describe short
-check "a deleted stream is not found" '[ $code = 1 ] && said "short"'
+run sealock stream describe short --json
+check "a deleted stream is DELETING until ingestd has let go of it" '[ $code = 0 ] && json_is .status DELETING'
 run as $uid_stranger sealock key list
 check "a stranger is denied" '[ $code = 1 ] && empty "$out" && said "denied\|not authori\|may not"'
 

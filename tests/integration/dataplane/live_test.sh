@@ -72,7 +72,7 @@ ask() { # STREAM: the answer to one more put of the connection
 answer=$(ask young)
 check "a connection that stays puts into it, too" '[ "$answer" = "ok 1" ]' || echo "        $answer"
 sealock stream delete young >/dev/null || die_with_log "$site/kmsd.log" "stream delete"
-wait_for 3 '[ "$(stream_of_status young)" = 0 ]'
+wait_for 3 '! sealock stream describe young >/dev/null 2>&1'
 check "a deleted stream is gone from ingestd within seconds, its key with it" '[ "$(stream_of_status young)" = 0 ] && logged "stream was deleted.*young"'
 answer=$(ask young)
 check "the connection's next put is refused as NOT_FOUND, by name" '[ "${answer%% *}" -lt 0 ] && [[ "$answer" == *young* ]]' || echo "        $answer"
@@ -83,7 +83,7 @@ answer=$(ask young)
 check "a stream made again under the name is another one, from sequence number 0, at once" '[ "$answer" = "ok 0" ]' || echo "        $answer"
 for round in 1 2 3 4 5; do # the connection's cached right is for a stream that is gone, its next put is for the new one
 	sealock stream delete young >/dev/null
-	wait_for 3 '[ "$(stream_of_status young)" = 0 ]'
+	wait_for 3 '! sealock stream describe young >/dev/null 2>&1'
 	make young
 	answer=$(ask young)
 	[ "$answer" = "ok 0" ] || break

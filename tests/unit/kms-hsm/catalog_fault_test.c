@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "catalog_rig.h"
+#include "catalog_streams.h"
 #include "faultvfs.h"
 
 static void
@@ -61,7 +62,7 @@ change_everything(unsigned number)
 	o.alias = kms_catalog_alias_create(catalog, &alias, 1);
 	snprintf(stream.name, sizeof(stream.name), "s%u", number);
 	memcpy(stream.key_id, key.id, sizeof(stream.key_id));
-	o.stream = kms_catalog_stream_create(catalog, &stream, &o.stream_id);
+	o.stream = kms_catalog_stream_create(catalog, &stream, NULL, 0, &o.stream_id);
 	for (int i = 0; i < 3 && o.take == SLK_OK; i++) {
 		o.take = kms_catalog_wrap_take(catalog, key.backing_id);
 		o.taken += o.take == SLK_OK;

@@ -8,6 +8,7 @@
 
 #include "catalog_iam.h"
 #include "catalog_rig.h"
+#include "catalog_streams.h"
 
 static char text[KMS_DOCUMENT_MAX];
 
@@ -212,7 +213,7 @@ policies_of_keys_and_streams_end_with_them(void **state)
 	uint64_t stream_id = 0, found = 0;
 
 	memcpy(stream.key_id, two.id, sizeof(stream.key_id));
-	assert_ok(kms_catalog_stream_create(catalog, &stream, &stream_id));
+	assert_ok(kms_catalog_stream_create(catalog, &stream, NULL, 0, &stream_id));
 	assert_ok(kms_catalog_key_policy_put(catalog, one.id, "{1}"));
 	assert_ok(kms_catalog_key_policy_put(catalog, two.id, "{2}"));
 	assert_ok(kms_catalog_key_policy_put(catalog, one.id, "{3}"));

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "catalog_rig.h"
+#include "catalog_streams.h"
 
 #define START 1000u
 
@@ -81,6 +82,27 @@ copy_first_version(void)
 	close(out);
 }
 
+/* As if the stream had been made with them. */
+static void
+assert_shards_of(const struct kms_stream *stream)
+{
+	const struct kms_shard_filter all = {.all = true};
+	struct kms_shard shards[64];
+	kms_hash start, end;
+	size_t count = 0;
+
+	assert_ok(kms_catalog_shard_list(catalog, stream->id, &all, 0, shards, 64, &count));
+	assert_int_equal(count, stream->shard_count);
+	for (uint32_t i = 0; i < count; i++) {
+		kms_shard_range(i, stream->shard_count, &start, &end);
+		assert_true(shards[i].start == start && shards[i].end == end);
+		assert_int_equal(shards[i].number, i);
+		assert_int_equal(shards[i].state, KMS_SHARD_OPEN);
+		assert_false(shards[i].has_parent);
+		assert_int_equal(shards[i].opened_ns, stream->created_ns);
+	}
+}
+
 /* Made by the release before: keys 1 (Enabled, alias/x, stream a, some wraps), 2 (the appliance's)
  * and 3 (Creating); backing keys 0x80 + n. */
 static void
@@ -114,6 +136,10 @@ file_of_version_1_is_brought_up_to_date(void **state)
 		assert_int_equal(used, KMS_WRAP_CHUNK);
 		assert_ok(kms_catalog_alias_get(catalog, "alias/x", &alias));
 		assert_ok(kms_catalog_stream_get(catalog, "a", &stream));
+		assert_int_equal(stream.state, KMS_STREAM_ACTIVE);
+		assert_int_equal(stream.retention_hours, KMS_RETENTION_MAX_HOURS);
+		assert_int_equal(stream.shards_count, stream.shard_count);
+		assert_shards_of(&stream);
 		assert_ok(kms_catalog_key_appliance(catalog, KMS_USAGE_ENCRYPT_DECRYPT, &key));
 		assert_int_equal(key.id[0], 2);
 		assert_int_equal(key.rotation_days, 365);

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "catalog_world.h"
@@ -22,6 +23,9 @@ static union {
 	struct kms_alias aliases[4];
 	struct kms_stream stream;
 	struct kms_stream streams[4];
+	struct kms_shard shard;
+	struct kms_shard shards[8];
+	struct kms_stream_totals totals;
 	struct kms_tag tags[KMS_TAGS_MAX];
 	struct kms_identity_row identity;
 	struct kms_identity_row identities[4];
@@ -165,6 +169,48 @@ count_streams(void)
 }
 
 static int
+get_totals(void)
+{
+	return kms_catalog_stream_totals(catalog, &out.totals);
+}
+
+static int
+count_events(void)
+{
+	return kms_catalog_stream_events(catalog, 2, KMS_EVENT_SHARD_COUNT, 0, &out.u64);
+}
+
+static int
+get_shard(void)
+{
+	return kms_catalog_shard_get(catalog, 2, 3, &out.shard);
+}
+
+static int
+list_shards(void)
+{
+	const struct kms_shard_filter all = {.all = true};
+
+	return kms_catalog_shard_list(catalog, 2, &all, 0, out.shards, 8, &out_count);
+}
+
+static int
+list_open_shards(void)
+{
+	struct kms_shard *shards = NULL;
+	int rc = kms_catalog_shards_open(catalog, 2, &shards, &out_count);
+
+	free(shards);
+	return rc;
+}
+
+static int
+list_stream_tags(void)
+{
+	return kms_catalog_stream_tags(catalog, 1, "", out.tags, KMS_TAGS_MAX, &out_count);
+}
+
+static int
 count_wraps(void)
 {
 	uint64_t used;
@@ -269,17 +315,19 @@ next_stream_policy(void)
 static int (*const reads[])(void) = {get_key, get_appliance, list_keys, get_public_key,
 	get_description, get_due, get_doomed, get_backing, know_backing, list_backings,
 	get_creating, get_next, count_on_demand, get_rotation_due, list_tags, get_alias,
-	list_aliases, get_stream, list_streams, count_streams, count_wraps, get_identity,
-	list_identities, get_trust, list_identity_tags, get_inline, list_inline, get_policy,
-	list_policies, get_policy_text, list_attached, list_holders, get_key_policy,
-	next_key_policy, get_stream_policy, next_stream_policy};
+	list_aliases, get_stream, list_streams, count_streams, get_totals, count_events, get_shard,
+	list_shards, list_open_shards, list_stream_tags, count_wraps, get_identity, list_identities,
+	get_trust, list_identity_tags, get_inline, list_inline, get_policy, list_policies,
+	get_policy_text, list_attached, list_holders, get_key_policy, next_key_policy,
+	get_stream_policy, next_stream_policy};
 
 /* Lists fill their array row by row; what was found is known by the count, which stays untouched. */
 static bool
 is_list(int (*read)(void))
 {
 	return read == list_keys || read == list_backings || read == list_tags ||
-		read == list_aliases || read == list_streams || read == list_identities ||
+		read == list_aliases || read == list_streams || read == list_shards ||
+		read == list_open_shards || read == list_stream_tags || read == list_identities ||
 		read == list_identity_tags || read == list_inline || read == list_policies ||
 		read == list_attached || read == list_holders;
 }

@@ -137,10 +137,85 @@ do_stream_create(void)
 {
 	const struct kms_stream stream = stream_of("t");
 	uint64_t id = 77;
-	int rc = kms_catalog_stream_create(catalog, &stream, &id);
+	int rc = kms_catalog_stream_create(catalog, &stream, NULL, 0, &id);
 
-	assert_int_equal(id, rc == SLK_OK ? 2 : 77);
+	assert_int_equal(id, rc == SLK_OK ? 3 : 77);
 	return rc;
+}
+
+static int
+do_stream_set(void)
+{
+	struct kms_stream stream;
+	int rc = kms_catalog_stream_get(catalog, "s", &stream);
+
+	if (rc != SLK_OK)
+		return rc;
+	stream.retention_hours = 48;
+	return kms_catalog_stream_set(catalog, &stream, KMS_EVENT_NONE, WORLD_START);
+}
+
+static int
+do_stream_note(void)
+{
+	struct kms_stream stream;
+	int rc = kms_catalog_stream_get(catalog, "s", &stream);
+
+	if (rc != SLK_OK)
+		return rc;
+	return kms_catalog_stream_set(catalog, &stream, KMS_EVENT_ENCRYPTION, WORLD_START);
+}
+
+static int
+do_stream_reshard(void)
+{
+	struct kms_stream stream;
+	struct kms_reshard plan;
+	struct kms_shard shard[2];
+	size_t count = 0;
+	const struct kms_shard_filter all = {.all = true};
+
+	int rc = kms_catalog_stream_get(catalog, "s", &stream);
+	if (rc == SLK_OK)
+		rc = kms_catalog_shard_list(catalog, stream.id, &all, 0, shard, 2, &count);
+	if (rc != SLK_OK)
+		return rc;
+	assert_ok(kms_reshard_merge(&shard[0], &shard[1], 2, 7, &plan));
+	stream.state = KMS_STREAM_UPDATING;
+	stream.change = 1;
+	stream.shards_count = 3;
+	rc = kms_catalog_stream_reshard(
+		catalog, &stream, &plan, KMS_EVENT_SHARD_COUNT, WORLD_START);
+	kms_reshard_fini(&plan);
+	return rc;
+}
+
+static int
+do_stream_settle(void)
+{
+	const struct kms_shard_end end = {.shard = 1, .end_sequence = 90};
+	struct kms_stream stream;
+	int rc = kms_catalog_stream_get(catalog, "u", &stream);
+
+	if (rc != SLK_OK)
+		return rc;
+	return kms_catalog_stream_settle(catalog, &stream, &end, 1, WORLD_START + 5);
+}
+
+static int
+do_stream_tags_set(void)
+{
+	const struct kms_tag tags[] = {{"team", "ops"}, {"cost", ""}};
+
+	return kms_catalog_stream_tags_set(catalog, 1, tags, 2);
+}
+
+static int
+do_stream_tags_remove(void)
+{
+	const char *const keys[] = {"team", "none"};
+
+	return kms_catalog_stream_tags_remove(catalog, 1, keys, 2);
 }
 
 static int
@@ -369,6 +444,12 @@ static const struct change {
 	{"alias_update", do_alias_update, SAME},
 	{"alias_delete", do_alias_delete, REFUSED},
 	{"stream_create", do_stream_create, REFUSED},
+	{"stream_set", do_stream_set, SAME},
+	{"stream_note", do_stream_note, MORE},
+	{"stream_reshard", do_stream_reshard, REFUSED},
+	{"stream_settle", do_stream_settle, SAME},
+	{"stream_tags_set", do_stream_tags_set, SAME},
+	{"stream_tags_remove", do_stream_tags_remove, SAME},
 	{"stream_delete", do_stream_delete, REFUSED},
 	{"wrap_take", do_wrap_take, MORE},
 	{"key_begin_under", do_key_begin_under, REFUSED},

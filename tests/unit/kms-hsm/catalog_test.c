@@ -10,6 +10,7 @@
 
 #include "catalog_db.h"
 #include "catalog_rig.h"
+#include "catalog_streams.h"
 
 static struct kms_key
 key_of(uint8_t number)
@@ -210,7 +211,7 @@ make_stream(const char *name)
 
 	memset(stream.key_id, 1, sizeof(stream.key_id));
 	snprintf(stream.name, sizeof(stream.name), "%s", name);
-	assert_ok(kms_catalog_stream_create(catalog, &stream, &id));
+	assert_ok(kms_catalog_stream_create(catalog, &stream, NULL, 0, &id));
 	return id;
 }
 
@@ -241,11 +242,11 @@ stream_needs_a_name_of_its_own_and_a_key(void **state)
 	struct kms_stream stream = {.shard_count = 1, .name = "a"};
 	uint64_t id = 77;
 
-	assert_int_equal(kms_catalog_stream_create(catalog, &stream, &id), SLK_NOT_FOUND);
+	assert_int_equal(kms_catalog_stream_create(catalog, &stream, NULL, 0, &id), SLK_NOT_FOUND);
 	make_enabled(1);
 	make_stream("a");
 	memset(stream.key_id, 1, sizeof(stream.key_id));
-	assert_int_equal(kms_catalog_stream_create(catalog, &stream, &id), SLK_EXISTS);
+	assert_int_equal(kms_catalog_stream_create(catalog, &stream, NULL, 0, &id), SLK_EXISTS);
 	assert_int_equal(id, 77);
 }
 
@@ -376,7 +377,7 @@ later_version_is_refused(void **state)
 
 	run_sql("PRAGMA user_version = 99");
 	assert_int_equal(open_again(&err), SLK_BAD_VERSION);
-	run_sql("PRAGMA user_version = 5");
+	run_sql("PRAGMA user_version = 6");
 	assert_ok(open_again(&err));
 }
 

@@ -285,6 +285,7 @@ policy_of_a_stream_allows_by_itself_and_goes_with_it(void **state)
 	request.call_case = KMSP__REQUEST__CALL_DELETE_STREAM;
 	request.delete_stream = &name;
 	assert_answered(rig_call(&rig, RIG_ROOT, &request), SLK_OK);
+	rig_end_deletion(&rig, "web");
 	assert_answered(rig_create_stream(&rig, RIG_ROOT, "web", 1, key_arn), SLK_OK);
 	assert_answered(rig_describe_stream(&rig, RIG_BOB, "web"), SLK_DENIED);
 }

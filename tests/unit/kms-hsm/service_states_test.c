@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "format/blob.h"
+#include "catalog_streams.h"
 #include "kms_rig.h"
 
 enum state { ENABLED, DISABLED, PENDING, CREATING, UNAVAILABLE, GONE, STATES };
@@ -341,7 +342,7 @@ name_subject(unsigned number)
 	memcpy(alias.key_id, subject.key.id, sizeof(alias.key_id));
 	memcpy(stream.key_id, subject.key.id, sizeof(stream.key_id));
 	assert_ok(kms_catalog_alias_create(rig.catalog, &alias, rig.wall_ns));
-	assert_ok(kms_catalog_stream_create(rig.catalog, &stream, &id));
+	assert_ok(kms_catalog_stream_create(rig.catalog, &stream, NULL, 0, &id));
 }
 
 static void

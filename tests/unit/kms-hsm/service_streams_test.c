@@ -179,7 +179,7 @@ bad_streams_are_refused(void **state)
 	assert_answered(rig_create_stream(&rig, RIG_ROOT, "a/b", 1, key_arn), SLK_INVALID);
 	assert_answered(rig_create_stream(&rig, RIG_ROOT, "", 1, key_arn), SLK_INVALID);
 	assert_answered(rig_create_stream(&rig, RIG_ROOT, "x", 0, key_arn), SLK_INVALID);
-	assert_answered(rig_create_stream(&rig, RIG_ROOT, "x", 1025, key_arn), SLK_INVALID);
+	assert_answered(rig_create_stream(&rig, RIG_ROOT, "x", 10001, key_arn), SLK_INVALID);
 	assert_answered(rig_create_stream(&rig, RIG_ALICE, "x", 1, key_arn), SLK_DENIED);
 	assert_answered(rig_describe_stream(&rig, RIG_BOB, "x"), SLK_NOT_FOUND);
 	assert_answered(rig_describe_stream(&rig, RIG_BOB, "arn:aws:kinesis:other:1:stream/x"),
@@ -206,6 +206,7 @@ deleted_stream_gives_its_name_but_not_its_id(void **state)
 
 	assert_answered(delete_stream(RIG_ALICE, "web"), SLK_DENIED);
 	assert_answered(delete_stream(RIG_ROOT, "web"), SLK_OK);
+	rig_end_deletion(&rig, "web");
 	assert_answered(delete_stream(RIG_ROOT, "web"), SLK_NOT_FOUND);
 	assert_answered(rig_stream_key(&rig, RIG_INGEST, "web"), SLK_NOT_FOUND);
 	assert_true(rig_create_stream(&rig, RIG_ROOT, "web", 1, key_arn)->stream->id > id);
