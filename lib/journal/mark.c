@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "format/jfile.h"
+#include "journal/mapguard.h"
 
 #define PATH_MAX_BYTES 4096u
 /* A page in the middle of a change is a matter of nanoseconds, unless the writer was preempted there: then of a time slice
@@ -71,6 +72,33 @@ jnl_mark_load(const struct slk_fs *fs, const char *dir, unsigned lane, bool writ
 }
 
 int
+jnl_mark_lanes(const struct slk_fs *fs, const char *dir, uint64_t *out_lanes)
+{
+	char path[PATH_MAX_BYTES];
+	uint64_t lanes = 0;
+	int fd = -1;
+	int rc = mark_path(dir, path);
+
+	if (rc == SLK_OK)
+		rc = fs->open(fs->ctx, path, SLK_OPEN_READ, 0, &fd);
+	for (unsigned lane = 0; rc == SLK_OK && lane < FMT_JFILE_LANES_MAX; lane++) {
+		struct fmt_watermark mark;
+		rc = read_page(fs, fd, lane, &mark);
+		if (rc == SLK_OK || rc == SLK_AGAIN || rc == SLK_CORRUPT)
+			lanes |= 1ull << lane;
+		if (rc == SLK_AGAIN || rc == SLK_CORRUPT || rc == SLK_NOT_FOUND)
+			rc = SLK_OK;
+	}
+	if (fd >= 0)
+		(void)fs->close(fs->ctx, fd);
+	if (rc == SLK_NOT_FOUND)
+		rc = SLK_OK;
+	if (rc == SLK_OK)
+		*out_lanes = lanes;
+	return rc;
+}
+
+int
 jnl_mark_open(struct jnl_mark *m, const struct slk_fs *fs, bool may_map, const char *dir,
 	unsigned lane, struct slk_error *err)
 {
@@ -107,6 +135,13 @@ jnl_mark_open(struct jnl_mark *m, const struct slk_fs *fs, bool may_map, const c
 		jnl_mark_close(m);
 		return rc;
 	}
+	rc = jnl_mapguard_add(map, &m->guard);
+	if (rc != SLK_OK) {
+		munmap(map, FMT_WATERMARK_PAGE_BYTES);
+		jnl_mark_close(m);
+		return slk_fail(
+			err, rc, "cannot guard the map of %s: %s", path, slk_status_sentence(rc));
+	}
 	m->map = map;
 	return SLK_OK;
 }
@@ -114,8 +149,10 @@ jnl_mark_open(struct jnl_mark *m, const struct slk_fs *fs, bool may_map, const c
 void
 jnl_mark_close(struct jnl_mark *m)
 {
-	if (m->map != NULL)
+	if (m->map != NULL) {
+		jnl_mapguard_remove(m->guard);
 		munmap(m->map, FMT_WATERMARK_PAGE_BYTES);
+	}
 	if (m->fd >= 0 && m->fs != NULL)
 		(void)m->fs->close(m->fs->ctx, m->fd);
 	memset(m, 0, sizeof(*m));
@@ -139,5 +176,5 @@ jnl_mark_set(struct jnl_mark *m, const struct fmt_watermark *next)
 	memcpy(m->map, raw, 8);
 	atomic_thread_fence(memory_order_release);
 	slk_put_le64(m->map + 8, m->now.change_count);
-	return SLK_OK;
+	return jnl_mapguard_hit(m->guard) ? SLK_IO : SLK_OK;
 }

@@ -13,6 +13,7 @@ struct jnl_mark {
 	const struct slk_fs *fs;
 	int fd;
 	uint8_t *map; /* NULL: written through fs (a simulator's descriptors cannot be mapped) */
+	unsigned guard; /* of the map: journal/mapguard.h */
 	struct fmt_watermark now;
 	uint64_t offset;
 };
@@ -23,12 +24,17 @@ struct jnl_mark {
 MUST_USE int jnl_mark_load(const struct slk_fs *fs, const char *dir, unsigned lane,
 	bool writer_may_live, struct fmt_watermark *out_mark);
 
+/* Which lanes there ever were: bit i of *out_lanes. Cheaper than loading each. SLK_OK also if there is no file; SLK_DENIED,
+ * SLK_IO. */
+MUST_USE int jnl_mark_lanes(const struct slk_fs *fs, const char *dir, uint64_t *out_lanes);
+
 /* Open (and create) DIR/watermark for lane's writer. */
 MUST_USE int jnl_mark_open(struct jnl_mark *mark, const struct slk_fs *fs, bool may_map,
 	const char *dir, unsigned lane, struct slk_error *err);
 void jnl_mark_close(struct jnl_mark *mark);
 
-/* Publish: one writer, many readers. The position never goes back within a file. */
+/* Publish: one writer, many readers. The position never goes back within a file. SLK_IO if the disk has failed: nobody may have
+ * seen it. */
 MUST_USE int jnl_mark_set(struct jnl_mark *mark, const struct fmt_watermark *next);
 
 #endif

@@ -555,17 +555,16 @@ advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 static int
 find_lanes(struct jnl_reader *r, bool *out_found)
 {
+	uint64_t lanes = 0;
+
 	r->look_for_lanes = false;
 	*out_found = false;
+	int rc = jnl_mark_lanes(r->fs, r->dir, &lanes);
+	if (rc != SLK_OK)
+		return rc;
 	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
-		struct fmt_watermark mark;
-		if (r->tails[lane].used)
+		if (r->tails[lane].used || (lanes >> lane & 1) == 0)
 			continue;
-		int rc = jnl_mark_load(r->fs, r->dir, lane, true, &mark);
-		if (rc == SLK_NOT_FOUND)
-			continue;
-		if (rc != SLK_OK && rc != SLK_CORRUPT)
-			return rc;
 		*out_found = r->tails[lane].used = true;
 		r->tails[lane].lane = lane;
 	}

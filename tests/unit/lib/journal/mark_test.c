@@ -1,9 +1,15 @@
 /* The watermark page, read while its writer is anywhere. */
 #include "slk_test.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "journal/mark.h"
 #include "tempdir.h"
@@ -92,6 +98,54 @@ a_writer_that_died_in_a_change_is_not_waited_for_for_ever(void **state)
 	assert_int_equal(got.records, 99);
 }
 
+/* The file system fails beneath the mapped page: a store raises SIGBUS, which must end in an error and not in a dead process. */
+static void
+a_page_whose_disk_failed_is_an_error(void **state)
+{
+	(void)state;
+	struct fmt_watermark next = first;
+	char path[300];
+
+	/* Anew: between setup and test cmocka puts handlers of its own. */
+	jnl_mark_close(&mark);
+	assert_ok(jnl_mark_open(&mark, slk_fs_posix(), true, dir, 0, NULL));
+	snprintf(path, sizeof(path), "%s/watermark", dir);
+	assert_int_equal(truncate(path, 0), 0);
+	next.position = 8192;
+	assert_int_equal(jnl_mark_set(&mark, &next), SLK_IO);
+	assert_int_equal(jnl_mark_set(&mark, &next), SLK_IO); /* for good */
+	jnl_mark_close(&mark);
+	assert_ok(jnl_mark_open(&mark, slk_fs_posix(), true, dir, 0, NULL));
+	assert_ok(jnl_mark_set(&mark, &next));
+}
+
+/* Somebody else's SIGBUS is not hidden. */
+static void
+another_sigbus_goes_its_way(void **state)
+{
+	(void)state;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		char path[300];
+		struct jnl_mark other;
+		(void)signal(SIGBUS, SIG_DFL);
+		snprintf(path, sizeof(path), "%s/other", dir);
+		int fd = open(path, O_RDWR | O_CREAT, 0600);
+		if (fd < 0 || jnl_mark_open(&other, slk_fs_posix(), true, dir, 2, NULL) != SLK_OK)
+			_exit(1);
+		volatile char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		(void)raise(SIGBUS);
+		*p = 1;
+		_exit(2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGBUS);
+}
+
 int
 main(void)
 {
@@ -100,6 +154,8 @@ main(void)
 		T(what_was_set_is_read),
 		T(a_writer_that_was_preempted_in_a_change_is_waited_for),
 		T(a_writer_that_died_in_a_change_is_not_waited_for_for_ever),
+		T(a_page_whose_disk_failed_is_an_error),
+		T(another_sigbus_goes_its_way),
 	};
 
 	return cmocka_run_group_tests_name("journal_mark", tests, NULL, NULL);
