@@ -357,7 +357,7 @@ payloads_of_other_services_are_refused(void **state)
 			(const char *const[]){"host", "h", "x-amz-date", "20150830T123600Z",
 				"x-amz-content-sha256", forms[i], "authorization",
 				"AWS4-HMAC-SHA256 " CREDENTIAL ",SignedHeaders=host;x-amz-content-"
-							       "sha256;x-amz-date,Signature=" HEX64,
+				"sha256;x-amz-date,Signature=" HEX64,
 				NULL},
 			"InvalidSignatureException", message);
 	}
