@@ -7,6 +7,7 @@
 /* As built, as installed; seen from the directory of the bench's own program where it is no absolute path. */
 static const char *const places[][2] = {
 	[BENCH_KMSD] = {"../bin/sealock-kmsd", BENCH_SBIN "/sealock-kmsd"},
+	[BENCH_INGESTD] = {"../bin/sealock-ingestd", BENCH_SBIN "/sealock-ingestd"},
 	[BENCH_FAULT_SHIM] = {"../tests/p11shim.so", "p11shim.so"},
 	[BENCH_PROVIDER] = {"../provider/sealock.so", BENCH_MODULES "/sealock.so"},
 };

@@ -11,6 +11,7 @@
 
 enum bench_thing {
 	BENCH_KMSD, /* the program */
+	BENCH_INGESTD, /* likewise */
 	BENCH_FAULT_SHIM, /* the PKCS#11 module that fails on demand */
 	BENCH_PROVIDER /* sealock.so */
 };

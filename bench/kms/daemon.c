@@ -121,11 +121,12 @@ write_config(const struct kb_daemon *d, const char *path, const char *module, st
 		"%s/kms/catalog.db\naudit:\n  path: %s\n%shsm:\n  profile: %s\n  module: %s\n"
 		"  token_label: " TOKEN_LABEL "\n  pin_file: %s\n  softhsm_conf: %s\n"
 		"  worker_user: \"" WORKER_USER "\"\n%sadmins: [\"%u\"]\npolicy:\n"
-		"  - {effect: Allow, principals: [root], actions: ['*'], resources: ['*']}\n",
+		"  - {effect: Allow, principals: [root], actions: ['*'], resources: ['*']}\n%s",
 		FRONT_UID, d->socket, d->dir, d->audit,
 		d->audit_lines != NULL ? d->audit_lines : "",
 		d->profile != NULL ? d->profile : "softhsm", module, d->token.pin_file,
-		d->token.conf, d->hsm_lines != NULL ? d->hsm_lines : "", (unsigned)geteuid());
+		d->token.conf, d->hsm_lines != NULL ? d->hsm_lines : "", (unsigned)geteuid(),
+		d->more_lines != NULL ? d->more_lines : "");
 	if (fclose(f) != 0 || chmod(path, 0644) != 0)
 		return slk_fail_errno(err, "cannot write %s", path);
 	return SLK_OK;

@@ -34,6 +34,8 @@ struct kb_daemon {
 	const char *audit_dir; /* NULL: beside the catalog */
 	const char *audit_lines; /* more lines of audit:, indented; NULL: none */
 	const char *hsm_lines; /* more lines of hsm:, indented; NULL: none */
+	const char *
+		more_lines; /* more statements of policy:, indented, and other sections; NULL: none */
 	bool with_shim;
 	char dir[KB_PATH_MAX], socket[KB_PATH_MAX], audit[KB_PATH_MAX];
 	struct kb_token token;
