@@ -211,6 +211,31 @@ end_epoch(struct dp_worker *w, struct dp_stream *stream)
 	dp_stage_key_changed(&w->stage, stream->staged, true);
 }
 
+static void
+ends_at(struct dp_worker *w, struct dp_stream *stream, uint64_t end_ns)
+{
+	stream->end_ns = end_ns;
+	if (w->next_end_ns > end_ns)
+		w->next_end_ns = end_ns;
+}
+
+void
+dp_seal_expire(struct dp_worker *w)
+{
+	if (w->now_ns < w->next_end_ns)
+		return;
+	w->next_end_ns = UINT64_MAX;
+	for (unsigned i = 0; i < DP_STREAMS_MAX; i++) {
+		struct dp_stream *stream = w->streams[i];
+		if (stream == NULL || stream->epoch == NULL)
+			continue;
+		if (w->now_ns >= stream->end_ns)
+			end_epoch(w, stream);
+		else
+			ends_at(w, stream, stream->end_ns);
+	}
+}
+
 /* A new epoch takes over between two blocks; the old key is wiped at once. */
 static int
 begin_epoch(struct dp_worker *w, struct dp_stream *stream, const struct dp_ctl *ctl)
@@ -228,7 +253,7 @@ begin_epoch(struct dp_worker *w, struct dp_stream *stream, const struct dp_ctl *
 		return rc;
 	end_epoch(w, stream);
 	stream->epoch = epoch;
-	stream->end_ns = ctl->end_ns;
+	ends_at(w, stream, ctl->end_ns);
 	stream->error = SLK_OK;
 	dp_stage_key_changed(&w->stage, stream->staged, false);
 	atomic_store_explicit(&stream->wanted, 0, memory_order_relaxed);
@@ -383,7 +408,7 @@ handle(struct dp_worker *w, struct dp_ctl *ctl)
 	case DP_CTL_KEY:
 		return begin_epoch(w, ctl->stream, ctl);
 	case DP_CTL_END:
-		ctl->stream->end_ns = ctl->end_ns;
+		ends_at(w, ctl->stream, ctl->end_ns);
 		return SLK_OK;
 	case DP_CTL_ERROR:
 		take_error(w, ctl->stream, ctl->status);

@@ -309,6 +309,7 @@ dp_worker_turn(struct dp_worker *worker)
 
 	read_clocks(w);
 	done += dp_seal_control(w, CTL_PER_TURN);
+	dp_seal_expire(w);
 	done += dp_seal_puts(w, PUTS_PER_TURN);
 	if (atomic_load_explicit(&w->stop, memory_order_relaxed) == 0)
 		done += receive(w);

@@ -98,6 +98,7 @@ struct dp_worker {
 	uint64_t now_ns; /* monotonic, of this turn */
 	uint64_t wall_ns;
 	uint64_t appended_lsn; /* of the last block */
+	uint64_t next_end_ns; /* no key ends before this */
 	bool unsubmitted; /* something was appended since the last submit */
 	bool blocked; /* the lane had no buffer in this turn */
 	struct dp_stage stage;
