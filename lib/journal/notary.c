@@ -9,6 +9,7 @@
 #include "journal/readback.h"
 
 #define UNSIGNED_MAX 65536u /* beyond that, the next start finds the files */
+#define OLDER_TRIES 10u
 
 /* The end of the last file of a lane: what the next one's statements name. id 0: unknown. */
 struct link {
@@ -30,6 +31,7 @@ struct jnl_notary {
 	uint64_t spoiled[FMT_JFILE_LANES_MAX]; /* file of the lane whose proof has a hole */
 	uint64_t *older; /* files of earlier openings, ascending */
 	size_t older_count, older_at;
+	unsigned older_tries;
 	uint64_t newest_run; /* of them */
 	struct jnl_chapter *waiting; /* taken, not written yet */
 	struct unsigned_one *unsigned_list;
@@ -365,8 +367,12 @@ jnl_notary_turn(struct jnl_notary *n, struct slk_error *err)
 	int work = 0, rc = SLK_OK;
 
 	if (n->older_at < n->older_count) {
-		/* One that cannot be read now is passed over; the next start tries again. */
-		rc = look_at_older(n, n->older[n->older_at++]);
+		rc = look_at_older(n, n->older[n->older_at]);
+		/* What follows names it: one that cannot be read is tried again, and passed over only if that does not help. */
+		if (rc == SLK_OK || ++n->older_tries == OLDER_TRIES) {
+			n->older_at++;
+			n->older_tries = 0;
+		}
 		work++;
 	} else {
 		rc = write_chapters(n, &work);
