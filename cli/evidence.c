@@ -103,8 +103,10 @@ answer_alone(struct cli_evidence *e)
 				actions[i]);
 	cli_out_printf(out,
 		"   A key that is to be destroyed waits for 7 to 30 days. approvals.json has %llu "
-		"proposals.\n   Who is root on the host can change the configuration.\n\n",
-		U(e->proposals));
+		"proposals,\n   policies.json who may do what: users, roles, documents, %llu "
+		"grants. "
+		"Who is root on the host can change the configuration.\n\n",
+		U(e->proposals), U(e->grants));
 }
 
 static void

@@ -20,6 +20,7 @@ struct cli_evidence {
 	uint64_t exportable; /* with a secret or private object that is not as it has to be */
 	uint64_t untold; /* with an attribute of those that the token does not tell */
 	uint64_t mismatched; /* whose check values differ */
+	uint64_t grants;
 	/* the log */
 	bool log_there, log_sound;
 	uint64_t log_files, log_seq, log_signed_seq, creations;

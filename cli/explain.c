@@ -93,7 +93,9 @@ static const struct argp_option options[] = {
 	{"uid", CLI_OPT_UID, "N", 0, "Or a local user, by the number", 1},
 	{"action", CLI_OPT_ACTION, "NAME", 0, "What for: kms:Decrypt, kinesis:PutRecord, ...", 1},
 	{"resource", CLI_OPT_RESOURCE, "NAME", 0,
-		"On what: a key's id, ARN or alias, stream/NAME, an ARN, or '*'", 1},
+		"On what: a key's id, ARN or alias, stream/NAME, role/NAME (sts:AssumeRole), an "
+		"ARN, or '*'",
+		1},
 	{"context", CLI_OPT_CONTEXT, "KEY=VALUE", 0,
 		"A pair of the encryption context; may be repeated", 1},
 	{"value", CLI_OPT_VALUE, "KEY=VALUE", 0,
@@ -114,6 +116,9 @@ static const struct cli_verb explain = {
 		"  sealock policy explain --principal user/alice \\\n"
 		"    --action kms:GenerateDataKey --resource alias/web \\\n"
 		"    --value kms:ViaService=kinesis.local.amazonaws.com\n"
+		"  sealock policy explain --principal user/alice \\\n"
+		"    --action sts:AssumeRole --resource role/reader \\\n"
+		"    --value sts:ExternalId=agreed-on\n"
 		"  sealock policy explain --principal role/reader \\\n"
 		"    --action kms:Decrypt --resource alias/web --json \\\n"
 		"    --context aws:kinesis:arn=arn:aws:kinesis:local:000000000000:stream/web\n"

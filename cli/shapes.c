@@ -69,6 +69,8 @@ cli_shape_key(yajl_gen json, const struct kmsc_key *key, const struct kmsc_alias
 	for (size_t i = 0; i < key->algorithms_count; i++)
 		cli_json_text(json, key->algorithms[i]);
 	cli_json_array_end(json);
+	cli_json_bool(json, "approved_algorithms", key->approved_algorithms);
+	cli_json_bool(json, "validated_module", key->validated_module);
 	cli_json_str(json, "material_id", key->material_id);
 	cli_json_str(json, "backing_id", key->backing_id);
 	cli_json_u64(json, "streams", key->streams_count);
@@ -128,6 +130,12 @@ cli_shape_key_text(struct cli_out *out, const struct kmsc_key *key,
 	cli_shape_line(out, "spec", key->spec);
 	for (size_t i = 0; i < key->algorithms_count; i++)
 		cli_shape_line(out, i == 0 ? "algorithms" : "", key->algorithms[i]);
+	cli_shape_line(out, "approved",
+		key->approved_algorithms ? "all its algorithms" : "not all its algorithms");
+	cli_shape_line(out, "module",
+		key->validated_module
+			? "validated, by the word of kmsd's configuration (hsm.certificate)"
+			: "not validated");
 	cli_shape_line(out, "manager", key->manager);
 	cli_shape_line(out, "material", key->backing_id);
 	cli_shape_line(out, "streams", streams);

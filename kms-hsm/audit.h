@@ -72,6 +72,8 @@ struct kms_audit_entry {
 	const uint8_t *attest_digest; /* 32 bytes */
 	const uint8_t *proposal_id; /* dual control: 16 bytes */
 	const uint8_t *proposal_digest; /* likewise: 32 bytes */
+	const char *policy_name; /* that is put, attached, taken away */
+	const uint8_t *document_digest; /* SHA-256 of the document that came: 32 bytes */
 	const char *correlation; /* what the caller calls the request */
 	const char *via_service;
 	const char *source_arn;

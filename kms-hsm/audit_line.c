@@ -237,7 +237,7 @@ put_parameters(struct object *o, const struct kms_audit_entry *e)
 	char hex[65];
 
 	if (!has_context(e->context) && !has_context(e->from_context) && e->source_arn == NULL &&
-		e->attest_purpose == NULL)
+		e->attest_purpose == NULL && e->policy_name == NULL && e->document_digest == NULL)
 		return;
 	put_name(o, "requestParameters");
 	struct object p = object_begin(o->w);
@@ -248,6 +248,11 @@ put_parameters(struct object *o, const struct kms_audit_entry *e)
 		put_text(&p, "purpose", e->attest_purpose);
 		slk_hex(slk_span(e->attest_digest, 32), hex, sizeof(hex));
 		put_text(&p, "digest", hex);
+	}
+	put_text(&p, "policyName", e->policy_name);
+	if (e->document_digest != NULL) {
+		slk_hex(slk_span(e->document_digest, 32), hex, sizeof(hex));
+		put_text(&p, "policyDocumentSha256", hex);
 	}
 	object_end(&p);
 }

@@ -99,6 +99,8 @@ audit(struct kms_call *call)
 		.attest_digest = call->attest_digest,
 		.proposal_id = call->proposal != NULL ? call->proposal->id : NULL,
 		.proposal_digest = call->proposal != NULL ? call->proposal->digest : NULL,
+		.policy_name = call->policy_name[0] != '\0' ? call->policy_name : NULL,
+		.document_digest = call->has_document ? call->document_digest : NULL,
 		.correlation = call->correlation[0] != '\0' ? call->correlation : NULL,
 		.via_service = call->via_service[0] != '\0' ? call->via_service : NULL,
 		.source_arn = call->source_arn[0] != '\0' ? call->source_arn : NULL,
@@ -150,7 +152,8 @@ kms_call_ok(struct kms_call *call, Kmsp__Reply *reply)
 	reply->id = call->id;
 	reply->status = SLK_OK;
 	reply->request_id = call->request_id;
-	reply->indicator = indicator(call);
+	if (reply->result_case != KMSP__REPLY__RESULT_KEY) /* that is about what a key can do */
+		reply->indicator = indicator(call);
 	call->status = SLK_OK;
 	pack(call, reply);
 	if (call->frame == NULL) {

@@ -77,6 +77,9 @@ struct kms_call {
 	char attest_purpose[KMS_ATTEST_PURPOSE_MAX]; /* "": no Attest */
 	uint8_t attest_digest[KMS_ATTEST_DIGEST_BYTES];
 
+	char policy_name[KMS_POLICY_NAME_MAX]; /* "": none */
+	bool has_document;
+	uint8_t document_digest[KMS_ATTEST_DIGEST_BYTES]; /* of a policy that came */
 	struct kms_audit_credential credential; /* with which it is made */
 	struct kms_audit_credential issued; /* that it hands out or changes */
 	/* Dual control. */

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "ops_iam.h"
 #include "session_issue.h"
 #include "trust.h"
@@ -98,34 +97,6 @@ take_duration(struct kms_call *call, uint32_t duration_s, struct assume *a)
 
 /* --- the decision --- */
 
-/* The role and its trust policy; both stay empty where there is none. */
-static int
-find_role(struct kms_call *call, struct assume *a, struct kms_document *out_trust)
-{
-	static char text[KMS_DOCUMENT_MAX]; /* one thread */
-	struct kms_catalog *catalog = call->service->parts.catalog;
-	struct pol_problem problem;
-
-	*out_trust = (struct kms_document){.parsed = NULL};
-	int rc = kms_catalog_identity_get(catalog, KMS_ROLE, a->role_name, &a->role);
-	if (rc == SLK_OK)
-		rc = kms_catalog_trust_get(catalog, a->role.id, text, sizeof(text));
-	if (rc == SLK_NOT_FOUND)
-		return SLK_OK;
-	if (rc == SLK_OK) {
-		rc = kms_document_parse(text, POL_TRUST, out_trust, &problem);
-		if (rc == SLK_MALFORMED || rc == SLK_TOO_LARGE) {
-			slk_error_log("trust policy cannot be read",
-				slk_kv("role", (const char *)a->role_name),
-				slk_kv("error", (const char *)problem.text));
-			return SLK_OK;
-		}
-	}
-	if (rc != SLK_OK)
-		kms_call_fail_catalog(call, rc);
-	return rc;
-}
-
 /* Tags and a source identity are rights of their own. */
 static int
 decide(struct kms_call *call, const Kmsp__AssumeRole *in, const char *role_arn,
@@ -168,9 +139,11 @@ authorize(struct kms_call *call, const Kmsp__AssumeRole *in, const struct kms_ta
 			call->principal, call->action, a->arn);
 		return SLK_DENIED;
 	}
-	int rc = find_role(call, a, &trust);
-	if (rc != SLK_OK)
+	int rc = kms_trust_find(call->service->parts.catalog, a->role_name, &a->role, &trust);
+	if (rc != SLK_OK) {
+		kms_call_fail_catalog(call, rc);
 		return rc;
+	}
 	struct kms_facts *f = &call->facts;
 	f->request_tags = tags;
 	f->request_tags_count = in->n_tags;

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "decide.h"
 #include "ops_iam.h"
+#include "trust.h"
 
 #define STATEMENTS_MAX 600u /* of all policies together */
 #define SIDS_BYTES_MAX 60000u /* likewise */
@@ -220,10 +220,13 @@ show_documents(const struct kms_case *c, const struct pol_decision *d)
 	if (c->who->boundary != NULL)
 		show_document("boundary", c->who->boundary_name, c->who->boundary, &c->query,
 			d->reason == POL_DENIED_BOUNDARY ? (long)d->statement : -1);
+	bool is_trust = kms_trust_is_action(c->query.action);
 	if (c->resource != NULL)
-		show_document(c->documents.is_key ? "key" : "stream",
-			c->documents.is_key ? "default" : "", c->resource->parsed, &c->query,
-			by_resource ? (long)d->statement : -1);
+		show_document(is_trust                ? "trust"
+				: c->documents.is_key ? "key"
+						      : "stream",
+			c->documents.is_key && !is_trust ? "default" : "", c->resource->parsed,
+			&c->query, by_resource ? (long)d->statement : -1);
 }
 
 /* What conditions saw, as far as a reply holds it. */
@@ -267,9 +270,13 @@ reason_name(const struct kms_case *c, const struct pol_decision *d)
 		[POL_NO_RESOURCE] = "ResourcePolicyDoesNotAllow"};
 
 	if (c->broken != NULL)
-		return "DeniedPolicyUnreadable";
+		return c->who->type == KMS_IS_ROOT && kms_trust_is_action(c->query.action)
+			? "RootAssumesNoRole"
+			: "DeniedPolicyUnreadable";
 	if (d->reason == POL_ALLOWED_DELEGATED && !c->documents.is_key)
 		return "AllowedByIdentityPolicy";
+	if (d->reason == POL_ALLOWED_DELEGATED && kms_trust_is_action(c->query.action))
+		return "AllowedByIdentityPolicyAndTrustPolicy";
 	return names[d->reason];
 }
 
@@ -324,26 +331,67 @@ answer(struct kms_call *call, const struct kms_case *c, bool is_known)
 	kms_call_ok(call, &reply);
 }
 
+/* The role of sts:AssumeRole and its like, which the trust policy decides about. */
+static int
+take_trust(struct kms_call *call, const struct asked *asked, struct kms_document *out_trust)
+{
+	struct kms_identity_row role;
+	char prefix[KMS_ARN_MAX];
+
+	(void)snprintf(prefix, sizeof(prefix), "arn:aws:iam::%s:role/",
+		call->service->parts.realm.account);
+	if (strncmp(asked->resource, prefix, strlen(prefix)) != 0)
+		return invalid(call, "who may assume a role is asked about role/NAME");
+	const char *name = asked->resource + strlen(prefix);
+	int rc = kms_trust_find(call->service->parts.catalog, name, &role, out_trust);
+	if (rc != SLK_OK) {
+		kms_call_fail_catalog(call, rc);
+		return rc;
+	}
+	if (role.name[0] == '\0') {
+		kms_call_fail_entity(call, SLK_NOT_FOUND, "role", name);
+		return SLK_NOT_FOUND;
+	}
+	return rc;
+}
+
+static void
+explain_trust(struct kms_call *call, const struct kms_case *c, bool is_known)
+{
+	struct kms_case asked = kms_trust_case(call->service->iam, c);
+
+	if (asked.who->type == KMS_IS_ROOT)
+		asked.broken = "because roles may not be assumed by root accounts";
+	answer(call, &asked, is_known);
+}
+
 static void
 explain(struct kms_call *call, struct asked *asked)
 {
+	const bool is_trust = kms_trust_is_action(asked->question.action);
+	struct kms_document trust = {.parsed = NULL};
 	struct kms_iam *iam = call->service->iam;
 	const struct kms_identity *who = kms_iam_find(iam, asked->question.principal);
 	const struct kms_case *c = NULL;
-	int rc = SLK_OK;
 
+	if (is_trust && take_trust(call, asked, &trust) != SLK_OK)
+		return;
+	int rc = SLK_OK;
 	if (who == NULL) {
 		rc = kms_iam_imagine(iam, asked->question.principal, &asked->imagined);
 		who = asked->imagined;
 	}
 	if (rc == SLK_OK)
-		rc = kms_case_put(iam, who, &asked->question, NULL, &c);
-	if (rc == SLK_OK)
+		rc = kms_case_put(iam, who, &asked->question, is_trust ? &trust : NULL, &c);
+	if (rc == SLK_OK && is_trust)
+		explain_trust(call, c, asked->imagined == NULL);
+	else if (rc == SLK_OK)
 		answer(call, c, asked->imagined == NULL);
 	else
 		kms_call_fail(call, rc, "KMSInternalException",
 			"the question cannot be put together: %s", slk_status_sentence(rc));
 	kms_iam_forget(asked->imagined);
+	kms_document_free(&trust);
 }
 
 void

@@ -1,5 +1,6 @@
 /* Grants: create, list, retire, revoke. */
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/secret.h"
@@ -80,6 +81,7 @@ static int
 take_principal(struct kms_call *call, const char *text, char out[KMS_ARN_MAX])
 {
 	const struct kms_realm *realm = &call->service->parts.realm;
+	char own[KMS_ARN_MAX];
 
 	if (strncmp(text, "arn:aws:iam::", 13) != 0 || strpbrk(text, "*?") != NULL ||
 		kms_arn_principal(realm, text, out) != SLK_OK)
@@ -87,6 +89,11 @@ take_principal(struct kms_call *call, const char *text, char out[KMS_ARN_MAX])
 			"a principal of a grant is the ARN of a user, a role or the account's "
 			"root, not ",
 			text);
+	/* One of another account cannot be known here. */
+	(void)snprintf(own, sizeof(own), "arn:aws:iam::%s:", realm->account);
+	if (strncmp(out, own, strlen(own)) == 0 && kms_iam_find(call->service->iam, out) == NULL)
+		return invalid(call, "InvalidArnException",
+			"ARN does not refer to a valid principal: ", text);
 	return SLK_OK;
 }
 

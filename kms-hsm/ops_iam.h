@@ -18,6 +18,11 @@ MUST_USE int kms_call_check_name(struct kms_call *call, const char *name, size_t
 /* A document of the kind, of at most max bytes; MalformedPolicyDocumentException says what is wrong and where. */
 MUST_USE int kms_call_check_document(
 	struct kms_call *call, const char *json, enum pol_kind kind, size_t max);
+/* Do the users and roles of this account that it names exist? Asked after the caller was allowed, for it tells who there is.
+ * json is sound. */
+MUST_USE int kms_call_check_named(struct kms_call *call, const char *json, enum pol_kind kind);
+/* The policy that a request is about, for the audit line. name is one of a policy. */
+void kms_call_name_policy(struct kms_call *call, const char *name);
 /* Authorise the action of its kind on what who names; *out_kind and *out_name (borrowed from who). */
 MUST_USE int kms_call_authorize_who(struct kms_call *call, const Kmsp__Who *who,
 	const struct kms_who_actions *actions, enum kms_identity_kind *out_kind,

@@ -4,6 +4,7 @@
 
 #include "base/secret.h"
 #include "format/utf8.h"
+#include "digest.h"
 #include "ops_iam.h"
 
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"
@@ -38,6 +39,24 @@ kms_call_check_text(struct kms_call *call, const char *text)
 	return SLK_INVALID;
 }
 
+/* For the audit line, also of a refusal. */
+static int
+digest_document(struct kms_call *call, const char *json)
+{
+	uint8_t digest[KMS_DIGEST_MAX];
+
+	int rc = kms_digest(
+		call->service->digests, KMS_ALG_ECDSA_SHA_256, slk_span_str(json), digest);
+	if (rc != SLK_OK) {
+		kms_call_fail(
+			call, rc, "KMSInternalException", "the policy's digest cannot be made");
+		return rc;
+	}
+	memcpy(call->document_digest, digest, sizeof(call->document_digest));
+	call->has_document = true;
+	return rc;
+}
+
 int
 kms_call_check_document(struct kms_call *call, const char *json, enum pol_kind kind, size_t max)
 {
@@ -56,7 +75,10 @@ kms_call_check_document(struct kms_call *call, const char *json, enum pol_kind k
 			KMS_DOCUMENTS_BYTES_MAX);
 		return SLK_LIMIT;
 	}
-	int rc = kms_document_parse(json, kind, &document, &problem);
+	int rc = digest_document(call, json);
+	if (rc != SLK_OK)
+		return rc;
+	rc = kms_document_parse(json, kind, &document, &problem);
 	if (rc == SLK_OK)
 		kms_document_free(&document);
 	else if (rc == SLK_NO_MEMORY)
@@ -67,6 +89,67 @@ kms_call_check_document(struct kms_call *call, const char *json, enum pol_kind k
 			fmt_utf8_is_text(slk_span_str(problem.text)) ? problem.text
 								     : "text that is no UTF-8");
 	return rc;
+}
+
+/* One of another account cannot be known here. */
+static bool
+is_there(const struct kms_call *call, const struct pol_named *named)
+{
+	const struct kms_realm *realm = &call->service->parts.realm;
+	char prefix[KMS_ARN_MAX], arn[KMS_ARN_MAX];
+
+	if (named->who != POL_WHO_ARN)
+		return true;
+	if (strlen(named->text) >= sizeof(arn))
+		return false;
+	strcpy(arn, named->text);
+	(void)snprintf(prefix, sizeof(prefix), "arn:aws:sts::%s:assumed-role/", realm->account);
+	if (strncmp(arn, prefix, strlen(prefix)) == 0) { /* of a session: its role */
+		char *name = arn + strlen(prefix);
+		name[strcspn(name, "/")] = '\0';
+		(void)snprintf(
+			prefix, sizeof(prefix), "arn:aws:iam::%s:role/%.64s", realm->account, name);
+		return kms_iam_find(call->service->iam, prefix) != NULL;
+	}
+	(void)snprintf(prefix, sizeof(prefix), "arn:aws:iam::%s:", realm->account);
+	return strncmp(arn, prefix, strlen(prefix)) != 0 ||
+		kms_iam_find(call->service->iam, arn) != NULL;
+}
+
+int
+kms_call_check_named(struct kms_call *call, const char *json, enum pol_kind kind)
+{
+	struct kms_document document;
+	struct pol_problem problem;
+	struct pol_named named;
+
+	int rc = kms_document_parse(json, kind, &document, &problem);
+	if (rc != SLK_OK) {
+		kms_call_fail(call, rc, "KMSInternalException", "out of memory");
+		return rc;
+	}
+	for (size_t i = 0; rc == SLK_OK && pol_document_named(document.parsed, i, &named); i++)
+		if (!is_there(call, &named))
+			rc = SLK_INVALID;
+	if (rc != SLK_OK) /* the two sentences of AWS, and where */
+		kms_call_fail(call, rc, "MalformedPolicyDocumentException",
+			kind == POL_TRUST
+				? "Invalid principal in policy: \"AWS\":\"%.320s\" (statement %zu, "
+				  "line "
+				  "%u: there is none of that name)"
+				: "Policy contains a statement with one or more invalid "
+				  "principals. "
+				  "(%.320s in statement %zu, line %u: there is none of that name)",
+			fmt_utf8_is_text(slk_span_str(named.text)) ? named.text : "(not UTF-8)",
+			named.statement + 1, named.line);
+	kms_document_free(&document);
+	return rc;
+}
+
+void
+kms_call_name_policy(struct kms_call *call, const char *name)
+{
+	(void)snprintf(call->policy_name, sizeof(call->policy_name), "%s", name);
 }
 
 void
@@ -244,7 +327,8 @@ create(struct kms_call *call, struct kms_identity_row *row, const char *trust,
 
 	call->facts.request_tags = tags;
 	call->facts.request_tags_count = tags_count;
-	if (authorize_name(call, row->kind, row->name) != SLK_OK || check_room(call) != SLK_OK)
+	if (authorize_name(call, row->kind, row->name) != SLK_OK || check_room(call) != SLK_OK ||
+		(trust != NULL && kms_call_check_named(call, trust, POL_TRUST) != SLK_OK))
 		return;
 	row->created_ns = slk_wall_ns(s->parts.clock);
 	int rc = new_unique_id(row->kind == KMS_USER ? "AIDA" : "AROA", row->unique_id);
@@ -478,6 +562,8 @@ kms_op_update_trust_policy(struct kms_call *call, const Kmsp__Request *request)
 	if (kms_call_check_document(call, in->policy, POL_TRUST, KMS_IDENTITY_DOCUMENT_MAX) !=
 			SLK_OK ||
 		kms_call_find_who(call, &who, &actions, &row) != SLK_OK)
+		return;
+	if (kms_call_check_named(call, in->policy, POL_TRUST) != SLK_OK)
 		return;
 	kms_call_end_who(call,
 		kms_catalog_trust_set(call->service->parts.catalog, row.id, in->policy), &row);

@@ -40,6 +40,8 @@ kms_call_check_key_policy(struct kms_call *call, const char *key_arn, const char
 	struct pol_problem problem;
 
 	int rc = kms_call_check_document(call, json, POL_RESOURCE, POL_DOCUMENT_MAX);
+	if (rc == SLK_OK)
+		rc = kms_call_check_named(call, json, POL_RESOURCE);
 	if (rc != SLK_OK || bypass)
 		return rc;
 	rc = kms_document_parse(json, POL_RESOURCE, &document, &problem);
@@ -61,6 +63,7 @@ kms_op_put_key_policy(struct kms_call *call, const Kmsp__Request *request)
 
 	if (kms_call_check_document(call, in->policy, POL_RESOURCE, POL_DOCUMENT_MAX) != SLK_OK)
 		return;
+	kms_call_name_policy(call, POLICY_NAME);
 	call->facts.bypass_lockout_check = in->bypass_lockout_check ? KMS_TRUE : KMS_FALSE;
 	if (kms_call_find_key_itself(call, call->action, in->key, &call->key) != SLK_OK ||
 		kms_call_key_direct(call, &call->key) != SLK_OK)
@@ -148,7 +151,8 @@ kms_op_put_resource_policy(struct kms_call *call, const Kmsp__Request *request)
 
 	if (kms_call_check_document(call, in->policy, POL_RESOURCE, KMS_IDENTITY_DOCUMENT_MAX) ==
 			SLK_OK &&
-		kms_call_find_stream(call, in->stream) == SLK_OK)
+		kms_call_find_stream(call, in->stream) == SLK_OK &&
+		kms_call_check_named(call, in->policy, POL_RESOURCE) == SLK_OK)
 		end_stream(call,
 			kms_catalog_stream_policy_put(
 				call->service->parts.catalog, call->stream.id, in->policy));

@@ -64,6 +64,19 @@ kms_message_key(const struct kms_service *service, const struct kms_key *key, Km
 	message_algorithms(service, key, out, text);
 }
 
+/* Approved algorithms alone, a validated module. */
+static uint32_t
+indicator_of(const struct kms_service *s, const struct kms_key *key)
+{
+	uint32_t all = kms_key_algorithms(s, key);
+	uint32_t indicator = s->parts.certificate != NULL ? KMSP_INDICATOR_VALIDATED : 0;
+
+	for (unsigned i = 0; i < KMS_ALG_COUNT; i++)
+		if ((all & KMS_BIT(i)) != 0 && !kms_algorithm_is_approved((enum kms_algorithm)i))
+			return indicator;
+	return indicator | (all != 0 ? KMSP_INDICATOR_APPROVED : 0);
+}
+
 void
 kms_answer_key(struct kms_call *call)
 {
@@ -85,6 +98,7 @@ kms_answer_key(struct kms_call *call)
 	}
 	reply.result_case = KMSP__REPLY__RESULT_KEY;
 	reply.key = &key;
+	reply.indicator = indicator_of(s, &call->key);
 	kms_call_ok(call, &reply);
 }
 

@@ -4,6 +4,17 @@
 
 #include "ops_iam.h"
 
+/* The name of a policy, of whatever kind. */
+static int
+take_name(struct kms_call *call, const char *name)
+{
+	int rc = kms_call_check_name(call, name, KMS_POLICY_NAME_MAX);
+
+	if (rc == SLK_OK)
+		kms_call_name_policy(call, name);
+	return rc;
+}
+
 /* --- inline policies --- */
 
 void
@@ -17,7 +28,7 @@ kms_op_put_inline_policy(struct kms_call *call, const Kmsp__Request *request)
 	size_t count = 0;
 	bool is_there = false;
 
-	if (kms_call_check_name(call, in->name, KMS_POLICY_NAME_MAX) != SLK_OK ||
+	if (take_name(call, in->name) != SLK_OK ||
 		kms_call_check_document(
 			call, in->policy, POL_IDENTITY, KMS_IDENTITY_DOCUMENT_MAX) != SLK_OK ||
 		kms_call_find_who(call, in->who, &actions, &row) != SLK_OK)
@@ -54,7 +65,7 @@ kms_op_get_inline_policy(struct kms_call *call, const Kmsp__Request *request)
 	Kmsp__Document out = KMSP__DOCUMENT__INIT;
 	struct kms_identity_row row;
 
-	if (kms_call_check_name(call, in->name, KMS_POLICY_NAME_MAX) != SLK_OK ||
+	if (take_name(call, in->name) != SLK_OK ||
 		kms_call_find_who(call, in->who, &actions, &row) != SLK_OK)
 		return;
 	int rc = kms_catalog_inline_get(
@@ -76,7 +87,7 @@ kms_op_delete_inline_policy(struct kms_call *call, const Kmsp__Request *request)
 	const Kmsp__InlinePolicy *in = request->delete_inline_policy;
 	struct kms_identity_row row;
 
-	if (kms_call_check_name(call, in->name, KMS_POLICY_NAME_MAX) != SLK_OK ||
+	if (take_name(call, in->name) != SLK_OK ||
 		kms_call_find_who(call, in->who, &actions, &row) != SLK_OK)
 		return;
 	int rc = kms_catalog_inline_delete(call->service->parts.catalog, row.id, in->name);
@@ -154,7 +165,7 @@ authorize_policy(struct kms_call *call, const char *name)
 {
 	char arn[KMS_ARN_MAX];
 
-	int rc = kms_call_check_name(call, name, KMS_POLICY_NAME_MAX);
+	int rc = take_name(call, name);
 	if (rc != SLK_OK)
 		return rc;
 	policy_arn(call, name, arn);
@@ -165,7 +176,7 @@ authorize_policy(struct kms_call *call, const char *name)
 static int
 get_policy(struct kms_call *call, const char *name, struct kms_policy_row *out_row)
 {
-	int rc = kms_call_check_name(call, name, KMS_POLICY_NAME_MAX);
+	int rc = take_name(call, name);
 
 	if (rc != SLK_OK)
 		return rc;

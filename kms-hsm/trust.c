@@ -1,8 +1,10 @@
 #include "trust.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
-#include "decide.h"
+#include "base/log.h"
 #include "session.h"
 
 static int
@@ -38,10 +40,8 @@ kms_trust_decide(const struct kms_iam *iam, const struct kms_question *question,
 			question, "because the request is too large to be decided", out_sentence);
 	if (c->broken != NULL)
 		return refuse(question, c->broken, out_sentence);
-	struct pol_case documents = c->documents;
-	documents.is_key = true;
-	documents.resource_account = kms_iam_realm(iam).account;
-	const struct pol_decision d = pol_decide(&documents, &c->query);
+	const struct kms_case asked = kms_trust_case(iam, c);
+	const struct pol_decision d = pol_decide(&asked.documents, &c->query);
 	if (d.allowed)
 		return SLK_OK;
 	if (is_of_the_caller(d.reason))
@@ -53,4 +53,49 @@ kms_trust_decide(const struct kms_iam *iam, const struct kms_question *question,
 			"does",
 			question->action);
 	return refuse(question, because, out_sentence);
+}
+
+struct kms_case
+kms_trust_case(const struct kms_iam *iam, const struct kms_case *c)
+{
+	struct kms_case asked = *c;
+
+	asked.documents.is_key = true;
+	asked.documents.resource_account = kms_iam_realm(iam).account;
+	return asked;
+}
+
+bool
+kms_trust_is_action(const char *action)
+{
+	static const char *const rights[] = {
+		"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"};
+
+	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++)
+		if (strcasecmp(rights[i], action) == 0)
+			return true;
+	return false;
+}
+
+int
+kms_trust_find(struct kms_catalog *catalog, const char *name, struct kms_identity_row *out_role,
+	struct kms_document *out_trust)
+{
+	static char text[KMS_DOCUMENT_MAX]; /* one thread */
+	struct pol_problem problem;
+
+	*out_trust = (struct kms_document){.parsed = NULL};
+	*out_role = (struct kms_identity_row){.name = ""};
+	int rc = kms_catalog_identity_get(catalog, KMS_ROLE, name, out_role);
+	if (rc == SLK_OK)
+		rc = kms_catalog_trust_get(catalog, out_role->id, text, sizeof(text));
+	if (rc == SLK_NOT_FOUND)
+		return SLK_OK;
+	if (rc == SLK_OK)
+		rc = kms_document_parse(text, POL_TRUST, out_trust, &problem);
+	if (rc != SLK_MALFORMED && rc != SLK_TOO_LARGE)
+		return rc;
+	slk_error_log("trust policy cannot be read", slk_kv("role", name),
+		slk_kv("error", (const char *)problem.text));
+	return SLK_OK;
 }

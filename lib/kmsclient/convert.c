@@ -54,6 +54,18 @@ kmsc_key_from(const Kmsp__Key *in, struct kmsc_key *out)
 }
 
 int
+kmsc_key_of(const Kmsp__Reply *reply, struct kmsc_key *out)
+{
+	int rc = kmsc_key_from(reply->key, out);
+
+	if (rc != SLK_OK)
+		return rc;
+	out->approved_algorithms = (reply->indicator & KMSP_INDICATOR_APPROVED) != 0;
+	out->validated_module = (reply->indicator & KMSP_INDICATOR_VALIDATED) != 0;
+	return rc;
+}
+
+int
 kmsc_alias_from(const Kmsp__Alias *in, struct kmsc_alias *out)
 {
 	struct kmsc_alias alias;

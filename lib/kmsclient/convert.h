@@ -9,6 +9,8 @@
 
 MUST_USE int kmsc_text(const char *in, char *out, size_t cap);
 MUST_USE int kmsc_key_from(const Kmsp__Key *in, struct kmsc_key *out);
+/* Of a reply about one key: with its indicator. */
+MUST_USE int kmsc_key_of(const Kmsp__Reply *reply, struct kmsc_key *out);
 MUST_USE int kmsc_alias_from(const Kmsp__Alias *in, struct kmsc_alias *out);
 MUST_USE int kmsc_stream_from(const Kmsp__Stream *in, struct kmsc_stream *out);
 MUST_USE int kmsc_status_from(const Kmsp__Status *in, struct kmsc_status *out);

@@ -23,7 +23,7 @@ kmsc_create_key(
 	KMSC_REQUEST(request, CREATE_KEY, create_key) = &call;
 	int rc = kmsc_call(c, &request, KMSC_ONCE, KMSP__REPLY__RESULT_KEY, &reply, err);
 	if (rc == SLK_OK)
-		rc = kmsc_key_from(reply->key, out_key);
+		rc = kmsc_key_of(reply, out_key);
 	return kmsc_call_end(c, rc, err);
 }
 
@@ -38,7 +38,7 @@ kmsc_describe_key(
 	KMSC_REQUEST(request, DESCRIBE_KEY, describe_key) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_KEY, &reply, err);
 	if (rc == SLK_OK)
-		rc = kmsc_key_from(reply->key, out_key);
+		rc = kmsc_key_of(reply, out_key);
 	return kmsc_call_end(c, rc, err);
 }
 

@@ -57,6 +57,9 @@ struct kmsc_key {
 	uint64_t deletion_ns; /* wall clock, earliest; 0 unless PendingDeletion */
 	uint32_t pending_window_days; /* 0 unless PendingDeletion */
 	uint64_t streams_count; /* streams that name the key */
+	/* Two things; not in a list. The second is the word of kmsd's configuration (hsm.certificate). */
+	bool approved_algorithms; /* all that the key can do is approved */
+	bool validated_module;
 };
 
 struct kmsc_alias {

@@ -13,7 +13,7 @@ call_key(struct kmsc *c, Kmsp__Request *request, struct kmsc_key *out_key, struc
 
 	int rc = kmsc_call(c, request, KMSC_ONCE, KMSP__REPLY__RESULT_KEY, &reply, err);
 	if (rc == SLK_OK)
-		rc = kmsc_key_from(reply->key, out_key);
+		rc = kmsc_key_of(reply, out_key);
 	return kmsc_call_end(c, rc, err);
 }
 

@@ -11,10 +11,8 @@
 #define ARENA_MAX (24u * POL_DOCUMENT_MAX) /* a tree and its patterns are larger than their text */
 #define ACCOUNT_DIGITS 12u
 
-enum who { WHO_ANYBODY, WHO_ACCOUNT, WHO_ARN, WHO_SERVICE };
-
 struct principal {
-	enum who who;
+	enum pol_who who;
 	const char *text; /* account, ARN or service */
 	size_t len;
 };
@@ -125,10 +123,10 @@ parse_arn(const char *text, size_t len, struct principal *out)
 		return false;
 	const char *name = text + head + ACCOUNT_DIGITS + 1;
 	if (!is_sts && strcmp(name, "root") == 0) {
-		*out = (struct principal){WHO_ACCOUNT, text + head, ACCOUNT_DIGITS};
+		*out = (struct principal){POL_WHO_ACCOUNT, text + head, ACCOUNT_DIGITS};
 		return true;
 	}
-	*out = (struct principal){WHO_ARN, text, len};
+	*out = (struct principal){POL_WHO_ARN, text, len};
 	if (is_sts) {
 		const char *slash =
 			strncmp(name, "assumed-role/", 13) == 0 ? strchr(name + 13, '/') : NULL;
@@ -145,7 +143,7 @@ parse_aws(struct parse *p, const struct pol_json *node, struct principal *out)
 	size_t len = node->text.len;
 
 	if (strcmp(text, "*") == 0) {
-		out->who = WHO_ANYBODY;
+		out->who = POL_WHO_ANYBODY;
 		return SLK_OK;
 	}
 	if (strpbrk(text, "*?") != NULL)
@@ -155,7 +153,7 @@ parse_aws(struct parse *p, const struct pol_json *node, struct principal *out)
 			"use a Condition on aws:PrincipalArn",
 			text);
 	if (is_account(text, len)) {
-		*out = (struct principal){WHO_ACCOUNT, text, len};
+		*out = (struct principal){POL_WHO_ACCOUNT, text, len};
 		return SLK_OK;
 	}
 	if (parse_arn(text, len, out))
@@ -175,7 +173,7 @@ parse_service(struct parse *p, const struct pol_json *node, struct principal *ou
 		if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) &&
 			strchr(".-", *c) == NULL)
 			return refuse(p, node, "'%.80s' is not a service's name", text);
-	*out = (struct principal){WHO_SERVICE, text, node->text.len};
+	*out = (struct principal){POL_WHO_SERVICE, text, node->text.len};
 	return SLK_OK;
 }
 
@@ -209,7 +207,7 @@ parse_principal(struct parse *p, const struct pol_json *node, struct statement *
 	if (out->principals == NULL)
 		return no_room(p, node);
 	if (node->type == POL_JSON_STRING && slk_span_equal(node->text, slk_span_str("*"))) {
-		out->principals[out->principals_count++].who = WHO_ANYBODY;
+		out->principals[out->principals_count++].who = POL_WHO_ANYBODY;
 		return SLK_OK;
 	}
 	if (node->type != POL_JSON_OBJECT || node->count == 0)
@@ -524,6 +522,23 @@ pol_document_statements_count(const struct pol_document *document)
 	return document->count;
 }
 
+bool
+pol_document_named(const struct pol_document *document, size_t index, struct pol_named *out_named)
+{
+	for (size_t i = 0; i < document->count; i++) {
+		const struct statement *s = &document->statements[i];
+		if (index >= s->principals_count) {
+			index -= s->principals_count;
+			continue;
+		}
+		const struct principal *p = &s->principals[index];
+		bool has_text = p->who == POL_WHO_ARN || p->who == POL_WHO_SERVICE;
+		*out_named = (struct pol_named){p->who, has_text ? p->text : NULL, i, s->line};
+		return true;
+	}
+	return false;
+}
+
 /* --- evaluating --- */
 
 static bool
@@ -581,16 +596,16 @@ static enum pol_match
 principal_match(const struct principal *p, const struct pol_query *q)
 {
 	switch (p->who) {
-	case WHO_ANYBODY:
+	case POL_WHO_ANYBODY:
 		return POL_MATCH_ALLOW;
-	case WHO_ACCOUNT:
+	case POL_WHO_ACCOUNT:
 		if (q->is_service || !is_text(p, q->account, strlen(q->account)))
 			return POL_MATCH_NONE;
 		return is_root(q) && !q->root_by_identity ? POL_MATCH_ALLOW : POL_MATCH_ACCOUNT;
-	case WHO_SERVICE:
+	case POL_WHO_SERVICE:
 		return q->is_service && is_text(p, q->principal, q->principal_len) ? POL_MATCH_ALLOW
 										   : POL_MATCH_NONE;
-	case WHO_ARN:
+	case POL_WHO_ARN:
 		break;
 	}
 	if (q->is_service)

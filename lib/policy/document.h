@@ -40,6 +40,18 @@ void pol_document_free(struct pol_document *document); /* NULL allowed */
 
 size_t pol_document_statements_count(const struct pol_document *document);
 
+/* Whom statements name, one after the other. */
+enum pol_who { POL_WHO_ANYBODY, POL_WHO_ACCOUNT, POL_WHO_ARN, POL_WHO_SERVICE };
+struct pol_named {
+	enum pol_who who;
+	const char *text; /* terminated: the ARN, the service; NULL for the others */
+	size_t statement;
+	unsigned line; /* where the statement begins */
+};
+/* false: there are no more. Text lives as long as the document. */
+bool pol_document_named(
+	const struct pol_document *document, size_t index, struct pol_named *out_named);
+
 /* What one document says to a query. */
 enum pol_match {
 	POL_MATCH_NONE,

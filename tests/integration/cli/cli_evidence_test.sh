@@ -25,6 +25,12 @@ END
 run sealock hsm init --config "$site/kmsd.yaml"
 kmsd_start
 sealock key create --alias alias/web >/dev/null
+sealock stream create web --key alias/web >/dev/null
+sealock stream create plain >/dev/null
+echo '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"000000000000"},"Action":"kinesis:GetRecords","Resource":"*"}}' >"$site/stream.json"
+sealock stream policy put web "$site/stream.json" >/dev/null
+sealock iam user create carl >/dev/null
+sealock key grant create alias/web --grantee user/carl --operation Decrypt --name audit-me >/dev/null
 sealock key create --alias alias/sign --spec ECC_NIST_P256 --usage SIGN_VERIFY >/dev/null
 sealock key rotate alias/web >/dev/null
 sealock key data-key alias/web >/dev/null
@@ -70,6 +76,17 @@ part approvals.json
 check "proposals and what is under dual control" 'json_is .proposals.0.action kms:ScheduleKeyDeletion && json_is .dual_control.approvals 1'
 part policies.json
 check "policies of keys are there" 'grep -q "key_policies" "$out" && grep -q "2012-10-17" "$out" && [ -s "$bundle/kmsd.yaml" ]'
+check "so are those of streams, and grants" 'python3 -c "
+import json, sys
+p = json.load(open(sys.argv[1]))
+s = p[\"stream_policies\"]
+assert sorted(k.split(\"/\")[1] for k in s) == [\"plain\", \"web\"], s
+for arn, text in s.items():
+    assert text is None if arn.endswith(\"plain\") else json.loads(text)[\"Statement\"][\"Action\"] == \"kinesis:GetRecords\"
+grants = [g for key in p[\"grants\"].values() for g in key]
+assert [(g[\"name\"], g[\"grantee\"].split(\":\")[-1], g[\"operations\"]) for g in grants] == [(\"audit-me\", \"user/carl\", [\"Decrypt\"])], grants
+assert len(p[\"grants\"]) == 2
+" "$bundle/policies.json" && grep -q "documents, 1 grants" "$bundle/answers.txt"'
 part answers.txt
 check "the questions are answered" 'grep -q "No: of every secret and private key" "$out" && grep -q "kms:ScheduleKeyDeletion *needs 1 others" "$out" && grep -q "kms:DisableKey *one administrator" "$out" && grep -q "are sound" "$out"'
 check "no secret is in it" '! grep -rq "$(cat "$site/hsm/pin")" "$bundle"'

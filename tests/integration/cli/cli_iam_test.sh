@@ -252,6 +252,10 @@ check "a role of a wrong account is not assumed" 'refused "AccessDenied" && said
 document "{\"Effect\": \"Allow\", \"Principal\": {\"AWS\": \"$user/reader\"}, \"Action\": \"sts:AssumeRole\",
  \"Condition\": {\"StringEquals\": {\"sts:ExternalId\": \"agreed-on\"}}}" | run_piped sealock iam role trust worker -
 check "its trust policy is changed" '[ $code = 0 ]'
+explained --principal user/reader --action sts:AssumeRole --resource role/worker --value sts:ExternalId=guessed
+check "why a wrong external id is refused is explained" '[ $code = 1 ] && json_is .allowed false && grep -q "\"trust\"" "$out" && grep -q "sts:ExternalId" "$out"'
+explained --principal user/reader --action sts:AssumeRole --resource role/worker --value sts:ExternalId=agreed-on
+check "and that the right one is accepted" '[ $code = 0 ] && json_is .allowed true'
 run as $uid_reader sealock iam role assume worker --session s1 --external-id guessed
 check "nor is one with a wrong external id" 'refused "AccessDenied"'
 run as $uid_reader sealock iam role assume worker --session s1 --external-id agreed-on --json

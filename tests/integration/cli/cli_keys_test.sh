@@ -42,6 +42,10 @@ for name in "$key_id" "$key_arn" alias/web; do
 	run sealock key describe "$name" --json
 	check "key describe by ${name%%/*}" '[ $code = 0 ] && json_is .id "$key_id" && json_is .description "access logs"'
 done
+run sealock key describe alias/web --json
+check "approved algorithms and a validated module are told apart" 'json_is .approved_algorithms true && json_is .validated_module false'
+run sealock key describe alias/web
+check "in words, too" 'grep -q "^approved: *all its algorithms" "$out" && grep -q "^module: *not validated" "$out"'
 run sealock key describe alias/nothing
 check "an unknown alias is refused and named" '[ $code = 1 ] && empty "$out" && said "alias/nothing"'
 run sealock key create --alias alias/web

@@ -19,6 +19,7 @@ static const struct kmsc_key key = {
 	.algorithms = {"SYMMETRIC_DEFAULT"},
 	.algorithms_count = 1,
 	.streams_count = 2,
+	.approved_algorithms = true,
 	.created_ns = 1763978400000000000ull,
 };
 static const struct kmsc_alias aliases[] = {
@@ -80,7 +81,8 @@ a_key_in_json_has_its_own_aliases_only(void **state)
 		"\"aliases\":[\"alias/web\",\"alias/web2\"],\"description\":\"access "
 		"logs\",\"state\":\"Enabled\","
 		"\"spec\":\"SYMMETRIC_DEFAULT\",\"usage\":\"ENCRYPT_DECRYPT\",\"manager\":"
-		"\"CUSTOMER\",\"algorithms\":[\"SYMMETRIC_DEFAULT\"],\"material_id\":"
+		"\"CUSTOMER\",\"algorithms\":[\"SYMMETRIC_DEFAULT\"],"
+		"\"approved_algorithms\":true,\"validated_module\":false,\"material_id\":"
 		"\"0b4ba0c36c4f4c449a100f1c1c6f6a011d9e14e0ce948e0dae0dd2bdc7bfce32\","
 		"\"backing_id\":\"1d9e14e0ce948e0dae0dd2bdc7bfce32\",\"streams\":2,"
 		"\"created\":\"2025-11-24T10:00:00.000000000Z\",\"deletion\":null}");

@@ -264,6 +264,76 @@ long_policies_are_cut_and_that_is_said(void **state)
 	assert_string_equal(e->reason, "AllowedByResourcePolicy");
 }
 
+/* Who may assume a role: its trust policy decides, with what the caller would send. */
+static void
+a_trust_policy_is_explained(void **state)
+{
+	(void)state;
+	struct ask ask = {"user/alice", "sts:AssumeRole", "role/reader", NULL, NULL, NULL};
+
+	assert_answered(
+		iam_create_role(&rig, RIG_ROOT, "reader",
+			"{'Sid':'partner','Effect':'Allow','Principal':{'AWS':'" RIG_ALICE_ARN
+			"'},'Action':'sts:AssumeRole','Condition':{'StringEquals':{'sts:ExternalId'"
+			":"
+			"'agreed'}}}"),
+		SLK_OK);
+	const Kmsp__Explanation *e = explain(&ask);
+	assert_false(e->allowed);
+	assert_string_equal(statement(e, "trust", "partner")->stage, "Condition");
+	assert_string_equal(statement(e, "trust", "partner")->condition_key, "sts:ExternalId");
+	ask.value_key = "sts:ExternalId";
+	ask.value = "agreed";
+	e = explain(&ask);
+	assert_true(e->allowed);
+	assert_string_equal(e->reason, "AllowedByResourcePolicy");
+	assert_true(statement(e, "trust", "partner")->decided);
+	ask.value = "agreed-off";
+	assert_false(explain(&ask)->allowed);
+	ask.value = "agreed";
+	ask.action = "sts:TagSession"; /* a right of its own */
+	assert_false(explain(&ask)->allowed);
+	ask.action = "sts:AssumeRole";
+	ask.principal = "user/bob";
+	e = explain(&ask);
+	assert_false(e->allowed);
+	assert_string_equal(statement(e, "trust", "partner")->stage, "Principal");
+	ask.principal = "root";
+	e = explain(&ask);
+	assert_false(e->allowed);
+	assert_string_equal(e->reason, "RootAssumesNoRole");
+	ask.principal = "user/alice";
+	ask.resource = "role/none";
+	assert_answered(explain_as(RIG_ROOT, &ask), SLK_NOT_FOUND);
+	ask.resource = "alias/a";
+	assert_answered(explain_as(RIG_ROOT, &ask), SLK_INVALID);
+	ask.resource = "user/alice";
+	assert_answered(explain_as(RIG_ROOT, &ask), SLK_INVALID);
+}
+
+/* Where only the account is named, the caller's own policies decide, too. */
+static void
+a_trust_policy_that_names_the_account_lets_it_decide(void **state)
+{
+	(void)state;
+	const struct ask ask = {"user/alice", "sts:AssumeRole", "role/reader", NULL, NULL, NULL};
+
+	assert_answered(iam_create_role(&rig, RIG_ROOT, "reader",
+				"{'Effect':'Allow','Principal':{'AWS':'000000000000'},"
+				"'Action':'sts:AssumeRole'}"),
+		SLK_OK);
+	assert_false(explain(&ask)->allowed);
+	assert_answered(
+		iam_put_inline(&rig, RIG_ROOT, "user/alice", "roles",
+			"{'Sid':'may','Effect':'Allow','Action':'sts:AssumeRole','Resource':"
+			"'*'}"),
+		SLK_OK);
+	const Kmsp__Explanation *e = explain(&ask);
+	assert_true(e->allowed);
+	assert_string_equal(e->reason, "AllowedByIdentityPolicyAndTrustPolicy");
+	assert_true(statement(e, "identity", "may")->decided);
+}
+
 int
 main(void)
 {
@@ -276,6 +346,8 @@ main(void)
 		CASE(principal_that_is_not_there_is_told_what_it_would_be),
 		CASE(what_cannot_be_asked_is_said),
 		CASE(long_policies_are_cut_and_that_is_said),
+		CASE(a_trust_policy_is_explained),
+		CASE(a_trust_policy_that_names_the_account_lets_it_decide),
 	};
 
 	return cmocka_run_group_tests_name("kms_service_explain", tests, NULL, NULL);
