@@ -27,6 +27,8 @@ sed -i '/effect: Deny/d' "$site/kmsd.yaml"
 cat >>"$site/kmsd.yaml" <<-END
 	  - {effect: Allow, principals: [user/reader], actions: ["kms:GetPublicKey", "kms:Sign"], resources: ["key/*"]}
 END
+uid_postgres=$(id -u postgres 2>/dev/null) # the account of Debian's package, which initdb wants to see
+[ -z "$uid_postgres" ] || sed -i "s|^principals:|&\n  - {user: \"$uid_postgres\", arn: user/reader}|" "$site/kmsd.yaml"
 run sealock hsm init --config "$site/kmsd.yaml"
 kmsd_start
 w=$site/work
@@ -223,7 +225,7 @@ check "no two are the same" '! cmp -s part.sealed part.again'
 bad=0
 for at in 0 15 16 5000 100015 100016 100031; do
 	cp part.sealed forged
-	printf "\\x$(printf %02x $((0x$(xxd -s $at -l 1 -p forged) ^ 1)))" | dd of=forged bs=1 seek=$at conv=notrunc 2>/dev/null
+	printf "\\x$(printf %02x $((0x$(od -An -tx1 -j $at -N 1 forged | tr -d " ") ^ 1)))" | dd of=forged bs=1 seek=$at conv=notrunc 2>/dev/null
 	run enc $handle -d -in forged -out not
 	[ $code != 0 ] && said "the tag does not fit" || bad=$((bad + 1))
 done
@@ -403,6 +405,54 @@ if [ -x "$nginx" ]; then
 	check "enabled again: handshakes again" '[ $code = 0 ]'
 else
 	echo "nginx is not installed: its cases are left out"
+fi
+
+# --- PostgreSQL: a process for each connection, a client with its key in the HSM, too ---
+
+postgres=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)
+if [ -n "$uid_postgres" ] && [ -x "$postgres/initdb" ]; then
+	ours openssl req -x509 -new -key sealock:alias/rsa -subj /CN=keeper -out keeper.crt
+	install -m 0600 -o postgres p256.ref p256.key.pem
+	install -m 0600 rsa.ref keeper.key.pem
+	db=$w/db
+	install -d -m 0700 -o postgres "$db"
+	run as $uid_postgres "$postgres/initdb" -D "$db" -U keeper --no-sync --auth=reject --no-locale -E UTF8
+	check "PostgreSQL's initdb" '[ $code = 0 ]'
+	echo "hostssl all keeper 127.0.0.1/32 cert" >"$db/pg_hba.conf"
+	{
+		example postgresql.conf
+		echo "ssl_ca_file = '$w/keeper.crt'
+			unix_socket_directories = ''
+			listen_addresses = '127.0.0.1'
+			port = 18441"
+	} >"$db/postgresql.conf"
+	OPENSSL_CONF=$w/openssl.cnf start exec_as $uid_postgres "$postgres/postgres" -D "$db" -c fsync=off
+	postgres_pid=$last
+	listening 18441
+	sql() { # by whichever OpenSSL: ours or plain
+		run "$1" timeout 10 psql -XAtw -c "$2" "host=localhost hostaddr=127.0.0.1 port=18441 dbname=postgres user=keeper \
+			sslmode=verify-full sslrootcert=$w/p256.crt sslcert=$w/keeper.crt sslkey=$w/keeper.key.pem ${3-}"
+	}
+	for version in 1.2 1.3; do
+		sql ours "select version || ' ' || client_dn from pg_stat_ssl where pid = pg_backend_pid()" ssl_max_protocol_version=TLSv$version
+		check "PostgreSQL by its example and psql, TLS $version" '[ "$(cat "$out")" = "TLSv$version /CN=keeper" ]'
+	done
+	sql plain "select 1"
+	check "without the provider psql has no key" '[ $code != 0 ] && empty "$out"'
+	sql ours "select string_agg(md5(i::text), '') from generate_series(1, 100000) i"
+	check "3 MB out of it" '[ $code = 0 ] && [ "$(stat -c %s "$out")" = 3200001 ]'
+	run sealock key disable alias/p256
+	sql ours "select 1"
+	check "a disabled key: no connection" '[ $code != 0 ] && empty "$out"'
+	run sealock key enable alias/p256
+	kmsd_stop
+	kmsd_start
+	sql ours "select 1"
+	check "kmsd restarted: connections again" '[ "$(cat "$out")" = 1 ]'
+	kill -INT $postgres_pid
+	wait $postgres_pid
+else
+	echo "PostgreSQL is not installed: its cases are left out"
 fi
 
 finish
