@@ -195,7 +195,7 @@ address(const char *path, struct sockaddr_un *out, struct slk_error *err)
 }
 
 static int
-remove_stale(const char *path, const struct sockaddr_un *addr, struct slk_error *err)
+remove_stale(const char *path, int type, const struct sockaddr_un *addr, struct slk_error *err)
 {
 	struct stat st;
 
@@ -204,7 +204,7 @@ remove_stale(const char *path, const struct sockaddr_un *addr, struct slk_error 
 				       : slk_fail_errno(err, "cannot look at socket %s", path);
 	if (!S_ISSOCK(st.st_mode))
 		return slk_fail(err, SLK_EXISTS, "%s is there and is not a socket", path);
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return slk_fail_errno(err, "cannot make a socket");
 	int rc = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
@@ -220,18 +220,18 @@ remove_stale(const char *path, const struct sockaddr_un *addr, struct slk_error 
 	return SLK_OK;
 }
 
-int
-slk_sock_listen(const char *path, unsigned mode, int *out_fd, struct slk_error *err)
+static int
+listen_at(const char *path, int type, unsigned mode, int *out_fd, struct slk_error *err)
 {
 	struct sockaddr_un addr;
 	int rc = address(path, &addr, err);
 	if (rc != SLK_OK)
 		return rc;
-	rc = remove_stale(path, &addr, err);
+	rc = remove_stale(path, type, &addr, err);
 	if (rc != SLK_OK)
 		return rc;
 
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return slk_fail_errno(err, "cannot make a socket");
 	/* The mode is set before listen(), so that nobody can connect through a wider one. */
@@ -247,6 +247,18 @@ slk_sock_listen(const char *path, unsigned mode, int *out_fd, struct slk_error *
 	}
 	*out_fd = fd;
 	return SLK_OK;
+}
+
+int
+slk_sock_listen(const char *path, unsigned mode, int *out_fd, struct slk_error *err)
+{
+	return listen_at(path, SOCK_SEQPACKET, mode, out_fd, err);
+}
+
+int
+slk_sock_listen_stream(const char *path, unsigned mode, int *out_fd, struct slk_error *err)
+{
+	return listen_at(path, SOCK_STREAM, mode, out_fd, err);
 }
 
 int

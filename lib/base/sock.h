@@ -65,6 +65,10 @@ MUST_USE int slk_sock_send_many(
  * sockaddr_un (107 bytes): SLK_TOO_LARGE. */
 MUST_USE int slk_sock_listen(const char *path, unsigned mode, int *out_fd, struct slk_error *err);
 
+/* The same for a stream of bytes (SOCK_STREAM), such as HTTP. */
+MUST_USE int slk_sock_listen_stream(
+	const char *path, unsigned mode, int *out_fd, struct slk_error *err);
+
 /* Accept one connection, non-blocking, with its credentials (SO_PEERCRED). SLK_AGAIN if none waits.
  */
 MUST_USE int slk_sock_accept(int listen_fd, int *out_fd, struct slk_peer *out_peer);
