@@ -36,6 +36,7 @@
 	X(target_too_long, "a request target beyond 8 KiB (414)") \
 	X(body_too_large, "a body beyond its cap (413)") \
 	X(body_no_room, "a body for which limits.buffers_bytes had no room (503)") \
+	X(no_memory, "a request or a connection for which there was no memory (503)") \
 	X(h2_protocol, "an HTTP/2 connection that broke the protocol (GOAWAY)") \
 	X(h2_flood, "an HTTP/2 connection that flooded: resets, CONTINUATION, settings (GOAWAY)") \
 	X(h2_stream, "an HTTP/2 stream that broke the protocol (RST_STREAM)") \
