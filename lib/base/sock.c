@@ -75,6 +75,68 @@ posix_recv(void *ctx, int fd, void *buf, size_t cap, size_t *out_len)
 	return SLK_OK;
 }
 
+int
+slk_sock_send_fd(int fd, const void *msg, size_t len, int carried)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {.room = {0}};
+	struct iovec iov = {(void *)(uintptr_t)msg, len};
+	struct msghdr out = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&out);
+	ssize_t n;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &carried, sizeof(carried));
+	do {
+		n = sendmsg(fd, &out, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ENOBUFS ? SLK_AGAIN : slk_status_from_errno(errno);
+	return SLK_OK;
+}
+
+int
+slk_sock_recv_fd(int fd, void *buf, size_t cap, size_t *out_len, int *out_carried)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int) * 8)];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {buf, cap};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control)};
+	ssize_t n;
+
+	do {
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return slk_status_from_errno(errno);
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	bool one = c != NULL && CMSG_NXTHDR(&msg, c) == NULL && c->cmsg_level == SOL_SOCKET &&
+		c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int));
+	if ((msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0 || n == 0 || (c != NULL && !one)) {
+		(void)close_descriptors(&msg);
+		return n == 0                              ? SLK_CLOSED
+			: (msg.msg_flags & MSG_TRUNC) != 0 ? SLK_TOO_LARGE
+							   : SLK_MALFORMED;
+	}
+	*out_carried = -1;
+	if (one)
+		memcpy(out_carried, CMSG_DATA(c), sizeof(*out_carried));
+	*out_len = (size_t)n;
+	return SLK_OK;
+}
+
 static int
 posix_wait_readable(void *ctx, int fd, uint64_t mono_deadline_ns)
 {

@@ -1,7 +1,7 @@
 /* The socket seam: SOCK_SEQPACKET unix sockets, one message per call, with peer credentials.
  *
- * kmsd's RPC, the worker's socketpair and ingestd's put socket use these. Messages never carry
- * descriptors: any that arrive are closed and the message is refused (SLK_MALFORMED). Thread: one
+ * kmsd's RPC, the worker's socketpair and ingestd's local port use these. Messages never carry
+ * descriptors, but where two functions say so: any that arrive are closed and the message is refused (SLK_MALFORMED). Thread: one
  * sender and one receiver per descriptor.
  */
 #ifndef SLK_BASE_SOCK_H
@@ -59,6 +59,11 @@ MUST_USE int slk_sock_recv_many(
  * did not block. */
 MUST_USE int slk_sock_send_many(
 	int fd, const struct slk_span *messages, unsigned count, bool wait, unsigned *out_sent);
+
+/* As send and recv above, with a descriptor beside the bytes. What is sent stays the caller's; what arrives is the
+ * caller's, close-on-exec, *out_carried -1 if there was none. More than one: SLK_MALFORMED, all are closed. */
+MUST_USE int slk_sock_send_fd(int fd, const void *msg, size_t len, int carried);
+MUST_USE int slk_sock_recv_fd(int fd, void *buf, size_t cap, size_t *out_len, int *out_carried);
 
 /* Listen at path: close-on-exec, non-blocking, mode bits as given. A stale socket file is removed
  * only after a connect proved that nobody answers; if somebody does: SLK_EXISTS. path must fit
