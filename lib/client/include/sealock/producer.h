@@ -33,7 +33,7 @@
 struct sealock_producer;
 
 struct sealock_producer_config {
-	const char *socket; /* NULL: $SEALOCK_INGEST_PORT, or else /run/sealock/ingest/port.sock */
+	const char *socket; /* NULL: $SEALOCK_INGEST_SOCKET, or else /run/sealock/ingest/port.sock */
 	uint32_t
 		ring_bytes; /* power of two, 64 KiB..64 MiB; 0: 4 MiB. A record may take half of it */
 	uint32_t records_max; /* under way at once: power of two, 64..65,536; 0: 4,096 */
