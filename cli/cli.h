@@ -20,7 +20,7 @@
 #include "kmsclient/kmsclient.h"
 #include "out.h"
 
-#define CLI_DEFAULT_INGEST_SOCKET "/run/sealock/ingest/put.sock"
+#define CLI_DEFAULT_INGEST_SOCKET "/run/sealock/ingest/port.sock"
 #define CLI_DEFAULT_STATUS_SOCKET "/run/sealock/ingest/status.sock"
 #define CLI_DEFAULT_JOURNAL "/var/lib/sealock/journal"
 #define CLI_DEFAULT_KMSD_CONFIG "/etc/sealock/kmsd.yaml"

@@ -1,7 +1,6 @@
-/* sealock put: append records through ingestd's put socket, and wait until they are durable.
+/* sealock put: append records through ingestd's local port, and wait until they are durable.
  *
- * Several records travel at a time (WINDOW); the answers name sequence numbers, and arrive after
- * the flush. */
+ * By libsealock's producer: many records travel at a time; completions name sequence numbers, and come after the flush. */
 #include "cli.h"
 
 #include <errno.h>
@@ -12,15 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/secret.h"
-#include "base/sock.h"
-#include "format/put.h"
 #include "base/plain.h"
+#include "base/secret.h"
+#include "format/record.h"
+#include "sealock/producer.h"
 #include "text.h"
 
-#define WINDOW 64u
-#define REPLY_TIMEOUT_NS (15 * SLK_NS_PER_S)
-#define CONNECT_TIMEOUT_MS 15000u
+#define COMPLETIONS 256u /* taken at a time */
+#define TIMEOUT_MS 15000
 
 enum { OPT_KEY = 'k', OPT_LINES = 'l' };
 
@@ -31,14 +29,14 @@ struct put {
 	const char *path;
 	bool lines;
 
-	int fd;
-	uint64_t sent; /* records, which are also request ids from 1 */
+	struct sealock_producer *producer;
+	uint32_t number; /* the producer's, of the stream */
+	uint64_t sent; /* records, which are also tags, from 1 */
 	uint64_t answered;
 	uint64_t bytes;
 	uint32_t shard; /* of the last answer */
 	uint64_t sequence;
 	yajl_gen json;
-	uint8_t message[FMT_PUT_MESSAGE_MAX];
 };
 
 static error_t
@@ -74,75 +72,82 @@ parse_put(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* --- answers --- */
+/* --- completions --- */
 
 static void
-print_answer(struct put *p, const struct fmt_put_reply *reply)
+print_answer(struct put *p, const struct sealock_completion *completion)
 {
 	cli_json_map(p->json);
-	cli_json_u64(p->json, "record", reply->request_id);
-	cli_json_u64(p->json, "shard", reply->shard);
-	cli_json_u64(p->json, "sequence", reply->sequence);
+	cli_json_u64(p->json, "record", completion->tag);
+	cli_json_u64(p->json, "shard", completion->shard);
+	cli_json_u64(p->json, "sequence", completion->sequence);
 	cli_json_map_end(p->json);
 	cli_json_next(p->json);
 }
 
-static int
-take_answer(struct put *p, struct slk_error *err)
+static const char *
+why(int status)
 {
-	const struct slk_sock_ops *sock = slk_sock_posix();
-	uint8_t buf[FMT_PUT_REPLY_MAX];
-	size_t len = 0;
-	struct fmt_put_reply reply;
-	int rc = sock->wait_readable(
-		sock->ctx, p->fd, slk_mono_ns(p->cli->clock) + REPLY_TIMEOUT_NS);
+	switch (status) {
+	case SLK_CLOSED:
+		return "sealock-ingestd went away before it said that it is durable: it may be "
+		       "stored or not";
+	case SLK_THROTTLED:
+		return "sealock-ingestd has no room for it now: the disk or the KMS is behind; try "
+		       "again";
+	case SLK_UNAVAILABLE:
+	case SLK_TIMEOUT:
+		return "the stream has no data key because the KMS or its HSM does not answer; try "
+		       "again";
+	case SLK_NOT_FOUND:
+		return "there is no such stream any more";
+	case SLK_DISK_FULL:
+		return "the journal's disk is full";
+	default:
+		return slk_status_sentence(status);
+	}
+}
 
-	if (rc == SLK_TIMEOUT)
-		return slk_fail(err, rc,
-			"no answer from sealock-ingestd within %u s: see 'sealock status'",
-			(unsigned)(REPLY_TIMEOUT_NS / SLK_NS_PER_S));
-	if (rc == SLK_OK)
-		rc = sock->recv(sock->ctx, p->fd, buf, sizeof(buf), &len);
-	if (rc != SLK_OK)
-		return slk_fail(err, rc,
-			"sealock-ingestd hung up before record %llu was durable: %s",
-			(unsigned long long)p->answered + 1, slk_status_sentence(rc));
-	rc = fmt_put_reply_decode(slk_span(buf, len), &reply);
-	if (rc != SLK_OK)
-		return slk_fail(err, rc, "the answer of sealock-ingestd makes no sense: %s",
-			slk_status_sentence(rc));
-	if (reply.status != SLK_OK && reply.error.len > 0)
-		return slk_fail(err, reply.status, "%.*s", (int)reply.error.len,
-			(const char *)reply.error.ptr);
-	if (reply.status != SLK_OK)
-		return slk_fail(err, reply.status, "record %llu was refused: %s",
-			(unsigned long long)reply.request_id, slk_status_sentence(reply.status));
-	p->answered++;
-	p->shard = reply.shard;
-	p->sequence = reply.sequence;
-	if (p->json != NULL)
-		print_answer(p, &reply);
+/* Take what is complete, without waiting. */
+static int
+take_answers(struct put *p, struct slk_error *err)
+{
+	struct sealock_completion done[COMPLETIONS];
+	size_t count = 0;
+
+	do {
+		int rc = sealock_producer_poll(p->producer, done, COMPLETIONS, &count);
+		if (rc != SLK_OK)
+			return slk_fail(err, rc, "cannot talk to sealock-ingestd: %s",
+				slk_status_sentence(rc));
+		for (size_t i = 0; i < count; i++) {
+			if (done[i].status != SLK_OK)
+				return slk_fail(err, done[i].status, "record %llu of stream %s: %s",
+					(unsigned long long)done[i].tag, p->stream,
+					why(done[i].status));
+			p->answered++;
+			p->shard = done[i].shard;
+			p->sequence = done[i].sequence;
+			if (p->json != NULL)
+				print_answer(p, &done[i]);
+		}
+	} while (count == COMPLETIONS);
 	return SLK_OK;
+}
+
+static int
+wait_answers(struct put *p, struct slk_error *err)
+{
+	int rc = sealock_producer_wait(p->producer, TIMEOUT_MS);
+
+	if (rc != SLK_OK)
+		return slk_fail(err, rc,
+			"no answer from sealock-ingestd within %d s: see 'sealock status'",
+			TIMEOUT_MS / 1000);
+	return take_answers(p, err);
 }
 
 /* --- records --- */
-
-static int
-send_fragment(struct put *p, const struct fmt_put *put, struct slk_error *err)
-{
-	const struct slk_sock_ops *sock = slk_sock_posix();
-	size_t len = 0;
-	int rc = fmt_put_encode(put, p->message, sizeof(p->message), &len);
-
-	if (rc != SLK_OK)
-		return slk_fail(err, rc, "stream names have 1 to %u bytes, partition keys 1 to %u",
-			FMT_PUT_STREAM_MAX, FMT_RECORD_KEY_MAX);
-	rc = sock->send(sock->ctx, p->fd, p->message, len);
-	if (rc != SLK_OK)
-		return slk_fail(
-			err, rc, "cannot send to sealock-ingestd: %s", slk_status_sentence(rc));
-	return SLK_OK;
-}
 
 /* A key of its own per record spreads records over the shards. */
 static int
@@ -165,28 +170,22 @@ static int
 send_record(struct put *p, struct slk_span data, struct slk_error *err)
 {
 	char random_key[33];
-	struct fmt_put put = {.request_id = p->sent + 1,
-		.total_len = (uint32_t)data.len,
-		.stream = slk_span_str(p->stream)};
+	struct sealock_put put = {.stream = p->number, .tag = p->sent + 1, .data = data};
 	int rc = record_key(p, random_key, &put.key, err);
 
-	while (rc == SLK_OK && p->sent - p->answered >= WINDOW)
-		rc = take_answer(p, err);
-	do {
-		size_t left = data.len - put.offset;
+	if (rc != SLK_OK)
+		return rc;
+	while ((rc = sealock_producer_put(p->producer, &put)) == SLK_AGAIN) {
+		rc = wait_answers(p, err);
 		if (rc != SLK_OK)
 			return rc;
-		put.fragment = slk_span(data.ptr + put.offset,
-			left < FMT_PUT_FRAGMENT_MAX ? left : FMT_PUT_FRAGMENT_MAX);
-		rc = send_fragment(p, &put, err);
-		put.offset += (uint32_t)put.fragment.len;
-		put.stream = put.key = slk_span(NULL, 0);
-	} while (put.offset < data.len);
-	if (rc == SLK_OK) {
-		p->sent++;
-		p->bytes += data.len;
 	}
-	return rc;
+	if (rc != SLK_OK)
+		return slk_fail(err, rc, "record %llu of stream %s: %s",
+			(unsigned long long)put.tag, p->stream, why(rc));
+	p->sent++;
+	p->bytes += data.len;
+	return SLK_OK;
 }
 
 /* Fill buf from fd until len bytes or the end. */
@@ -225,23 +224,24 @@ put_whole(struct put *p, int fd, struct slk_plain *buf, struct slk_error *err)
 	return send_record(p, slk_span(buf->ptr, len), err);
 }
 
-/* Wait for input; answers that come meanwhile are taken, so that a refusal shows at once. */
+/* Wait for input; completions that come meanwhile are taken, so that a refusal shows at once. */
 static int
 wait_input(struct put *p, int fd, struct slk_error *err)
 {
 	for (;;) {
-		struct pollfd fds[2] = {{.fd = fd, .events = POLLIN},
-			{.fd = p->answered < p->sent ? p->fd : -1, .events = POLLIN}};
-		int n = poll(fds, 2, -1);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return slk_fail_errno(err, "cannot wait for the input");
-		int rc = fds[1].revents != 0 ? take_answer(p, err) : SLK_OK;
-		if (rc != SLK_OK || fds[0].revents != 0)
+		int rc = take_answers(p, err);
+		if (rc != SLK_OK)
 			return rc;
 		if (p->answered == p->sent)
 			(void)cli_out_flush(p->cli->out);
+		struct pollfd fds[2] = {{.fd = fd, .events = POLLIN},
+			{.fd = sealock_producer_fd(p->producer), .events = POLLIN}};
+		bool more = sealock_producer_arm(p->producer) != SLK_OK;
+		int n = poll(fds, 2, more ? 0 : -1);
+		if (n < 0 && errno != EINTR)
+			return slk_fail_errno(err, "cannot wait for the input");
+		if (n > 0 && fds[0].revents != 0)
+			return SLK_OK;
 	}
 }
 
@@ -282,6 +282,18 @@ put_lines(struct put *p, int fd, struct slk_plain *buf, struct slk_error *err)
 }
 
 static int
+connect_stream(struct put *p, struct slk_error *err)
+{
+	const struct sealock_producer_config config = {
+		.socket = p->cli->ingest_socket, .timeout_ms = TIMEOUT_MS};
+	int rc = sealock_producer_new(&config, &p->producer, err);
+
+	if (rc != SLK_OK)
+		return rc;
+	return sealock_producer_attach_wait(p->producer, p->stream, 0, &p->number, err);
+}
+
+static int
 run(struct put *p, struct slk_error *err)
 {
 	struct slk_plain buf = {0};
@@ -292,19 +304,18 @@ run(struct put *p, struct slk_error *err)
 	if (rc == SLK_OK)
 		rc = slk_plain_reserve(&buf, FMT_RECORD_DATA_MAX + 1, err);
 	if (rc == SLK_OK)
-		rc = slk_sock_connect_within(
-			p->cli->ingest_socket, CONNECT_TIMEOUT_MS, &p->fd, err);
+		rc = connect_stream(p, err);
 	if (rc == SLK_OK)
 		rc = p->lines ? put_lines(p, in, &buf, err) : put_whole(p, in, &buf, err);
+	if (rc == SLK_OK)
+		rc = take_answers(p, err);
 	while (rc == SLK_OK && p->answered < p->sent)
-		rc = take_answer(p, err);
+		rc = wait_answers(p, err);
 	if (rc != SLK_OK && p->answered > 0)
 		(void)slk_fail_prefix(err, "%llu record%s stored, then",
 			(unsigned long long)p->answered, p->answered == 1 ? " was" : "s were");
-	slk_wipe(p->message, sizeof(p->message));
 	slk_plain_free(&buf);
-	if (p->fd >= 0)
-		close(p->fd);
+	sealock_producer_free(p->producer);
 	if (!from_stdin && in >= 0)
 		close(in);
 	return rc;
@@ -352,7 +363,6 @@ cli_put(struct cli *cli, int argc, char **argv)
 		return cli_fail(cli, &err);
 	}
 	p->cli = cli;
-	p->fd = -1;
 	cli_parse(&argp, argc, argv, p);
 	if (cli->json)
 		p->json = cli_json_begin(cli->out, true);

@@ -9,10 +9,11 @@
 
 #include "base/config.h"
 #include "base/log.h"
-#include "format/put.h"
+#include "format/port.h"
 #include "format/record.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define STREAM_NAME_MAX 128u /* as Kinesis has it */
 #define OPT CYAML_FLAG_OPTIONAL
 #define STRING(key, type, member) \
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 1, 512)
@@ -135,6 +136,14 @@ static const cyaml_schema_field_t socket_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t put_fields[] = {
+	OPT_STRING("socket", struct dp_socket_config, socket),
+	OPT_STRING("mode", struct dp_socket_config, mode),
+	OPT_STRING("group", struct dp_socket_config, group),
+	OPT_STRING("trusted_user", struct dp_socket_config, trusted_user),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t metrics_fields[] = {
 	OPT_STRING("listen", struct dp_metrics_config, listen),
 	CYAML_FIELD_END,
@@ -155,7 +164,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	CYAML_FIELD_MAPPING(
 		"journal", CYAML_FLAG_DEFAULT, struct dp_config, journal, journal_fields),
 	CYAML_FIELD_MAPPING("kms", OPT, struct dp_config, kms, kms_fields),
-	CYAML_FIELD_MAPPING("put", OPT, struct dp_config, put, socket_fields),
+	CYAML_FIELD_MAPPING("put", OPT, struct dp_config, put, put_fields),
 	CYAML_FIELD_MAPPING("status", OPT, struct dp_config, status, socket_fields),
 	CYAML_FIELD_MAPPING("metrics", OPT, struct dp_config, metrics, metrics_fields),
 	CYAML_FIELD_MAPPING("keys", OPT, struct dp_config, keys, keys_fields),
@@ -255,7 +264,7 @@ fill_defaults(struct dp_config *cfg)
 		default_u32(&cfg->listeners[i].max_record_bytes, FMT_RECORD_DATA_MAX);
 		default_u32(&cfg->listeners[i].partition.field, 1);
 	}
-	if (default_string(&cfg->put.socket, FMT_PUT_DEFAULT_SOCKET) != SLK_OK ||
+	if (default_string(&cfg->put.socket, FMT_PORT_DEFAULT_SOCKET) != SLK_OK ||
 		default_string(&cfg->put.mode, "0660") != SLK_OK ||
 		default_string(&cfg->status.socket, "/run/sealock/ingest/status.sock") != SLK_OK ||
 		default_string(&cfg->status.mode, "0660") != SLK_OK ||
@@ -486,9 +495,9 @@ check_listener(const struct check *c, const struct dp_config *cfg, int i)
 		rc = check_rule(c, i, &l->partition);
 	if (rc != SLK_OK)
 		return rc;
-	if (strlen(l->stream) > FMT_PUT_STREAM_MAX)
+	if (strlen(l->stream) > STREAM_NAME_MAX)
 		return REFUSE(c, "listeners", i, "stream", "a stream's name has at most %u bytes",
-			FMT_PUT_STREAM_MAX);
+			STREAM_NAME_MAX);
 	if (strncmp(l->principal, "arn:", 4) != 0 || strlen(l->principal) > 255)
 		return REFUSE(c, "listeners", i, "principal",
 			"principal is '%s', but must be a role's ARN such as "

@@ -106,6 +106,7 @@ struct dp_socket_config {
 	char *socket;
 	char *mode; /* octal */
 	char *group;
+	char *trusted_user; /* of put: may attach as one that authorises its own callers; NULL: nobody */
 	unsigned mode_bits; /* filled in */
 };
 

@@ -70,7 +70,7 @@ static bool
 same_socket(const struct dp_socket_config *a, const struct dp_socket_config *b)
 {
 	return same_text(a->socket, b->socket) && a->mode_bits == b->mode_bits &&
-		same_text(a->group, b->group);
+		same_text(a->group, b->group) && same_text(a->trusted_user, b->trusted_user);
 }
 
 static bool

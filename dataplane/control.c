@@ -25,9 +25,12 @@ answer_ask(struct dp_control *c, struct dp_ask *ask)
 	ask->status = dp_control_refresh(c, ask->stream, &e, &ask->error);
 	if (ask->status != SLK_OK)
 		return;
-	ask->status = dp_control_saw_kms(c,
-		kmsc_authorize_uid(c->kms, ask->uid, DP_ACTION_PUT, e->stream->arn, &ask->error),
-		&ask->error);
+	if (!ask->trusted)
+		ask->status = dp_control_saw_kms(c,
+			kmsc_authorize_uid(
+				c->kms, ask->uid, DP_ACTION_PUT, e->stream->arn, &ask->error),
+			&ask->error);
+	ask->encrypted_kms = e->encrypted_kms;
 	ask->stream_id = e->stream->id;
 	ask->slot = e->stream->slot;
 	ask->worker = e->stream->worker;

@@ -1,6 +1,6 @@
 /* The control thread: everything of ingestd that waits for kmsd, so that no worker ever does.
  *
- * It looks streams up, authorises the listeners' roles and put clients' uids, and keeps each used stream in data keys by
+ * It looks streams up, authorises the listeners' roles and the local port's clients by uid, and keeps each used stream in data keys by
  * renew.h; workers get the results as messages (stream.h). Authorisations are asked again ahead of the renewal interval;
  * one that cannot be confirmed, because kmsd is away, holds until the interval plus the grace has passed. kmsd's number of
  * changes of its streams is asked for twice a second: a stream that was deleted is taken from its worker between two
@@ -28,13 +28,15 @@ struct dp_ask {
 	struct dp_ask *next;
 	void *owner; /* the asker's */
 	uid_t uid;
-	char stream[FMT_PUT_STREAM_MAX + 1];
+	bool trusted; /* it authorises its own callers: only the stream is looked up */
+	char stream[FMT_PORT_NAME_MAX + 1]; /* name or ARN */
 	/* The answer. */
 	int status;
 	struct slk_error error; /* a sentence, unless status is SLK_OK */
 	uint64_t stream_id;
 	unsigned slot;
 	unsigned worker;
+	bool encrypted_kms; /* the stream's EncryptionType is KMS */
 	uint64_t era; /* of rights, when it was asked for */
 };
 

@@ -26,6 +26,7 @@ struct entry {
 	bool seen; /* in the list that is being read */
 	bool feeds_stale; /* a listener of it came or went */
 	char key_arn[KMSC_ARN_MAX]; /* the CMK that the catalog names for new epochs */
+	bool encrypted_kms; /* as the catalog said last */
 	_Atomic uint64_t key_asked_ns; /* 0: no key */
 	_Atomic int key_error;
 };

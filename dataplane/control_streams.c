@@ -248,7 +248,6 @@ static int
 make_stream(
 	struct dp_control *c, const struct kmsc_stream *info, unsigned slot, struct dp_stream **out)
 {
-	const struct dp_rule_config by_key = {.rule = DP_PARTITION_SOURCE};
 	struct dp_stream *stream = aligned_alloc(64, (sizeof(*stream) + 63) / 64 * 64);
 
 	if (stream == NULL)
@@ -257,6 +256,7 @@ make_stream(
 	memcpy(stream->name, info->name, sizeof(stream->name));
 	memcpy(stream->arn, info->arn, sizeof(stream->arn));
 	stream->id = info->id;
+	stream->encrypted_kms = info->encrypted_kms;
 	stream->shard_count = info->shard_count;
 	stream->slot = slot;
 	stream->worker = choose_worker(c, stream);
@@ -266,8 +266,6 @@ make_stream(
 		rc = fmt_context_for_stream(stream->arn, &stream->context);
 	if (rc == SLK_OK)
 		rc = make_shards(stream);
-	if (rc == SLK_OK)
-		rc = make_partition(&by_key, stream->shard_count, 0, &stream->by_key, NULL);
 	if (rc == SLK_OK)
 		rc = make_feeds(c, stream, &stream->feeds, &stream->feed_count);
 	if (rc != SLK_OK) {
@@ -299,6 +297,7 @@ add_stream(struct dp_control *c, const struct kmsc_stream *info, struct entry **
 			slk_status_sentence(rc));
 	dp_renew_init(&e->renew, c->interval_ns, c->grace_ns);
 	memcpy(e->key_arn, info->key_arn, sizeof(e->key_arn));
+	e->encrypted_kms = info->encrypted_kms;
 	atomic_store(&e->key_asked_ns, 0);
 	atomic_store(&e->key_error, SLK_OK);
 	e->removing = false;
@@ -333,6 +332,7 @@ keep(struct dp_control *c, struct entry *e, const struct kmsc_stream *info)
 		remove_stream(c, e);
 		return false;
 	}
+	e->encrypted_kms = info->encrypted_kms;
 	if (strcmp(e->key_arn, info->key_arn) != 0) {
 		memcpy(e->key_arn, info->key_arn, sizeof(e->key_arn));
 		dp_renew_force(&e->renew);

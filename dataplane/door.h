@@ -1,9 +1,10 @@
-/* The door thread: the put socket and the status socket.
+/* The door thread: the local port (format/port.h) and the status socket.
  *
- * A put client's records are copied into buffers of our own before they are looked at, authorised by its uid (the answer
- * is kept for at most five minutes, and never beyond the renewal interval), handed to the worker that writes the stream,
- * and answered once they are durable. A slow or dead client holds up nobody: each has bounds of its own, and one that
- * breaks the protocol is hung up on. The status socket writes one JSON object to each connection and closes it.
+ * Each client of the local port has a ring of its own (client.h). A record is copied before it is looked at, authorised by the
+ * client's uid (rights.h), handed to the worker that writes the stream, and completed once it is durable. Everything is
+ * bounded per client, per uid and in all; a slow or dead client holds up nobody; one that breaks the protocol is hung up on,
+ * and counted. While there is something to do the thread makes few system calls; it sleeps, and says so where those who could
+ * wake it see it, after some 200 turns without work. The status socket writes one JSON object to each connection and closes it.
  */
 #ifndef DP_DOOR_H
 #define DP_DOOR_H
@@ -17,6 +18,14 @@
 
 struct dp_door;
 
+/* Readable from any thread. */
+struct dp_door_counters {
+	_Atomic uint64_t clients; /* now */
+	_Atomic uint64_t hang_ups; /* clients that broke the protocol or found no place */
+	_Atomic uint64_t refused; /* records completed with an error */
+};
+const struct dp_door_counters *dp_door_counters(const struct dp_door *door);
+
 struct dp_door_config {
 	const struct dp_config *config; /* borrowed, as is the rest */
 	const struct slk_clock *clock;
@@ -27,7 +36,7 @@ struct dp_door_config {
 	int door_fd; /* eventfd: written to wake this thread */
 };
 
-/* Listens on both sockets. SLK_EXISTS (another ingestd answers there), SLK_DENIED, SLK_CONFIG (no such group),
+/* Listens on both sockets. SLK_EXISTS (another ingestd answers there), SLK_DENIED, SLK_CONFIG (no such group or user),
  * SLK_NO_MEMORY with a sentence. */
 MUST_USE int dp_door_new(
 	const struct dp_door_config *config, struct dp_door **out_door, struct slk_error *err);

@@ -63,7 +63,7 @@ static const struct row worker_rows[] = {
 	ROW("record_bytes_total", "counter", record_bytes,
 		"Bytes of records appended, partition keys included."),
 	ROW("blocks_total", "counter", blocks, "Blocks sealed."),
-	ROW("puts_total", "counter", puts, "Records of the put socket."),
+	ROW("puts_total", "counter", puts, "Records of the local port."),
 	ROW("replies_total", "counter", replies, "Answers to ARP, echo and neighbour discovery."),
 	ROW("replies_limited_total", "counter", replies_limited,
 		"Questions beyond the answers' rate."),

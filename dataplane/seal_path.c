@@ -43,8 +43,6 @@ static void
 fail_put(struct dp_worker *w, struct dp_put *put, int status)
 {
 	put->status = status;
-	put->shard = 0;
-	put->sequence = 0;
 	push_done(w, put);
 }
 
@@ -458,10 +456,9 @@ dp_seal_puts(struct dp_worker *w, unsigned max)
 			fail_put(w, put, SLK_NOT_FOUND);
 			continue;
 		}
-		if (dp_partition_key_shard(stream->by_key, record.key, &put->shard) != SLK_OK) {
-			fail_put(w, put, SLK_INTERNAL);
-			continue;
-		}
+		put->arrival_ns = w->wall_ns;
+		put->shard =
+			dp_hash_key_shard(dp_hash_key_from_md5(put->hash), stream->shard_count);
 		/* While the KMS is away and no key is left, the answer is known. */
 		if (keyless(stream) && error_is_fresh(w, stream)) {
 			want_key(w, stream);
@@ -503,6 +500,7 @@ appended(struct dp_worker *w, struct dp_shard *shard, uint32_t n, const struct j
 		}
 		struct dp_put *put = s.owner;
 		put->sequence = a->first_sequence + i;
+		put->encrypted_kms = stream->encrypted_kms;
 		wait_durable(w, put, a->lsn);
 	}
 	release_records(w, held, refs);

@@ -266,6 +266,9 @@ generate(yajl_gen g, const struct dp_status_sources *s)
 	put_u64(g, "replies", t.replies);
 	put_u64(g, "puts", t.puts);
 	put_u64(g, "staged", t.staged);
+	put_u64(g, "clients", atomic_load(&s->door->clients));
+	put_u64(g, "client_hang_ups", atomic_load(&s->door->hang_ups));
+	put_u64(g, "puts_refused", atomic_load(&s->door->refused));
 	put_u64(g, "keys", dp_control_keys(s->control));
 	put_kms(g, s);
 	int rc = put_sealing(g, s);

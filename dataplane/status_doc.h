@@ -1,7 +1,7 @@
 /* What the status socket says: one JSON object, gathered from counters that their threads go on writing.
  *
  *     {"program", "version", "pid", "rss_bytes", "uptime_s", "engine", "records", "bytes", "blocks", "frames", "datagrams", "replies", "puts", "staged",
- *      "keys", "kms": {"up", "error"}, "seal_ns": {"count", "p50", "p99", "p999", "max"}, "drops": {REASON: n, ...},
+ *      "clients", "client_hang_ups", "puts_refused", "keys", "kms": {"up", "error"}, "seal_ns": {"count", "p50", "p99", "p999", "max"}, "drops": {REASON: n, ...},
  *      "journal": {"integrity", "statements", "signatures", "unsigned", "read_back", "failures",
  *                  "trimmed_files", "trimmed_bytes", "trim_failures", "closed_files", "closed_bytes", "oldest_ns"},
  *      "streams": [{"name", "id", "shards", "key_age_s" (absent without a key), "key_error", "keys", "records", "bytes"}],
@@ -21,12 +21,14 @@
 #include "base/status.h"
 #include "config.h"
 #include "control.h"
+#include "door.h"
 #include "keeper.h"
 #include "worker.h"
 
 struct dp_status_sources {
 	struct dp_control *control;
 	const struct dp_keeper *keeper;
+	const struct dp_door_counters *door;
 	struct dp_worker **workers;
 	unsigned worker_count;
 	const struct dp_config *config;

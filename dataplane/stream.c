@@ -16,7 +16,6 @@ dp_stream_free(struct dp_stream *stream)
 	if (stream == NULL)
 		return;
 	dp_feeds_free(stream->feeds, stream->feed_count);
-	dp_partition_free(stream->by_key);
 	fmt_context_free(stream->context);
 	free(stream->shards);
 	free(stream);

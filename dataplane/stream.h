@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "format/context.h"
-#include "format/put.h"
+#include "format/port.h"
 #include "kmsclient/kmsclient.h"
 #include "net/framing.h"
 #include "net/partition.h"
@@ -22,7 +22,7 @@
 
 #define DP_STREAMS_MAX 1024u /* slots */
 #define DP_CTL_RING 4096u /* messages under way in one direction */
-#define DP_PUT_RING 8192u
+#define DP_PUT_RING 16384u
 
 /* A listener that feeds the stream. */
 struct dp_feed {
@@ -40,7 +40,6 @@ struct dp_stream {
 	unsigned slot; /* 0..DP_STREAMS_MAX - 1 */
 	unsigned worker;
 	struct fmt_context *context;
-	struct dp_partition *by_key; /* for puts */
 
 	/* Written by the worker, read by the control thread. */
 	_Alignas(64) _Atomic uint32_t wanted; /* records wait, or were lost, for want of a key */
@@ -53,6 +52,7 @@ struct dp_stream {
 	/* The worker's. */
 	_Alignas(64) struct seal_epoch *epoch;
 	uint64_t end_ns; /* of the key */
+	bool encrypted_kms; /* of records under the key that is there */
 	int error; /* the KMS's last answer; SLK_OK: none, or a key came */
 	uint64_t error_until_ns; /* how long it speaks for the KMS */
 	uint32_t staged;
@@ -98,23 +98,25 @@ struct dp_ctl {
 	int outcome; /* written by the worker */
 };
 
-/* One record of a put client on its way: made and freed by the door, completed by the worker. */
+/* One record of a client of the local port on its way: made and freed by the door, completed by the worker. */
 struct dp_put {
 	struct dp_put *next; /* of whoever holds it */
-	uint64_t request_id;
+	uint64_t tag; /* the client's */
 	uint64_t client; /* id, never given twice */
-	uint32_t uid;
-	uint64_t stream_id;
+	uint32_t handle; /* of the client's attachment */
 	unsigned slot;
+	uint64_t stream_id;
 	unsigned worker;
-	int status; /* written by the worker */
+	int status; /* written by the worker, as is what follows */
 	uint32_t shard;
+	bool encrypted_kms;
+	bool asked_again; /* its stream was found to be gone once */
 	uint64_t sequence;
+	uint64_t arrival_ns; /* Unix time */
 	uint64_t lsn;
 	uint32_t key_len;
 	uint32_t data_len;
-	uint32_t received;
-	bool asked_again; /* its stream was found to be gone once */
+	uint8_t hash[16];
 	uint8_t bytes[]; /* partition key, data */
 };
 

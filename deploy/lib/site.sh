@@ -63,7 +63,7 @@ site_programs() {
 	cat >"$root/env" <<-END
 		export PATH=$bin:\$PATH
 		export SEALOCK_KMS_SOCKET=$run_dir/kms/kms.sock
-		export SEALOCK_INGEST_SOCKET=$run_dir/ingest/put.sock
+		export SEALOCK_INGEST_SOCKET=$run_dir/ingest/port.sock
 		export SEALOCK_STATUS_SOCKET=$run_dir/ingest/status.sock
 		export SEALOCK_JOURNAL=$journal
 	END
@@ -149,7 +149,7 @@ site_config() {
 		kms:
 		  socket: $run_dir/kms/kms.sock
 		put:
-		  socket: $run_dir/ingest/put.sock
+		  socket: $run_dir/ingest/port.sock
 		  group: sealock
 		status:
 		  socket: $run_dir/ingest/status.sock

@@ -1,17 +1,28 @@
-"""One connection to the put socket that lives on: live_put.py SOCKET
+"""One client of the local port that lives on: live_put.py SOCKET
 
-Reads lines "STREAM TEXT" from stdin, puts each, and prints "ok SEQUENCE" or "STATUS SENTENCE".
+Reads lines "STREAM TEXT" from stdin, puts each, and prints "ok SEQUENCE" or "STATUS SENTENCE". It keeps a stream attached until it is
+refused.
 """
-import socket
-import struct
+import os
 import sys
 
-s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-s.settimeout(10)
-s.connect(sys.argv[1])
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../lib"))
+from local_port import Port, Refused
+
+port = Port(sys.argv[1])
+handles = {}
 for number, line in enumerate(sys.stdin):
-    name, data = (part.encode() for part in line.rstrip("\n").split(" ", 1))
-    s.send(b"SLKP" + struct.pack("<BBHQIIIHH", 1, 1, 0, number, len(data), 0, len(data), len(name), 1) + name + b"k" + data)
-    reply = s.recv(4096)
-    _number, status, _shard, sequence = struct.unpack_from("<QiIQ", reply, 8)
-    print(f"ok {sequence}" if status == 0 else f"{status} {reply[40:].decode()}", flush=True)
+    name, text = line.rstrip("\n").split(" ", 1)
+    try:
+        if name not in handles:
+            handles[name] = port.attach(name)
+        port.put(handles[name], number, b"k", text.encode())
+        (_tag, status, _shard, sequence), = port.wait(1)
+        if status == 0:
+            print("ok %d" % sequence, flush=True)
+            continue
+        port.detach(handles.pop(name))
+        port.attach(name)  # says why
+        print("%d the stream %s is there again" % (status, name), flush=True)
+    except Refused as refused:
+        print(refused, flush=True)

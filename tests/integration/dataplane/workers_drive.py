@@ -1,10 +1,10 @@
-"""Feed several listeners and the put socket at once, each lane no faster than its watermark, and check what was read back.
+"""Feed several listeners and the local port at once, each lane no faster than its watermark, and check what was read back.
 
     workers_drive.py send RUN COUNT WATERMARK PUT_SOCKET NOTES SOURCE...
     workers_drive.py kill RUN COUNT WATERMARK PUT_SOCKET NOTES PID SOURCE...
     workers_drive.py check NOTES STREAM SHARDS RECORDS_JSON
 
-A SOURCE is LANE:STREAM:ADDRESS:PORT, or LANE:STREAM:put for records through the put socket. Each sends "RUN/STREAM/KIND NUMBER", 0 to
+A SOURCE is LANE:STREAM:ADDRESS:PORT, or LANE:STREAM:put for records through the local port. Each sends "RUN/STREAM/KIND NUMBER", 0 to
 COUNT - 1. `send` ends when all of it is durable, on its lane, and not one record more. `kill` ends PID with SIGKILL in the middle. Both
 append a line of JSON to NOTES: what was promised. `check` reads NOTES and the output of `sealock tail STREAM --format json`.
 """
@@ -16,6 +16,9 @@ import socket
 import struct
 import sys
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../lib"))
+from local_port import Port
 
 WINDOW = 400
 
@@ -62,28 +65,19 @@ class Put:
         self.lane, self.stream, self.kind, self.sent = lane, stream, "put", 0
         self.prefix = "%s/%s/put" % (run, stream)
         self.answered = {}
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.connect(path)
+        self.port = Port(path)
+        self.handle = self.port.attach(stream)
 
     def send(self):
         data = b"%s %d" % (self.prefix.encode(), self.sent)
-        name, key = self.stream.encode(), b"key %d" % (self.sent % 16)
-        head = struct.pack("<BBHQIIIHH", 1, 1, 0, self.sent, len(data), 0, len(data), len(name), len(key))
-        self.socket.send(b"SLKP" + head + name + key + data)
-        self.sent += 1
+        if self.port.put(self.handle, self.sent, b"key %d" % (self.sent % 16), data):
+            self.sent += 1
         self.take()
 
     def take(self):
-        while True:
-            try:
-                reply = self.socket.recv(4096, socket.MSG_DONTWAIT)
-            except (BlockingIOError, ConnectionResetError):
-                return
-            if not reply:
-                return
-            number, status, shard, sequence = struct.unpack_from("<QiIQ", reply, 8)
+        for number, status, shard, sequence in self.port.poll():
             if status != 0:
-                sys.exit("a put of %s was refused: %s" % (self.stream, reply[40:].decode()))
+                sys.exit("a put of %s was refused: %d" % (self.stream, status))
             self.answered[number] = [shard, sequence]
 
     def answers(self):

@@ -79,7 +79,7 @@ done
 for path in $(paths_of "$examples/ingestd.yaml.example" 'dir'); do
 	check "ingestd may write where its example says" writable sealock-ingestd.service "$path"
 done
-check "ingestd's sockets are in its own directory" writable sealock-ingestd.service /run/sealock/ingest/put.sock
+check "ingestd's sockets are in its own directory" writable sealock-ingestd.service /run/sealock/ingest/port.sock
 
 if ! command -v systemd-sysusers >/dev/null || [ "$(id -u)" != 0 ]; then
 	skip "users and directories: only root with systemd-sysusers and systemd-tmpfiles can make them"

@@ -1,4 +1,4 @@
-/* Clients of the put door: rights are asked for as the door does, records go to the workers by their rings, and every one
+/* Clients of the local port: rights are asked for as the door does, records go to the workers by their rings, and every one
  * gets one answer. */
 #include <stdlib.h>
 #include <string.h>
@@ -52,14 +52,15 @@ push(struct sim *s, const struct sim_right *r, unsigned stream)
 	size_t len = sim_record_bytes(s, id, data, sizeof(data)), key_len = strlen(key);
 	struct dp_put *put = calloc(1, sizeof(*put) + key_len + len);
 	SIM_CHECK(s, SIM_STUCK, put != NULL);
-	put->request_id = id;
+	put->tag = id;
 	put->client = 1;
-	put->uid = r->ask.uid;
 	put->stream_id = r->ask.stream_id;
 	put->slot = r->ask.slot;
 	put->worker = r->ask.worker;
 	put->key_len = (uint32_t)key_len;
 	put->data_len = (uint32_t)len;
+	slk_put_le64(put->hash, sim_below(s, UINT64_MAX));
+	slk_put_le64(put->hash + 8, sim_below(s, UINT64_MAX));
 	memcpy(put->bytes, key, key_len);
 	memcpy(put->bytes + key_len, data, len);
 	if (!dp_spsc_push(&s->worker[put->worker]->put_in, put)) {
