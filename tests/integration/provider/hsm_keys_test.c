@@ -1,4 +1,5 @@
 /* sealock.so inside a program of many threads and forks, with keys in the HSM behind a real kmsd that comes and goes. */
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -538,5 +539,5 @@ main(void)
 
 	if (!kmsd_rig_possible())
 		return 77;
-	return cmocka_run_group_tests_name("provider/hsm_keys", tests, setup, teardown);
+	return cmocka_run_group_tests_name("provider_hsm_keys", tests, setup, teardown);
 }

@@ -280,5 +280,5 @@ main(void)
 
 	if (!kmsd_rig_possible())
 		return 77;
-	return cmocka_run_group_tests_name("provider/tls_load", tests, setup, teardown);
+	return cmocka_run_group_tests_name("provider_tls_load", tests, setup, teardown);
 }

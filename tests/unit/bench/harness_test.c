@@ -227,5 +227,5 @@ main(void)
 		cmocka_unit_test(an_unwritable_file_fails_the_run),
 	};
 
-	return cmocka_run_group_tests_name("bench/harness", tests, setup, teardown);
+	return cmocka_run_group_tests_name("bench_harness", tests, setup, teardown);
 }

@@ -104,5 +104,5 @@ main(void)
 		cmocka_unit_test(a_tiny_run_writes_the_whole_object),
 	};
 
-	return cmocka_run_group_tests_name("bench/kms", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("bench_kms", tests, NULL, NULL);
 }

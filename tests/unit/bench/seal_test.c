@@ -138,5 +138,5 @@ main(void)
 		cmocka_unit_test(run_refuses_a_bench_that_is_not_there),
 	};
 
-	return cmocka_run_group_tests_name("bench/seal", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("bench_seal", tests, NULL, NULL);
 }

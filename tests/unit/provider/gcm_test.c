@@ -1,5 +1,6 @@
 /* AES-GCM by sealock.so beside the default provider's, and the states of an IV. */
 #include <cpuid.h>
+#include <openssl/core_names.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <sys/wait.h>
@@ -610,7 +611,7 @@ main(void)
 	int rc = rig_open(&rig);
 
 	if (rc == 0)
-		rc = cmocka_run_group_tests_name("provider/gcm", tests, NULL, NULL);
+		rc = cmocka_run_group_tests_name("provider_gcm", tests, NULL, NULL);
 	rig_close(&rig);
 	return rc;
 }

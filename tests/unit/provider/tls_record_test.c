@@ -166,7 +166,7 @@ main(void)
 	int rc = rig_open(&rig);
 
 	if (rc == 0)
-		rc = cmocka_run_group_tests_name("provider/tls_record", tests, NULL, NULL);
+		rc = cmocka_run_group_tests_name("provider_tls_record", tests, NULL, NULL);
 	rig_close(&rig);
 	return rc;
 }

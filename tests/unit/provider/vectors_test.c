@@ -141,7 +141,7 @@ main(void)
 	int rc = rig_open(&rig);
 
 	if (rc == 0)
-		rc = cmocka_run_group_tests_name("provider/vectors", tests, NULL, NULL);
+		rc = cmocka_run_group_tests_name("provider_vectors", tests, NULL, NULL);
 	rig_close(&rig);
 	return rc;
 }

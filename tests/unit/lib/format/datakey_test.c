@@ -95,5 +95,5 @@ main(void)
 		cmocka_unit_test(a_handle_carries_the_id),
 	};
 
-	return cmocka_run_group_tests_name("format/datakey", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("format_datakey", tests, NULL, NULL);
 }

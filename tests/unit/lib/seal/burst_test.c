@@ -493,5 +493,5 @@ main(void)
 		cmocka_unit_test(a_key_of_another_engine_is_refused),
 	};
 
-	return cmocka_run_group_tests_name("seal/burst", tests, setup, teardown);
+	return cmocka_run_group_tests_name("seal_burst", tests, setup, teardown);
 }

@@ -287,5 +287,5 @@ main(void)
 		cmocka_unit_test(threads_of_one_engine_share_a_key),
 	};
 
-	return cmocka_run_group_tests_name("seal/engine", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("seal_engine", tests, NULL, NULL);
 }

@@ -312,5 +312,5 @@ main(void)
 		cmocka_unit_test(wider_limits_than_the_maxima_are_refused),
 	};
 
-	return cmocka_run_group_tests_name("seal/epoch", tests, setup, teardown);
+	return cmocka_run_group_tests_name("seal_epoch", tests, setup, teardown);
 }

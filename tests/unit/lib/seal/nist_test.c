@@ -56,5 +56,5 @@ main(void)
 		cmocka_unit_test(nist_gcmDecrypt256),
 	};
 
-	return cmocka_run_group_tests_name("seal/nist", tests, setup, teardown);
+	return cmocka_run_group_tests_name("seal_nist", tests, setup, teardown);
 }

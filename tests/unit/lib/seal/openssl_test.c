@@ -150,5 +150,5 @@ main(void)
 		cmocka_unit_test(a_context_that_fails_zeroes_its_output),
 	};
 
-	return cmocka_run_group_tests_name("seal/openssl", tests, setup, teardown);
+	return cmocka_run_group_tests_name("seal_openssl", tests, setup, teardown);
 }

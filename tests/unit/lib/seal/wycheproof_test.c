@@ -29,5 +29,5 @@ main(void)
 		cmocka_unit_test(wycheproof_aes_gcm),
 	};
 
-	return cmocka_run_group_tests_name("seal/wycheproof", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("seal_wycheproof", tests, NULL, NULL);
 }
