@@ -33,7 +33,8 @@ struct dp_keeper {
 };
 
 static int
-attest(void *ctx, const uint8_t digest[FMT_REWRAP_DIGEST_BYTES], struct jnl_attestation *out,
+sign(void *ctx, const uint8_t statement[FMT_PROOF_STATEMENT_BYTES],
+	const uint8_t digest[FMT_PROOF_HASH_BYTES], struct jnl_attestation *out,
 	struct slk_error *err)
 {
 	struct dp_keeper *k = ctx;
@@ -41,7 +42,8 @@ attest(void *ctx, const uint8_t digest[FMT_REWRAP_DIGEST_BYTES], struct jnl_atte
 
 	if (a == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
-	int rc = kmsc_attest(k->kms, FMT_ATTEST_JOURNAL, digest, a, err);
+	int rc = kmsc_attest_statement(
+		k->kms, slk_span(statement, FMT_PROOF_STATEMENT_BYTES), digest, a, err);
 	if (rc == SLK_OK &&
 		(a->signature_len > sizeof(out->signature) ||
 			a->public_key_len > sizeof(out->public_key) ||
@@ -56,6 +58,22 @@ attest(void *ctx, const uint8_t digest[FMT_REWRAP_DIGEST_BYTES], struct jnl_atte
 	}
 	free(a);
 	return rc;
+}
+
+/* A journal that was put back would give numbers again that readers have seen. Whatever else keeps kmsd from answering is no
+ * reason not to start: it will look at the first statement. */
+static int
+check_opening(struct dp_keeper *k, struct slk_error *err)
+{
+	struct slk_error why = {0};
+	int rc = jnl_notary_check_opening(k->notary, &why);
+
+	if (rc == SLK_INVALID_STATE)
+		return slk_fail(err, rc, "%s (docs/OPERATIONS.md, \"put back\")", why.text);
+	if (rc != SLK_OK)
+		slk_warn("whether the journal was put back to an older state is not known yet",
+			slk_kv("error", why.text));
+	return SLK_OK;
 }
 
 int
@@ -75,7 +93,11 @@ dp_keeper_new(const struct dp_config *config, struct jnl *journal, struct dp_kee
 		(void)slk_fail(err, rc, "no client of sealock-kmsd can be made: %s",
 			slk_status_sentence(rc));
 	else if (dp_config_integrity(config))
-		rc = jnl_notary_new(journal, attest, k, &k->notary, err);
+		rc = jnl_notary_new(journal, NULL, k, &k->notary, err);
+	if (rc == SLK_OK && k->notary != NULL) {
+		jnl_notary_sign_with(k->notary, sign);
+		rc = check_opening(k, err);
+	}
 	if (rc != SLK_OK) {
 		dp_keeper_free(k);
 		return rc;

@@ -15,7 +15,8 @@
 
 struct dp_keeper;
 
-/* journal: borrowed, freed after the keeper. SLK_NO_MEMORY, SLK_IO, what kmsc_new() says. */
+/* Asks kmsd whether it knows more of the journal than is there. journal: borrowed, freed after the keeper. SLK_INVALID_STATE (it was
+ * put back to an older state), SLK_NO_MEMORY, SLK_IO, what kmsc_new() says. */
 MUST_USE int dp_keeper_new(const struct dp_config *config, struct jnl *journal,
 	struct dp_keeper **out_keeper, struct slk_error *err);
 void dp_keeper_free(struct dp_keeper *keeper); /* after its thread has ended; NULL allowed */

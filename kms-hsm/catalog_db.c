@@ -183,6 +183,10 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_WRAP_GET] = "SELECT wraps_reserved FROM backings WHERE id = ?1",
 	[SQL_WRAP_SET] =
 		"UPDATE backings SET wraps_reserved = ?2 WHERE id = ?1 AND wraps_reserved < ?2",
+	[SQL_ANCHOR_GET] = "SELECT run, file, position, hash, made_ns FROM journal_anchors"
+			   " WHERE journal = ?1 AND lane = ?2",
+	[SQL_ANCHOR_SET] = "INSERT OR REPLACE INTO journal_anchors (journal, lane, run, file,"
+			   " position, hash, made_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[SQL_IDENTITY_INSERT] =
 		"INSERT INTO identities (kind, name, unique_id, description, trust, max_session_s,"
 		" created_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

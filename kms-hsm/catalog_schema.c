@@ -226,12 +226,21 @@ add_shards(sqlite3 *db)
 	return rc;
 }
 
+/* How far each lane of a journal had come when its last statement was signed. */
+static const char journal_anchors[] =
+	"CREATE TABLE journal_anchors ("
+	" journal BLOB NOT NULL CHECK (length(journal) = 16), lane INTEGER NOT NULL,"
+	" run INTEGER NOT NULL, file INTEGER NOT NULL, position INTEGER NOT NULL,"
+	" hash BLOB NOT NULL CHECK (length(hash) = 32), made_ns INTEGER NOT NULL,"
+	" PRIMARY KEY (journal, lane)) WITHOUT ROWID;";
+
 /* steps[n] leads from version n to n + 1. Never change one that was released. */
 static const struct {
 	const char *sql;
 	int (*fill)(sqlite3 *db); /* what SQL cannot compute; NULL: nothing */
 } steps[] = {{first_version, NULL}, {kinds_and_life, NULL}, {identities_and_policies, NULL},
-	{session_keys, NULL}, {dual_control, NULL}, {streams_and_shards, add_shards}};
+	{session_keys, NULL}, {dual_control, NULL}, {streams_and_shards, add_shards},
+	{journal_anchors, NULL}};
 
 #define VERSION ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -2,11 +2,14 @@
  *
  * Who may: no statement of the policy is needed, for the key is nobody's and signs this one text only; a Deny wins. Doors
  * may have the journal's checkpoints signed and nothing else, administrators everything but these, so that neither a
- * compromised ingestd nor an operator alone can sign in the other's name. */
+ * compromised ingestd nor an operator alone can sign in the other's name.
+ *
+ * With a journal's statement comes its anchor: kmsd remembers how far each lane had come, and refuses a journal that says less. */
 #include <stdio.h>
 #include <string.h>
 
 #include "call.h"
+#include "catalog_anchors.h"
 #include "crypt.h"
 #include "digest.h"
 #include "format/attest.h"
@@ -140,6 +143,68 @@ authorize(struct kms_call *call)
 	return rc;
 }
 
+/* The statement that ingestd has signed: is it of a journal that has forgotten what was signed before? The anchor moves on
+ * before the signature leaves: what the statement says was durable already. */
+static int
+check_anchor(struct kms_call *call, const struct fmt_proof_statement *s)
+{
+	struct kms_catalog *catalog = call->service->parts.catalog;
+	struct kms_anchor a;
+	char uuid[33];
+
+	int rc = kms_catalog_anchor_get(catalog, s->journal_uuid, s->lane, &a);
+	if (rc == SLK_OK && kms_anchor_is_behind(&a, s)) {
+		slk_hex(slk_span(s->journal_uuid, sizeof(s->journal_uuid)), uuid, sizeof(uuid));
+		kms_call_fail(call, SLK_INVALID_STATE, "KMSInvalidStateException",
+			"the journal %s was put back to an older state: its lane %u had come to "
+			"position %llu of file %llu when that was signed, and now it is at %llu of "
+			"%llu; records that were acknowledged are gone",
+			uuid, s->lane, (unsigned long long)a.position,
+			(unsigned long long)a.file_id, (unsigned long long)s->position,
+			(unsigned long long)s->file_id);
+		return SLK_INVALID_STATE;
+	}
+	const bool ahead = rc == SLK_NOT_FOUND || (rc == SLK_OK && kms_anchor_is_ahead(&a, s));
+	if (rc == SLK_NOT_FOUND)
+		rc = SLK_OK;
+	if (rc == SLK_OK && ahead && (s->flags & FMT_PROOF_OPENING) == 0) {
+		a = (struct kms_anchor){.lane = s->lane,
+			.run = s->run,
+			.file_id = s->file_id,
+			.position = s->position,
+			.made_ns = s->made_ns};
+		memcpy(a.journal, s->journal_uuid, sizeof(a.journal));
+		memcpy(a.hash, s->hash, sizeof(a.hash));
+		rc = kms_catalog_anchor_set(catalog, &a);
+	}
+	if (rc != SLK_OK)
+		kms_call_fail_catalog(call, rc);
+	return rc;
+}
+
+static int
+check_statement(struct kms_call *call, ProtobufCBinaryData raw)
+{
+	struct fmt_proof_statement s;
+	uint8_t digest[KMS_DIGEST_MAX];
+
+	if (raw.len == 0)
+		return SLK_OK;
+	int rc = strcmp(call->attest_purpose, FMT_ATTEST_JOURNAL) == 0
+		? fmt_proof_statement_decode(slk_span(raw.data, raw.len), &s)
+		: SLK_INVALID;
+	if (rc == SLK_OK)
+		rc = kms_digest(call->service->digests, KMS_ALG_ECDSA_SHA_256,
+			slk_span(raw.data, raw.len), digest);
+	if (rc != SLK_OK || memcmp(digest, call->attest_digest, sizeof(call->attest_digest)) != 0) {
+		kms_call_fail(call, SLK_INVALID, "ValidationException",
+			"a statement is %u bytes of a journal's proof, and the digest is of it",
+			FMT_PROOF_STATEMENT_BYTES);
+		return SLK_INVALID;
+	}
+	return check_anchor(call, &s);
+}
+
 void
 kms_op_attest(struct kms_call *call, const Kmsp__Request *request)
 {
@@ -154,6 +219,7 @@ kms_op_attest(struct kms_call *call, const Kmsp__Request *request)
 	}
 	(void)strcpy(call->attest_purpose, in->purpose);
 	memcpy(call->attest_digest, in->digest.data, sizeof(call->attest_digest));
-	if (authorize(call) == SLK_OK && check_token(call) == SLK_OK)
+	if (authorize(call) == SLK_OK && check_token(call) == SLK_OK &&
+		check_statement(call, in->statement) == SLK_OK)
 		sign(call);
 }

@@ -11,7 +11,7 @@
 #define SUFFIX ".slp"
 #define DIGITS 20u
 #define CRC_OFFSET 12u
-#define FLAGS (FMT_PROOF_FINAL | FMT_PROOF_BY_RECOVERY | FMT_PROOF_READ_BACK)
+#define FLAGS (FMT_PROOF_FINAL | FMT_PROOF_BY_RECOVERY | FMT_PROOF_READ_BACK | FMT_PROOF_OPENING)
 
 void
 fmt_proof_name(uint64_t file_id, char out[FMT_PROOF_NAME_MAX])
@@ -198,6 +198,18 @@ decode_statement(struct slk_reader *r, struct fmt_proof_record *out)
 	s->made_ns = slk_read_le64(r);
 	int rc = slk_reader_end(r);
 	return rc == SLK_OK && !statement_fits(s) ? SLK_MALFORMED : rc;
+}
+
+int
+fmt_proof_statement_decode(struct slk_span in, struct fmt_proof_statement *out_statement)
+{
+	struct slk_reader r = slk_reader(in);
+	struct fmt_proof_record record = {0};
+	int rc = decode_statement(&r, &record);
+
+	if (rc == SLK_OK)
+		*out_statement = record.statement;
+	return rc;
 }
 
 static int

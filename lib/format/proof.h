@@ -22,7 +22,8 @@
  *             16      8     le64 file id
  *             24      4     le32 lane
  *             28      4     le32 flags: bit 0 final: the file is closed; bit 1 closed by recovery; bit 2 read back: hashed
- *                           from the disk at a later start, not from what was written
+ *                           from the disk at a later start, not from what was written; bit 3 opening: never stored,
+ *                           only says to kmsd how far the lane had come when the journal was opened again
  *             32      8     le64 run, as in the lane file
  *             40      8     le64 position: all bytes before it are covered
  *             48      8     le64 pieces
@@ -73,6 +74,7 @@
 #define FMT_PROOF_FINAL 1u
 #define FMT_PROOF_BY_RECOVERY 2u
 #define FMT_PROOF_READ_BACK 4u
+#define FMT_PROOF_OPENING 8u
 
 enum fmt_proof_type {
 	FMT_PROOF_PIECES = 1,
@@ -135,6 +137,10 @@ MUST_USE int fmt_proof_statement_encode(
 	const struct fmt_proof_statement *statement, uint8_t *out, size_t cap, size_t *out_len);
 MUST_USE int fmt_proof_signature_encode(
 	const struct fmt_proof_signature *signature, uint8_t *out, size_t cap, size_t *out_len);
+
+/* The 200 bytes of a statement alone. SLK_TRUNCATED, SLK_MALFORMED. */
+MUST_USE int fmt_proof_statement_decode(
+	struct slk_span in, struct fmt_proof_statement *out_statement);
 
 /* The record at the beginning of in, strictly; what follows it is not looked at. SLK_TRUNCATED, SLK_MALFORMED,
  * SLK_BAD_VERSION, SLK_BAD_CRC; *out_record is untouched on error. */

@@ -21,11 +21,13 @@ struct unsigned_one {
 	uint64_t file_id;
 	bool final;
 	uint8_t digest[FMT_PROOF_HASH_BYTES];
+	uint8_t statement[FMT_PROOF_STATEMENT_BYTES];
 };
 
 struct jnl_notary {
 	struct jnl *journal;
 	jnl_attest_fn attest;
+	jnl_sign_fn sign; /* NULL: attest */
 	void *ctx;
 	struct link last[FMT_JFILE_LANES_MAX];
 	uint64_t spoiled[FMT_JFILE_LANES_MAX]; /* file of the lane whose proof has a hole */
@@ -95,11 +97,13 @@ forget(struct jnl_notary *n, size_t at)
 static int
 remember(struct jnl_notary *n, const struct fmt_proof_statement *s, struct slk_span raw)
 {
-	struct unsigned_one one = {s->file_id, (s->flags & FMT_PROOF_FINAL) != 0, {0}};
+	struct unsigned_one one = {
+		.file_id = s->file_id, .final = (s->flags & FMT_PROOF_FINAL) != 0};
 	int rc = seal_sha256(raw, one.digest);
 
 	if (rc != SLK_OK)
 		return rc;
+	memcpy(one.statement, raw.ptr, sizeof(one.statement));
 	/* A later statement of a file says all that an earlier one did. */
 	for (size_t i = n->unsigned_count; i > 0; i--)
 		if (n->unsigned_list[i - 1].file_id == s->file_id)
@@ -349,7 +353,9 @@ sign_one(struct jnl_notary *n, int *work, struct slk_error *err)
 	if (a == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
 	size_t at = next_unsigned(n);
-	int rc = n->attest(n->ctx, n->unsigned_list[at].digest, a, err);
+	const struct unsigned_one *one = &n->unsigned_list[at];
+	int rc = n->sign != NULL ? n->sign(n->ctx, one->statement, one->digest, a, err)
+				 : n->attest(n->ctx, one->digest, a, err);
 	if (rc == SLK_OK)
 		rc = write_signature(n, &n->unsigned_list[at], a, err);
 	free(a);
@@ -385,6 +391,70 @@ jnl_notary_turn(struct jnl_notary *n, struct slk_error *err)
 	if (rc == SLK_OK)
 		return work;
 	atomic_fetch_add(&n->stat_failures, 1);
+	return rc;
+}
+
+/* --- opening --- */
+
+/* How far a lane had come: its newest file of an earlier opening, which recovery has closed. One whose header cannot be read may be
+ * of any lane. */
+static void
+find_ends(const struct jnl_notary *n, struct fmt_proof_statement ends[FMT_JFILE_LANES_MAX])
+{
+	const struct jnl *j = n->journal;
+
+	for (size_t i = 0; i < n->older_count; i++) {
+		char name[FMT_JFILE_NAME_MAX];
+		struct jnl_scan s;
+		fmt_jfile_name(FMT_JFILE_LANE, n->older[i], name);
+		int rc = jnl_scan_open(&s, j->fs, j->dir, name, SLK_OPEN_READ);
+		for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
+			if (rc == SLK_OK && s.header.lane != lane)
+				continue;
+			ends[lane].file_id = n->older[i];
+			ends[lane].run = rc == SLK_OK ? s.header.run : j->run;
+			ends[lane].position = rc == SLK_OK && !s.closed ? s.limit : UINT64_MAX >> 1;
+		}
+		if (rc == SLK_OK)
+			jnl_scan_close(&s);
+	}
+}
+
+int
+jnl_notary_check_opening(struct jnl_notary *n, struct slk_error *err)
+{
+	struct fmt_proof_statement ends[FMT_JFILE_LANES_MAX];
+	uint8_t raw[FMT_PROOF_HEAD_BYTES + FMT_PROOF_STATEMENT_BYTES];
+	uint8_t digest[FMT_PROOF_HASH_BYTES];
+	struct jnl_attestation *ignored = calloc(1, sizeof(*ignored));
+	int rc = ignored != NULL ? SLK_OK : slk_fail(err, SLK_NO_MEMORY, "out of memory");
+
+	memset(ends, 0, sizeof(ends));
+	find_ends(n, ends);
+	for (unsigned lane = 0; rc == SLK_OK && n->sign != NULL && lane < FMT_JFILE_LANES_MAX;
+		lane++) {
+		struct fmt_proof_statement *s = &ends[lane];
+		size_t len = 0;
+		if (s->file_id == 0 && lane >= n->journal->lane_count)
+			continue;
+		s->lane = lane;
+		s->flags = FMT_PROOF_OPENING;
+		s->pieces = 1;
+		s->made_ns = slk_wall_ns(n->journal->clock);
+		if (s->file_id == 0) /* none is left: behind whatever was signed */
+			s->file_id = s->position = s->run = 1;
+		memcpy(s->journal_uuid, n->journal->uuid, sizeof(s->journal_uuid));
+		rc = fmt_proof_statement_encode(s, raw, sizeof(raw), &len);
+		if (rc == SLK_OK)
+			rc = seal_sha256(
+				slk_span(raw + FMT_PROOF_HEAD_BYTES, FMT_PROOF_STATEMENT_BYTES),
+				digest);
+		if (rc != SLK_OK)
+			rc = slk_fail(err, rc, "a statement cannot be made");
+		else
+			rc = n->sign(n->ctx, raw + FMT_PROOF_HEAD_BYTES, digest, ignored, err);
+	}
+	free(ignored);
 	return rc;
 }
 
@@ -437,6 +507,12 @@ jnl_notary_new(struct jnl *journal, jnl_attest_fn attest, void *ctx, struct jnl_
 	}
 	*out_notary = n;
 	return SLK_OK;
+}
+
+void
+jnl_notary_sign_with(struct jnl_notary *n, jnl_sign_fn sign)
+{
+	n->sign = sign;
 }
 
 void

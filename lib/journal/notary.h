@@ -13,16 +13,29 @@
 
 #include "base/error.h"
 #include "base/status.h"
+#include "format/proof.h"
 #include "journal/journal.h"
 #include "journal/rewrap_write.h"
 
 struct jnl_notary;
+
+/* Signs a statement (its bytes; digest is their SHA-256) for the purpose "journal", and may look at it: SLK_INVALID_STATE says that
+ * the journal was put back to an older state. */
+typedef int (*jnl_sign_fn)(void *ctx, const uint8_t statement[FMT_PROOF_STATEMENT_BYTES],
+	const uint8_t digest[FMT_PROOF_HASH_BYTES], struct jnl_attestation *out,
+	struct slk_error *err);
 
 /* attest: signs a digest for the purpose "journal". journal: borrowed, with integrity on; freed after the notary.
  * SLK_INVALID_STATE (integrity is off), SLK_NO_MEMORY, SLK_IO. */
 MUST_USE int jnl_notary_new(struct jnl *journal, jnl_attest_fn attest, void *ctx,
 	struct jnl_notary **out_notary, struct slk_error *err);
 void jnl_notary_free(struct jnl_notary *notary); /* NULL allowed */
+/* From now on sign() is asked, and attest() is not. */
+void jnl_notary_sign_with(struct jnl_notary *notary, jnl_sign_fn sign);
+
+/* Before anything is written: have sign() look at how far each lane had come in earlier openings (FMT_PROOF_OPENING; nothing of it
+ * is stored). SLK_OK, SLK_INVALID_STATE: a lane has forgotten what was signed of it; what else sign() says, SLK_NO_MEMORY. */
+MUST_USE int jnl_notary_check_opening(struct jnl_notary *notary, struct slk_error *err);
 
 /* One bounded step: one older file, or what the lanes have handed over and one signature. Returns how much was done, 0 when
  * there was nothing to do, or a failure with a sentence: call again later, nothing is lost but time. Signatures that are

@@ -1,6 +1,7 @@
 /* Calls that are made for whole journals: many ReEncrypts at once, and the signature under their results. */
 #include <string.h>
 
+#include "format/attest.h"
 #include "kmsclient/convert.h"
 #include "kmsclient/kmsclient.h"
 #include "kmsclient/session.h"
@@ -147,8 +148,8 @@ attestation_from(const Kmsp__Signature *in, struct kmsc_attestation *out)
 	return SLK_OK;
 }
 
-int
-kmsc_attest(struct kmsc *c, const char *purpose, const uint8_t digest[32],
+static int
+attest(struct kmsc *c, const char *purpose, const uint8_t digest[32], struct slk_span statement,
 	struct kmsc_attestation *out_attestation, struct slk_error *err)
 {
 	Kmsp__Request request = KMSP__REQUEST__INIT;
@@ -157,6 +158,7 @@ kmsc_attest(struct kmsc *c, const char *purpose, const uint8_t digest[32],
 
 	call.purpose = text(purpose);
 	call.digest = bytes(slk_span(digest, 32));
+	call.statement = bytes(statement);
 	request.call_case = KMSP__REQUEST__CALL_ATTEST;
 	request.attest = &call;
 	int rc =
@@ -164,4 +166,18 @@ kmsc_attest(struct kmsc *c, const char *purpose, const uint8_t digest[32],
 	if (rc == SLK_OK)
 		rc = attestation_from(reply->signature, out_attestation);
 	return kmsc_call_end(c, rc, err);
+}
+
+int
+kmsc_attest(struct kmsc *c, const char *purpose, const uint8_t digest[32],
+	struct kmsc_attestation *out_attestation, struct slk_error *err)
+{
+	return attest(c, purpose, digest, slk_span(NULL, 0), out_attestation, err);
+}
+
+int
+kmsc_attest_statement(struct kmsc *c, struct slk_span statement, const uint8_t digest[32],
+	struct kmsc_attestation *out_attestation, struct slk_error *err)
+{
+	return attest(c, FMT_ATTEST_JOURNAL, digest, statement, out_attestation, err);
 }

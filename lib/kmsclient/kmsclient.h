@@ -205,6 +205,11 @@ struct kmsc_attestation {
 MUST_USE int kmsc_attest(struct kmsc *c, const char *purpose, const uint8_t digest[32],
 	struct kmsc_attestation *out_attestation, struct slk_error *err);
 
+/* The same for a journal's statement (format/proof.h), which kmsd remembers: SLK_INVALID_STATE, if the journal was put back to an
+ * older state. digest: of the statement. */
+MUST_USE int kmsc_attest_statement(struct kmsc *c, struct slk_span statement,
+	const uint8_t digest[32], struct kmsc_attestation *out_attestation, struct slk_error *err);
+
 /* --- service principal calls, for ingestd only --- */
 /* A data key for a stream's epoch: kmsd looks the stream's CMK up itself, uses {"aws:kinesis:arn": arn} as context and
  * authorises ingestd as the service principal of that stream (kms:ViaService, aws:SourceArn). */

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+#include "catalog_anchors.h"
 #include "format/attest.h"
+#include "format/proof.h"
 #include "kms_rig.h"
 #include "seal/attest.h"
 
@@ -255,6 +258,117 @@ many_that_come_before_the_key_is_there_all_get_a_signature(void **state)
 	assert_int_equal(fake_hsm_calls_count(rig.link, HSM_SIGN), 3);
 }
 
+/* --- anchors: how far journals had come --- */
+
+static const Kmsp__Reply *
+attest_statement(const struct fmt_proof_statement *s, bool honest)
+{
+	uint8_t raw[FMT_PROOF_HEAD_BYTES + FMT_PROOF_STATEMENT_BYTES], sum[32];
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__Attest call = KMSP__ATTEST__INIT;
+	size_t len = 0;
+
+	assert_ok(fmt_proof_statement_encode(s, raw, sizeof(raw), &len));
+	assert_ok(
+		seal_sha256(slk_span(raw + FMT_PROOF_HEAD_BYTES, FMT_PROOF_STATEMENT_BYTES), sum));
+	sum[0] ^= !honest;
+	call.purpose = (char *)(uintptr_t) "journal";
+	call.digest = (ProtobufCBinaryData){sizeof(sum), sum};
+	call.statement =
+		(ProtobufCBinaryData){FMT_PROOF_STATEMENT_BYTES, raw + FMT_PROOF_HEAD_BYTES};
+	request.id = 1;
+	request.call_case = KMSP__REQUEST__CALL_ATTEST;
+	request.attest = &call;
+	return rig_call(&rig, RIG_INGEST, &request);
+}
+
+static struct fmt_proof_statement
+statement(uint64_t run, uint64_t file_id, uint64_t position, uint32_t flags)
+{
+	return (struct fmt_proof_statement){.journal_uuid = {1, 2, 3},
+		.lane = 2,
+		.run = run,
+		.file_id = file_id,
+		.position = position,
+		.pieces = 1,
+		.flags = flags,
+		.made_ns = 1700000000ull * SLK_NS_PER_S};
+}
+
+static void
+state(uint64_t run, uint64_t file_id, uint64_t position, uint32_t flags, int status)
+{
+	const struct fmt_proof_statement s = statement(run, file_id, position, flags);
+	const Kmsp__Reply *reply = attest_statement(&s, true);
+
+	assert_answered(reply, status);
+	if (status == SLK_OK)
+		return;
+	assert_string_equal(reply->exception, "KMSInvalidStateException");
+	assert_contains(reply->message, "was put back to an older state");
+	assert_contains(reply->message, "lane 2 had come to position 9000 of file 12");
+	assert_contains(rig_audit_last(&rig), "\"errorCode\":\"KMSInvalidStateException\"");
+}
+
+static void
+a_journal_that_was_put_back_gets_no_signature(void **unused)
+{
+	(void)unused;
+	state(1, 1, 4096, FMT_PROOF_OPENING, SLK_OK); /* nothing is known yet */
+	state(10, 12, 8192, 0, SLK_OK);
+	state(10, 12, 9000, 0, SLK_OK);
+	/* What is late: an older checkpoint, the end of an older file, files read back. */
+	state(10, 12, 8192, 0, SLK_OK);
+	state(10, 11, 50000, FMT_PROOF_FINAL, SLK_OK);
+	state(3, 4, 50000, FMT_PROOF_FINAL | FMT_PROOF_READ_BACK, SLK_OK);
+	/* An opening that knows less, and writing on from there. */
+	state(10, 12, 8999, FMT_PROOF_OPENING, SLK_INVALID_STATE);
+	state(3, 9, 1 << 20, FMT_PROOF_OPENING, SLK_INVALID_STATE);
+	state(9, 9, 8192, 0, SLK_INVALID_STATE);
+	state(12, 12, 8192, 0, SLK_INVALID_STATE);
+	state(11, 11, 8192, FMT_PROOF_FINAL, SLK_INVALID_STATE);
+	/* One that knows as much, and goes on. */
+	state(10, 12, 9000, FMT_PROOF_OPENING, SLK_OK);
+	state(13, 13, 4096, 0, SLK_OK);
+}
+
+static void
+anchors_outlive_kmsd_and_are_of_one_lane(void **unused)
+{
+	(void)unused;
+	struct kms_anchor a;
+	struct fmt_proof_statement s = statement(10, 12, 9000, 0);
+
+	assert_answered(attest_statement(&s, true), SLK_OK);
+	s.lane = 3;
+	s.file_id = 5;
+	s.run = 5;
+	assert_answered(attest_statement(&s, true), SLK_OK); /* another lane */
+	s.journal_uuid[0] = 9;
+	s.lane = 2;
+	assert_answered(attest_statement(&s, true), SLK_OK); /* another journal */
+	const uint8_t uuid[16] = {1, 2, 3};
+	assert_ok(kms_catalog_anchor_get(rig.catalog, uuid, 2, &a));
+	assert_int_equal(a.file_id, 12);
+	assert_int_equal(a.position, 9000);
+	assert_int_equal(a.run, 10);
+	assert_int_equal(kms_catalog_anchor_get(rig.catalog, uuid, 4, &a), SLK_NOT_FOUND);
+}
+
+static void
+a_statement_must_be_what_the_digest_is_of(void **unused)
+{
+	(void)unused;
+	struct kms_anchor a;
+	const struct fmt_proof_statement s = statement(10, 12, 9000, 0);
+	const uint8_t uuid[16] = {1, 2, 3};
+
+	const Kmsp__Reply *reply = attest_statement(&s, false);
+	assert_answered(reply, SLK_INVALID);
+	assert_contains(reply->message, "the digest is of it");
+	assert_int_equal(kms_catalog_anchor_get(rig.catalog, uuid, 2, &a), SLK_NOT_FOUND);
+}
+
 /* The key is not for anything else. */
 static void
 nobody_signs_with_it_directly(void **state)
@@ -289,6 +403,9 @@ main(void)
 		CASE(a_token_that_is_away_is_told_as_such),
 		CASE(without_an_hsm_no_key_is_begun),
 		CASE(many_that_come_before_the_key_is_there_all_get_a_signature),
+		CASE(a_journal_that_was_put_back_gets_no_signature),
+		CASE(anchors_outlive_kmsd_and_are_of_one_lane),
+		CASE(a_statement_must_be_what_the_digest_is_of),
 		CASE(nobody_signs_with_it_directly),
 	};
 

@@ -110,7 +110,7 @@ what_is_outside_the_limits_is_not_written(void **state)
 	struct fmt_proof_statement s = record(1, &at).statement;
 	struct fmt_proof_signature g = record(2, &at).signature;
 
-	s.flags = 8;
+	s.flags = 16;
 	assert_int_equal(fmt_proof_statement_encode(&s, out, sizeof(out), &len), SLK_INVALID);
 	s.flags = 0;
 	s.previous_id = s.file_id;

@@ -727,11 +727,64 @@ a_block_that_was_rewritten_is_named(void **state)
 	assert_int_equal(findings[1].bytes, b.total_bytes);
 }
 
+/* --- openings --- */
+
+static struct fmt_proof_statement asked[8];
+static unsigned asked_count;
+static int answer;
+
+static int
+look_at_statement(void *ctx, const uint8_t statement[FMT_PROOF_STATEMENT_BYTES],
+	const uint8_t digest[FMT_PROOF_HASH_BYTES], struct jnl_attestation *out,
+	struct slk_error *err)
+{
+	assert_true(asked_count < 8);
+	assert_ok(fmt_proof_statement_decode(
+		slk_span(statement, FMT_PROOF_STATEMENT_BYTES), &asked[asked_count++]));
+	return answer == SLK_OK ? attest(ctx, digest, out, err)
+				: slk_fail(err, answer, "it was put back");
+}
+
+static void
+an_opening_says_how_far_each_lane_had_come(void **state)
+{
+	(void)state;
+	struct slk_error err = {0};
+
+	answer = SLK_OK;
+	asked_count = 0;
+	open_journal(true);
+	jnl_notary_sign_with(notary, look_at_statement);
+	assert_ok(jnl_notary_check_opening(notary, &err));
+	assert_int_equal(asked_count, 1); /* a new journal has its one lane, and nothing in it */
+	assert_int_equal(asked[0].flags, FMT_PROOF_OPENING);
+	assert_int_equal(asked[0].file_id, 1);
+	assert_int_equal(asked[0].position, 1);
+	append(200);
+	close_journal();
+	const uint64_t last = asked[asked_count - 1].file_id;
+	assert_true(last >= 2 && (asked[asked_count - 1].flags & FMT_PROOF_FINAL) != 0);
+
+	asked_count = 0;
+	open_journal(true);
+	jnl_notary_sign_with(notary, look_at_statement);
+	assert_ok(jnl_notary_check_opening(notary, &err));
+	assert_int_equal(asked_count, 1);
+	assert_int_equal(asked[0].file_id, last);
+	assert_true(asked[0].position > FILE_BYTES); /* closed: all of it */
+	asked_count = 0;
+	answer = SLK_INVALID_STATE;
+	assert_int_equal(jnl_notary_check_opening(notary, &err), SLK_INVALID_STATE);
+	assert_string_equal(err.text, "it was put back");
+	leave();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(an_opening_says_how_far_each_lane_had_come),
 		TEST(a_journal_is_signed_to_the_end_of_every_file),
 		TEST(a_checkpoint_is_signed_every_ten_seconds_of_writing),
 		TEST(signatures_that_come_late_delay_no_roll),
