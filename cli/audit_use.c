@@ -30,9 +30,9 @@ resource(yajl_val tree, size_t i)
 	static const char *const path[] = {"resources", NULL};
 	yajl_val list = yajl_tree_get(tree, (const char **)(uintptr_t)path, yajl_t_array);
 
-	if (list == NULL || i >= YAJL_GET_ARRAY(list)->len)
+	if (list == NULL || i >= list->u.array.len)
 		return "";
-	return AT(YAJL_GET_ARRAY(list)->values[i], "ARN");
+	return AT(list->u.array.values[i], "ARN");
 }
 
 static void

@@ -59,7 +59,7 @@ static void
 read_header(struct slk_span bytes, struct cli_audit_file *file)
 {
 	struct fmt_audit_line line = {.kind = FMT_AUDIT_OTHER};
-	const uint8_t *end = bytes.len > 0 ? memchr(bytes.ptr, '\n', bytes.len) : NULL;
+	const uint8_t *end = bytes.ptr != NULL ? memchr(bytes.ptr, '\n', bytes.len) : NULL;
 
 	file->whole = end != NULL &&
 		fmt_audit_decode(slk_span(bytes.ptr, (size_t)(end - bytes.ptr)), &line) == SLK_OK &&

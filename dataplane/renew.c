@@ -57,6 +57,7 @@ dp_renew_fetched(struct dp_renew *r, uint64_t asked_ns, uint32_t jitter)
 
 	r->live = true;
 	r->granted = true;
+	r->refused = false;
 	r->fetching = false;
 	r->forced = false;
 	r->error = SLK_OK;
@@ -73,7 +74,7 @@ end_after(const struct dp_renew *r, uint64_t now_ns, int status)
 {
 	uint64_t hard = r->asked_ns + r->interval_ns;
 
-	if (!dp_renew_unavailable(status))
+	if (!dp_renew_unavailable(status) || r->refused)
 		return hard > now_ns ? hard : now_ns;
 	/* As far as the next answer, which confirms that the KMS is still away. */
 	uint64_t reach = r->retry_ns + BACKOFF_AWAY_MAX_NS;
@@ -87,6 +88,7 @@ dp_renew_failed(struct dp_renew *r, uint64_t now_ns, int status)
 
 	r->fetching = false;
 	r->granted = false;
+	r->refused |= !dp_renew_unavailable(status);
 	r->error = status;
 	r->backoff_ns = r->backoff_ns == 0 ? BACKOFF_FIRST_NS : min_u64(r->backoff_ns * 2, most);
 	r->retry_ns = now_ns + r->backoff_ns;

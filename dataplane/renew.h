@@ -9,7 +9,7 @@
  * - A key is due at 80 % ± 5 % (jitter) of the interval after it was asked for, and then renewed if the stream was used
  *   within the last half interval; otherwise it runs out.
  * - A key ends, hard, one interval after it was asked for. Only while kmsd answers Unavailable (or nothing) does the end
- *   move, step by step, up to the grace. Any other refusal ends that at once.
+ *   move, step by step, up to the grace. Any other refusal ends that at once, and for this key for good.
  * - A failed fetch is repeated after a back-off of 100 ms, doubled up to 2 s (Unavailable) or 4 s (refused), while the
  *   key is wanted or live.
  * One request at a time: after DP_RENEW_FETCH the caller answers with dp_renew_fetched() or dp_renew_failed().
@@ -29,6 +29,7 @@ struct dp_renew {
 	bool live; /* a key is in use, up to end_ns */
 	bool fetching;
 	bool forced; /* fetch a new key soon though the present one is good (the CMK was changed) */
+	bool refused; /* since the live key came the KMS has refused another: no grace any more, though it goes away */
 	bool granted; /* a fetch succeeded since the last failure */
 	int error; /* status of the last failed fetch, SLK_OK after a success */
 	uint64_t asked_ns; /* of the live key */

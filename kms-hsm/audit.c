@@ -352,9 +352,9 @@ kms_audit_begin(struct kms_audit *audit, struct slk_error *err)
 {
 	if (!kms_audit_queue_waits(audit->queue))
 		return SLK_OK;
-	int rc = reap(audit, &audit->first, 0); /* the lines will say how far it is */
+	(void)reap(audit, &audit->first, 0); /* the lines will say how far it is */
 	audit->going_first_seq = kms_audit_queue_point(audit->queue)->seq + 1;
-	rc = kms_audit_queue_seal(audit->queue, audit->first.point.seq);
+	int rc = kms_audit_queue_seal(audit->queue, audit->first.point.seq);
 	if (rc != SLK_OK)
 		return slk_fail(err, SLK_UNAVAILABLE, "the audit log's chain cannot go on: %s",
 			slk_status_sentence(rc));

@@ -502,6 +502,7 @@ kms_iam_free(struct kms_iam *iam)
 	while (!LIST_EMPTY(&iam->holders_list))
 		drop(iam, LIST_FIRST(&iam->holders_list));
 	while (!LIST_EMPTY(&iam->policies))
+		/* LIST_REMOVE() moves the first on. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		managed_free(iam, LIST_FIRST(&iam->policies));
 	tdestroy(iam->keys, free_key_policy);
 	tdestroy(iam->streams, free_stream_policy);

@@ -104,6 +104,7 @@ drop_answers(struct kms_rpc_conn *c, unsigned count)
 	for (unsigned i = 0; i < count; i++)
 		slk_secret_free(c->answers[i]);
 	c->answers_count -= count;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what is moved */
 	memmove(c->answers, c->answers + count, c->answers_count * sizeof(c->answers[0]));
 }
 
@@ -475,6 +476,7 @@ kms_rpc_send(struct kms_rpc *rpc)
 	struct kms_rpc_conn *c;
 
 	while ((c = TAILQ_FIRST(&rpc->to_send)) != NULL) {
+		/* TAILQ_REMOVE() moves the first on. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		set_to_send(c, false);
 		send_some(c);
 		update_events(c);

@@ -21,6 +21,8 @@
 #define PEOPLE (KMS_CLASS_USER | KMS_CLASS_ADMIN)
 #define ANYBODY (PEOPLE | KMS_CLASS_DOOR)
 #define ANYBODY_AT_ALL (ANYBODY | KMS_CLASS_GATEWAY)
+/* How streams are made, and when that or rights change: both doors have to know, for whoever comes. */
+#define DOORS (KMS_CLASS_DOOR | KMS_CLASS_GATEWAY)
 
 /* Which class of peer may send which request; the policy decides after that. Everything else is
  * refused. */
@@ -72,14 +74,14 @@ static const struct kms_row rows[] = {
 	ROW(RETIRE_GRANT) = {PEOPLE, "kms:RetireGrant", kms_op_retire_grant, false},
 	ROW(REVOKE_GRANT) = {PEOPLE, "kms:RevokeGrant", kms_op_revoke_grant, false},
 	ROW(CREATE_STREAM) = {KMS_CLASS_ADMIN, "kinesis:CreateStream", kms_op_create_stream, false},
-	ROW(DESCRIBE_STREAM) = {ANYBODY, "kinesis:DescribeStream", kms_op_describe_stream, false},
+	ROW(DESCRIBE_STREAM) = {PEOPLE | DOORS, "kinesis:DescribeStream", kms_op_describe_stream, false},
 	ROW(LIST_STREAMS) = {ANYBODY, "kinesis:ListStreams", kms_op_list_streams, false},
 	ROW(DELETE_STREAM) = {KMS_CLASS_ADMIN, "kinesis:DeleteStream", kms_op_delete_stream, false},
 	ROW(SPLIT_SHARD) = {KMS_CLASS_ADMIN, "kinesis:SplitShard", kms_op_split_shard, false},
 	ROW(MERGE_SHARDS) = {KMS_CLASS_ADMIN, "kinesis:MergeShards", kms_op_merge_shards, false},
 	ROW(UPDATE_SHARD_COUNT) = {KMS_CLASS_ADMIN, "kinesis:UpdateShardCount",
 		kms_op_update_shard_count, false},
-	ROW(LIST_SHARDS) = {ANYBODY, "kinesis:ListShards", kms_op_list_shards, false},
+	ROW(LIST_SHARDS) = {PEOPLE | DOORS, "kinesis:ListShards", kms_op_list_shards, false},
 	ROW(INCREASE_STREAM_RETENTION) = {KMS_CLASS_ADMIN, "kinesis:IncreaseStreamRetentionPeriod",
 		kms_op_increase_stream_retention, false},
 	ROW(DECREASE_STREAM_RETENTION) = {KMS_CLASS_ADMIN, "kinesis:DecreaseStreamRetentionPeriod",
@@ -99,7 +101,7 @@ static const struct kms_row rows[] = {
 	ROW(DESCRIBE_LIMITS) = {PEOPLE, "kinesis:DescribeLimits", kms_op_describe_limits, false},
 	ROW(STREAM_CHANGED) = {KMS_CLASS_DOOR, "sealock:StreamChanged", kms_op_stream_changed,
 		false},
-	ROW(WATCH_STREAMS) = {KMS_CLASS_DOOR, "sealock:WatchStreams", kms_op_watch_streams, true},
+	ROW(WATCH_STREAMS) = {DOORS, "sealock:WatchStreams", kms_op_watch_streams, true},
 	ROW(GENERATE_STREAM_KEY) = {KMS_CLASS_DOOR, "kms:GenerateDataKey",
 		kms_op_generate_stream_key, false},
 	ROW(AUTHORIZE) = {KMS_CLASS_DOOR | KMS_CLASS_GATEWAY, "sealock:Authorize", kms_op_authorize,

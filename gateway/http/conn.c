@@ -13,6 +13,9 @@
 #define WRITES_PER_TURN 16
 #define TLS_FILL_BYTES (64u * 1024u) /* of records that are gathered before they are looked at */
 
+static const char h2_preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+#define H2_PREFACE_BYTES (sizeof(h2_preface) - 1)
+
 static void ready(struct http_watch *watch, uint32_t events);
 static void fire(struct http_timer *timer, uint64_t now_ns);
 
@@ -209,6 +212,8 @@ say_it_is_tls(const struct http_conn *c)
 static void
 shake_hands(struct http_conn *c)
 {
+	const unsigned char *chosen = NULL;
+	unsigned chosen_len = 0;
 	int rc = http_io_handshake(&c->io);
 
 	if (rc == SLK_AGAIN)
@@ -227,7 +232,11 @@ shake_hands(struct http_conn *c)
 		HTTP_COUNT(c->thread, handshakes_resumed);
 	c->client.tls_version = SSL_get_version(c->io.ssl);
 	c->client.tls_cipher = SSL_get_cipher_name(c->io.ssl);
-	open_protocol(c, &http_h1_protocol);
+	SSL_get0_alpn_selected(c->io.ssl, &chosen, &chosen_len);
+	if (chosen_len == 0)
+		conn_set_state(c, HTTP_CONN_DETECT);
+	else
+		open_protocol(c, chosen_len == 2 ? &http_h2_protocol : &http_h1_protocol);
 }
 
 /* --- in --- */
@@ -261,6 +270,17 @@ keep(struct http_conn *c, const uint8_t *bytes, size_t len)
 	c->stash_used = 0;
 }
 
+/* False: the bytes so far could become either, or it is closed. */
+static bool
+detect(struct http_conn *c, const uint8_t *bytes, size_t len)
+{
+	size_t n = len < H2_PREFACE_BYTES ? len : H2_PREFACE_BYTES;
+
+	if (memcmp(bytes, h2_preface, n) != 0)
+		return open_protocol(c, &http_h1_protocol);
+	return n == H2_PREFACE_BYTES && open_protocol(c, &http_h2_protocol);
+}
+
 static void
 input(struct http_conn *c, const uint8_t *bytes, size_t len)
 {
@@ -268,8 +288,11 @@ input(struct http_conn *c, const uint8_t *bytes, size_t len)
 
 	if (c->state == HTTP_CONN_LINGER)
 		return;
-	if (c->state == HTTP_CONN_DETECT && !open_protocol(c, &http_h1_protocol))
+	if (c->state == HTTP_CONN_DETECT && !detect(c, bytes, len)) {
+		if (c->state == HTTP_CONN_DETECT)
+			keep(c, bytes, len);
 		return;
+	}
 	c->protocol->input(c, bytes, len, &used);
 	if (c->state == HTTP_CONN_OPEN && !c->is_ending && used < len)
 		keep(c, bytes + used, len - used);

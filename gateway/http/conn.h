@@ -57,7 +57,7 @@ struct http_protocol {
 	size_t (*queued)(const struct http_exchange *x);
 };
 
-extern const struct http_protocol http_h1_protocol;
+extern const struct http_protocol http_h1_protocol, http_h2_protocol;
 
 struct http_conn {
 	TAILQ_ENTRY(http_conn) entry; /* of the thread's, or of those to be freed */

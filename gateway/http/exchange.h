@@ -47,8 +47,10 @@ struct http_exchange {
 	struct http_out out; /* HTTP/2: pieces that are not framed yet */
 	uint64_t taken_ns; /* HTTP/2: when something of the answer left last */
 	bool end_sent, remote_over; /* HTTP/2 */
+	bool head_over; /* HTTP/2: all of it came */
+	bool is_malformed; /* HTTP/2: nghttp2 said so */
 	enum http_refusal refused; /* HTTP/2: what the head refused */
-	struct http_timer timer; /* HTTP/2: of body and answer */
+	unsigned stray_headers; /* HTTP/2: behind it */
 	struct http_head head;
 };
 

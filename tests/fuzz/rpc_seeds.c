@@ -209,6 +209,7 @@ set_scalar(const ProtobufCFieldDescriptor *field, void *member, const char *seed
 		break;
 	case PROTOBUF_C_TYPE_MESSAGE: {
 		ProtobufCMessage *m = build(field->descriptor, seed, depth + 1);
+		/* The pointer. NOLINTNEXTLINE(bugprone-sizeof-expression) */
 		memcpy(member, &m, sizeof(m));
 		break;
 	}

@@ -248,6 +248,8 @@ sim_start(struct sim *s)
 
 	s->disk_failed = s->stopping = false;
 	int rc = jnl_open(&config, &s->journal, &s->recovery, &s->start_error);
+	if (rc == SLK_OK && s->plant == SIM_PLANT_NUMBERS_FORGOTTEN)
+		sim_plant_forget(s->journal);
 	if (rc == SLK_OK)
 		rc = start_threads(s, &s->start_error);
 	s->running = rc == SLK_OK;

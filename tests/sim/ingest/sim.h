@@ -336,6 +336,10 @@ void sim_watch_keys(struct sim *s, unsigned lane); /* none lies about for long *
 void sim_watch_disk(void *arg, const void *buf, size_t len);
 uint64_t sim_watch_seals(void);
 
+/* Faults that are planted between two steps. */
+void sim_plant_watermark(struct jnl_lane *lane);
+void sim_plant_forget(struct jnl *journal);
+
 /* --- sim_read.c --- */
 void sim_read_open(struct sim *s);
 void sim_read_close(struct sim *s);

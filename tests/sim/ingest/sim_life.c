@@ -43,6 +43,8 @@ sim_turn_lane(struct sim *s, unsigned lane)
 
 	SIM_CHECK(s, SIM_UNTYPED,
 		rc >= 0 || rc == SLK_END || (rc == SLK_DISK_FAILED && s->disk_failed));
+	if (s->plant == SIM_PLANT_WATERMARK_EARLY)
+		sim_plant_watermark(jnl_lane(s->journal, lane));
 	sim_take_acknowledgements(s, lane);
 }
 
@@ -70,9 +72,9 @@ sim_turn_all(struct sim *s)
 	sim_turn_keeper(s);
 }
 
-/* Time goes by: every thread gets its turn at once, as it would. */
+/* Time goes by at once: a machine that stood still. */
 static void
-pass_time(struct sim *s)
+stand_still(struct sim *s)
 {
 	static const uint64_t spans[] = {SLK_NS_PER_MS, 100 * SLK_NS_PER_MS, SLK_NS_PER_S,
 		5 * SLK_NS_PER_S, 30 * SLK_NS_PER_S, 120 * SLK_NS_PER_S};
@@ -81,6 +83,23 @@ pass_time(struct sim *s)
 	sim_turn_control(s);
 	for (unsigned i = 0; i < s->workers; i++)
 		sim_turn_worker(s, i);
+}
+
+/* Or as it does, with little going on. */
+static void
+pass_time(struct sim *s)
+{
+	for (uint64_t seconds = sim_below(s, 100); seconds > 0; seconds--) {
+		simdisk_advance(s->disk, SLK_NS_PER_S);
+		if (sim_below(s, 10) == 0)
+			sim_net_send(s);
+		sim_net_step(s);
+		sim_turn_control(s);
+		for (unsigned i = 0; i < s->workers; i++) {
+			sim_turn_worker(s, i);
+			sim_turn_lane(s, i);
+		}
+	}
 }
 
 static void
@@ -120,6 +139,8 @@ step(struct sim *s)
 		sim_turn_control(s);
 	else if (dice < 890)
 		sim_turn_keeper(s);
+	else if (dice < 920)
+		stand_still(s);
 	else if (dice < 940)
 		pass_time(s);
 	else if (dice < 960)
@@ -127,9 +148,9 @@ step(struct sim *s)
 	else if (dice < 965)
 		simdisk_clock_jump(
 			s->disk, (int64_t)sim_below(s, 7200) * 1000000000 - 3600ll * 1000000000);
-	else if (dice < 992 && !s->disk_failed)
+	else if (dice < 985 && !s->disk_failed)
 		sim_read_some(s, 1 + (unsigned)sim_below(s, 20));
-	else if (dice < 994 && !s->disk_failed)
+	else if (dice < 995 && !s->disk_failed)
 		sim_read_lies(s);
 	else if (dice == 999 && !s->disk_failed)
 		fail_disk(s);

@@ -8,6 +8,9 @@
 #include "journal/inspect.h"
 #include "sim.h"
 
+#define LIES_PASSES 4u
+#define LIES_READ_MAX 10000u
+
 void
 sim_read_open(struct sim *s)
 {
@@ -136,42 +139,45 @@ sim_read_all(struct sim *s)
 	SIM_CHECK(s, SIM_STUCK, read_blocks(s, UINT64_MAX));
 }
 
-/* Another reader, on a disk whose reads are wrong at times: it says so, or gives what was written. */
-void
-sim_read_lies(struct sim *s)
+/* To the end, on a disk whose reads are wrong at times: it says so, or gives what was written. */
+static void
+read_wrong(struct sim *s)
 {
-	simdisk_lie(s->disk, SIMDISK_LIE_READ_FLIP, 3 + sim_below(s, 20));
-	simdisk_lie(s->disk, SIMDISK_LIE_READ_ELSEWHERE, 3 + sim_below(s, 20));
 	const struct jnl_reader_config config = {
 		.dir = SIM_DIR, .any_stream = true, .any_shard = true, .fs = simdisk_fs(s->disk)};
 	struct slk_error err = {0};
+	struct jnl_epoch_info info;
+	struct jnl_block b;
 
 	sim_read_close(s);
 	int rc = jnl_reader_new(&config, &s->reader.reader, &err);
-	if (rc != SLK_OK && slk_status_class(rc) != SLK_CLASS_CORRUPT)
-		sim_violation(
-			s, SIM_UNTYPED, "a reader of a disk that lies: %s", slk_status_name(rc));
-	if (rc == SLK_OK) {
-		struct jnl_block b;
-		uint64_t tries = 0;
-		s->reader.gap_allowed = true;
-		for (unsigned i = 0; i < SIM_STREAM_IDS * SIM_SHARDS; i++)
-			s->shards[i / SIM_SHARDS][i % SIM_SHARDS].read_to = 0;
-		while ((rc = jnl_reader_next(s->reader.reader, &b, &err)) != SLK_AGAIN &&
-			tries++ < 10000) {
-			if (rc != SLK_OK && slk_status_class(rc) != SLK_CLASS_CORRUPT)
-				sim_violation(s, SIM_UNTYPED,
-					"a reader of a disk that lies: %s: %s", slk_status_name(rc),
-					err.text);
-			struct jnl_epoch_info info;
-			/* Its key block may have been what was not readable: then nothing can be opened, and that is said. */
-			if (rc == SLK_OK &&
-				jnl_reader_epoch(s->reader.reader, b.epoch_id, &info) == SLK_OK)
-				check_block(s, &b);
-		}
+	for (unsigned i = 0; i < SIM_STREAM_IDS * SIM_SHARDS; i++)
+		s->shards[i / SIM_SHARDS][i % SIM_SHARDS].read_to = 0;
+	s->reader.gap_allowed = true;
+	for (unsigned tries = 0; rc == SLK_OK && tries < LIES_READ_MAX; tries++) {
+		rc = jnl_reader_next(s->reader.reader, &b, &err);
+		if (rc == SLK_AGAIN)
+			return;
+		/* A key block may have been what was not readable: then nothing of its epoch can be opened. */
+		if (rc == SLK_OK && jnl_reader_epoch(s->reader.reader, b.epoch_id, &info) == SLK_OK)
+			check_block(s, &b);
+		rc = rc == SLK_CORRUPT ? SLK_OK : rc;
 	}
-	simdisk_lie(s->disk, SIMDISK_LIE_READ_FLIP, 0);
-	simdisk_lie(s->disk, SIMDISK_LIE_READ_ELSEWHERE, 0);
+	if (rc != SLK_OK && slk_status_class(rc) != SLK_CLASS_CORRUPT)
+		sim_violation(s, SIM_UNTYPED, "a reader of a disk that lies: %s: %s",
+			slk_status_name(rc), err.text);
+}
+
+void
+sim_read_lies(struct sim *s)
+{
+	for (unsigned pass = 0; pass < LIES_PASSES; pass++) {
+		enum simdisk_lie lie =
+			pass == 0 ? SIMDISK_LIE_READ_ELSEWHERE : SIMDISK_LIE_READ_FLIP;
+		simdisk_lie(s->disk, lie, 2 + sim_below(s, 40));
+		read_wrong(s);
+		simdisk_lie(s->disk, lie, 0);
+	}
 	sim_read_open(s);
 }
 

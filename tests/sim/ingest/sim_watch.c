@@ -446,6 +446,38 @@ sim_watch_disk(void *arg, const void *buf, size_t len)
 
 /* --- where else faults are planted --- */
 
+/* The watermark goes to the end of what was written, flushed or not. */
+void
+sim_plant_watermark(struct jnl_lane *lane)
+{
+	const struct jnl_group *last = NULL;
+
+	for (uint64_t n = atomic_load(&lane->flushed); n < atomic_load(&lane->next_write); n++) {
+		const struct jnl_group *g = &lane->groups[n % lane->journal->config.group_count];
+		if (g->state != JNL_G_WRITTEN)
+			break;
+		last = g;
+	}
+	if (last == NULL)
+		return;
+	struct fmt_watermark m = lane->mark.now;
+	m.file_id = last->file_id;
+	m.position = last->pos + last->len;
+	if (jnl_mark_set(&lane->mark, &m) != SLK_OK)
+		return; /* a failing disk */
+}
+
+/* Recovery has not learned the last number of each shard. */
+void
+sim_plant_forget(struct jnl *journal)
+{
+	for (unsigned i = 0; i < journal->lane_count; i++) {
+		struct jnl_shards *shards = &journal->lanes[i].shards;
+		for (uint32_t k = 0; k < shards->count; k++)
+			shards->rows[k].next_sequence -= shards->rows[k].next_sequence > 0;
+	}
+}
+
 int __real_dp_control_send_ctl(struct dp_control *c, struct dp_ctl *ctl);
 bool __real_dp_renew_failed(struct dp_renew *r, uint64_t now_ns, int status);
 enum dp_framing_step __real_dp_framing_next(

@@ -168,6 +168,48 @@ the_gateway_lends_nobody_rights_and_has_none(void **state)
 	denied(rig_create_key(&rig, RIG_GATEWAY, ""), RIG_ADMIN_ARN, "kms:CreateKey");
 }
 
+static const Kmsp__Reply *
+list_shards(void)
+{
+	Kmsp__ListShards call = KMSP__LIST_SHARDS__INIT;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+
+	call.stream = (char *)(uintptr_t) "web";
+	request.call_case = KMSP__REQUEST__CALL_LIST_SHARDS;
+	request.list_shards = &call;
+	return rig_call(&rig, RIG_GATEWAY, &request);
+}
+
+static const Kmsp__Reply *
+watch_streams(void)
+{
+	Kmsp__WatchStreams call = KMSP__WATCH_STREAMS__INIT;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+
+	call.wait_ms = 1;
+	request.call_case = KMSP__REQUEST__CALL_WATCH_STREAMS;
+	request.watch_streams = &call;
+	return rig_call(&rig, RIG_GATEWAY, &request);
+}
+
+/* What it needs to find a record's place; a caller needs a policy for the same. */
+static void
+the_gateway_knows_for_itself_how_streams_are_made(void **state)
+{
+	(void)state;
+	act_for_oneself();
+	assert_answered(rig_describe_stream(&rig, RIG_GATEWAY, "web"), SLK_OK);
+	assert_contains(rig_audit_last(&rig), "\"arn\":\"kinesis.amazonaws.com\",\"uid\":2001");
+	assert_int_equal(list_shards()->status, SLK_OK);
+	assert_int_equal(watch_streams()->status, SLK_OK);
+	act_for_key(access_key.id);
+	denied(rig_describe_stream(&rig, RIG_GATEWAY, "web"), APP_ARN, "kinesis:DescribeStream");
+	denied(list_shards(), APP_ARN, "kinesis:ListShards");
+	denied(watch_streams(), "the gateway may not", "sealock:WatchStreams");
+	set_policy(KMS_USER, "carl", DOC(ALLOW("\"kinesis:ListShards\"", "")));
+	assert_int_equal(list_shards()->status, SLK_OK);
+}
+
 /* Administrative requests of kms and kinesis: the policy decides, and admins: has no say. */
 static void
 a_caller_needs_a_policy_and_no_entry_among_admins(void **state)
@@ -865,6 +907,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_user_may_what_its_policies_say),
 		CASE(the_gateway_lends_nobody_rights_and_has_none),
+		CASE(the_gateway_knows_for_itself_how_streams_are_made),
 		CASE(a_caller_needs_a_policy_and_no_entry_among_admins),
 		CASE(requests_beyond_kms_kinesis_and_sts_are_nobodys),
 		CASE(grants_and_key_policies_are_the_callers),

@@ -172,6 +172,25 @@ a_refusal_within_the_grace_ends_the_key_at_once(void **state)
 	assert_int_equal(dp_renew_poll(&r, t + 1, true, t), DP_RENEW_ENDED);
 }
 
+/* A KMS that went away after it had refused does not give the key more time. */
+static void
+a_refusal_before_the_end_forfeits_the_grace(void **state)
+{
+	struct dp_renew r = live(600 * S);
+
+	(void)state;
+	assert_int_equal(dp_renew_poll(&r, 250 * S, true, 250 * S), DP_RENEW_FETCH);
+	assert_false(dp_renew_failed(&r, 250 * S, SLK_DENIED));
+	assert_int_equal(end_with(&r, SLK_UNAVAILABLE), 301);
+	/* The next key has its own. */
+	dp_renew_fetched(&r, 310 * S, 0);
+	for (uint64_t t = 600 * S; t < 700 * S; t += 100 * MS) {
+		if (dp_renew_poll(&r, t, true, t) == DP_RENEW_FETCH)
+			refuse(&r, t, SLK_UNAVAILABLE);
+	}
+	assert_true(r.live);
+}
+
 static void
 a_key_that_comes_within_the_grace_starts_an_interval_of_its_own(void **state)
 {
@@ -248,6 +267,7 @@ main(void)
 		cmocka_unit_test(grace_moves_the_end_while_the_kms_is_away_and_not_further),
 		cmocka_unit_test(no_other_refusal_gets_grace),
 		cmocka_unit_test(a_refusal_within_the_grace_ends_the_key_at_once),
+		cmocka_unit_test(a_refusal_before_the_end_forfeits_the_grace),
 		cmocka_unit_test(a_key_that_comes_within_the_grace_starts_an_interval_of_its_own),
 		cmocka_unit_test(failures_back_off_and_stay_bounded),
 		cmocka_unit_test(a_changed_cmk_renews_at_once_and_keeps_the_old_key_until_then),

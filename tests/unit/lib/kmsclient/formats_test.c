@@ -96,8 +96,10 @@ check_message(const ProtobufCMessageDescriptor *type)
 
 	snprintf(heading, sizeof(heading), "\n#### %s\n", type->short_name);
 	const char *at = strstr(section, heading);
-	if (at == NULL)
+	if (at == NULL) {
 		fail_msg("docs/FORMATS.md has no '#### %s'", type->short_name);
+		return;
+	}
 	at += strlen(heading) - 1;
 	const char *end = strstr(at, "\n##");
 	assert_non_null(end);
