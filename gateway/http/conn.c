@@ -71,7 +71,6 @@ http_conn_accept(struct http_thread *thread, const struct http_port *port, int f
 	TAILQ_INSERT_TAIL(&thread->conns, c, entry);
 	HTTP_COUNT(thread, accepted);
 	HTTP_COUNT(thread, connections);
-	atomic_fetch_add(&thread->server->connections_all, 1);
 	http_conn_touch(c);
 }
 
@@ -101,7 +100,6 @@ http_conn_close(struct http_conn *c, enum http_outcome outcome)
 	http_addresses_remove(thread->server->addresses, &c->address);
 	if (c->is_counted)
 		atomic_fetch_sub(&thread->server->connections, 1);
-	atomic_fetch_sub(&thread->server->connections_all, 1);
 }
 
 void

@@ -247,10 +247,10 @@ MUST_USE int http_server_new(const struct http_server_config *config,
 MUST_USE int http_server_start(struct http_server *server, struct slk_error *err);
 /* Load certificate and key again, for connections that come from now on. On an error the old ones stay. Thread: any. */
 MUST_USE int http_server_reload(struct http_server *server, struct slk_error *err);
-/* Close the listeners and let each connection end with its present requests (Connection: close, GOAWAY). Returns at
- * once. */
+/* Close the listeners, but reserved ones, and let each connection end with its present requests (Connection: close,
+ * GOAWAY). Returns at once. */
 void http_server_drain(struct http_server *server);
-/* Connections that are left. Thread: any. */
+/* Connections that are left, but those of reserved listeners. Thread: any. */
 unsigned http_server_connections(const struct http_server *server);
 /* Wait until they are gone or wait_ms are over; SLK_TIMEOUT. */
 MUST_USE int http_server_wait(struct http_server *server, uint32_t wait_ms);

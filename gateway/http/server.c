@@ -113,13 +113,19 @@ drain_thread(struct http_thread *t)
 
 	t->is_draining = true;
 	for (size_t i = 0; i < t->server->listeners_count; i++) {
+		/* Monitoring goes on, and sees the end. */
+		if (t->ports[i].listener->reserved)
+			continue;
 		/* What has been accepted by the kernel already is served once more. */
 		if (t->ports[i].watch.fd >= 0)
 			http_port_ready(&t->ports[i].watch, EPOLLIN);
 		close_port(&t->ports[i]);
 	}
 	TAILQ_FOREACH(c, &t->conns, entry)
-	http_conn_drain(c);
+	{
+		if (c->is_counted)
+			http_conn_drain(c);
+	}
 	flush(t);
 }
 
@@ -202,7 +208,10 @@ run(void *arg)
 {
 	struct http_thread *t = arg;
 	struct http_server *s = t->server;
+	char name[16];
 
+	snprintf(name, sizeof(name), "%.10s-%u", s->thread_name, t->index % 1000u);
+	(void)pthread_setname_np(pthread_self(), name);
 	report_start(t, start_ports(t, &t->start_error));
 	while (!atomic_load(&s->stops)) {
 		if (atomic_load(&s->drains) && !t->is_draining)
@@ -372,7 +381,6 @@ static int
 spawn(struct http_thread *t)
 {
 	sigset_t all, old;
-	char name[16];
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -381,8 +389,6 @@ spawn(struct http_thread *t)
 	if (rc != 0)
 		return slk_status_from_errno(rc);
 	t->is_running = true;
-	snprintf(name, sizeof(name), "%.10s-%u", t->server->thread_name, t->index % 1000u);
-	pthread_setname_np(t->id, name);
 	return SLK_OK;
 }
 
@@ -447,7 +453,7 @@ http_server_drain(struct http_server *s)
 unsigned
 http_server_connections(const struct http_server *s)
 {
-	return atomic_load(&s->connections_all);
+	return atomic_load(&s->connections);
 }
 
 int

@@ -66,8 +66,7 @@ struct http_server {
 	struct http_thread *threads;
 	unsigned threads_count;
 	uint16_t ports[HTTP_LISTENERS_MAX];
-	atomic_uint connections; /* that count against limits.connections_count */
-	atomic_uint connections_all;
+	atomic_uint connections; /* but those of reserved listeners */
 	atomic_ullong connection_number;
 	atomic_bool drains, stops;
 	pthread_mutex_t lock; /* of started_count and the condition */

@@ -24,7 +24,10 @@ struct http_tls {
 static int
 fail_ssl(struct slk_error *err, int status, const char *what, const char *name)
 {
-	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+	unsigned long first = ERR_peek_error();
+	const char *reason = ERR_SYSTEM_ERROR(first)
+		? strerror(ERR_GET_REASON(first))
+		: ERR_reason_error_string(ERR_peek_last_error());
 	int rc = slk_fail(err, status, "%s %s: %s", what, name,
 		reason != NULL ? reason : "the TLS library gives no reason");
 

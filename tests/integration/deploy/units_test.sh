@@ -64,6 +64,13 @@ if command -v systemd-analyze >/dev/null; then
 	check "ingestd's unit is sound" verify sealock-ingestd.service
 	check "kmsd's unit is closed enough" exposed_at_most sealock-kmsd.service 30
 	check "ingestd's unit is closed enough" exposed_at_most sealock-ingestd.service 40
+	built sealock-gatewayd.service
+	if [ -x "$build/bin/sealock-gatewayd" ]; then
+		check "gatewayd's unit is sound" verify sealock-gatewayd.service
+	else
+		skip "gatewayd's unit: the gateway is not built"
+	fi
+	check "gatewayd's unit is closed enough" exposed_at_most sealock-gatewayd.service 25
 	# The tool does find faults.
 	sed 's/^NoNewPrivileges=/NoNewPrivilege=/' "$work/sealock-kmsd.service" >"$work/wrong.service"
 	check "a misspelt setting is found" eval '! verify wrong.service 2>/dev/null'
@@ -79,6 +86,9 @@ done
 for path in $(paths_of "$examples/ingestd.yaml.example" 'dir'); do
 	check "ingestd may write where its example says" writable sealock-ingestd.service "$path"
 done
+for path in $(paths_of "$examples/gatewayd.yaml.example" 'access_log\|#- unix'); do
+	check "gatewayd may write where its example says" writable sealock-gatewayd.service "$path"
+done
 check "ingestd's sockets are in its own directory" writable sealock-ingestd.service /run/sealock/ingest/port.sock
 
 if ! command -v systemd-sysusers >/dev/null || [ "$(id -u)" != 0 ]; then
@@ -91,6 +101,7 @@ else
 	check "the catalog is the front's" owner_is /var/lib/sealock/kms sealock-kms sealock-kms 700
 	check "the token is the worker's" owner_is /var/lib/sealock/hsm sealock-hsm sealock-hsm 700
 	check "the journal is read by a group" owner_is /var/lib/sealock/journal sealock-ingest sealock-read 2750
+	check "the access log is the gateway's" owner_is /var/log/sealock sealock-gate sealock-gate 750
 	check "clients come by group" owner_is /run/sealock/kms sealock-kms sealock 750
 	check "clients come by group" owner_is /run/sealock/ingest sealock-ingest sealock 750
 fi
