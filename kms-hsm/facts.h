@@ -16,6 +16,8 @@ struct kms_facts {
 	const char *request_alias; /* "alias/x", as the caller named the key */
 	const struct fmt_context *context; /* encryption context */
 	const char *encryption_algorithm, *signing_algorithm;
+	const char *message_type; /* "RAW", "DIGEST" */
+	const uint8_t *other_key_id; /* of ReEncrypt: the key on its other side */
 	uint32_t rotation_days, window_days;
 	enum kms_truth bypass_lockout_check;
 	const struct kms_tag *request_tags;
@@ -31,7 +33,7 @@ struct kms_facts {
 	/* CreateGrant. */
 	const char *const *grant_operations;
 	size_t grant_operations_count;
-	const char *grantee;
+	const char *grantee, *retiring;
 	const char *grant_constraint; /* "EncryptionContextEquals", "EncryptionContextSubset" */
 	enum kms_truth grant_for_service;
 	/* sts:AssumeRole. */

@@ -248,6 +248,7 @@ set_facts(struct kms_call *call, const Kmsp__CreateGrant *in)
 	call->facts.grant_operations = (const char *const *)in->operations;
 	call->facts.grant_operations_count = in->n_operations;
 	call->facts.grantee = in->grantee;
+	call->facts.retiring = in->retiring[0] != '\0' ? in->retiring : NULL;
 	call->facts.grant_for_service = KMS_FALSE;
 	if (in->n_context_equals > 0)
 		call->facts.grant_constraint = "EncryptionContextEquals";

@@ -20,11 +20,37 @@ check_appliance(struct kms_call *call, const struct kms_key *from)
 	return kms_call_key_direct(call, from);
 }
 
+/* Where the target's name leads, for kms:ReEncryptOnSameKey at the source, and without a word to the caller. Whoever names what
+ * is not there is told so when the target is looked for. */
+static int
+note_target(struct kms_call *call, const char *text, uint8_t out_id[KMS_ID_BYTES])
+{
+	struct kms_alias alias;
+	struct kms_ref ref;
+
+	if (kms_ref_parse(&call->service->parts.realm, text, &ref) != SLK_OK)
+		return SLK_OK;
+	if (ref.kind == KMS_REF_ALIAS) {
+		int rc = kms_catalog_alias_get(call->service->parts.catalog, ref.alias, &alias);
+		if (rc == SLK_NOT_FOUND)
+			return SLK_OK;
+		if (rc != SLK_OK) {
+			kms_call_fail_catalog(call, rc);
+			return rc;
+		}
+		memcpy(ref.id, alias.key_id, sizeof(ref.id));
+	}
+	memcpy(out_id, ref.id, sizeof(ref.id));
+	call->facts.other_key_id = out_id;
+	return SLK_OK;
+}
+
 /* The two rights, the source first; call->key is the target. */
 static int
 find_target(struct kms_call *call, const char *text, const struct kms_key *from)
 {
 	call->facts.context = call->context;
+	call->facts.other_key_id = from->id;
 	call->facts.encryption_algorithm = kms_algorithm_name(call->algorithm);
 	int rc = kms_call_find_key(call, "kms:ReEncryptTo", text, &call->key);
 
@@ -125,8 +151,9 @@ kms_op_re_encrypt(struct kms_call *call, const Kmsp__Request *request)
 	const Kmsp__ReEncrypt *in = request->re_encrypt;
 	struct kms_sealed sealed;
 	struct hsm_request ask;
+	uint8_t target_id[KMS_ID_BYTES];
 
-	if (take_parameters(call, in) != SLK_OK)
+	if (take_parameters(call, in) != SLK_OK || note_target(call, in->key, target_id) != SLK_OK)
 		return;
 	const struct kms_sealed_names names = {in->source_key, call->from_algorithm,
 		slk_span(in->blob.data, in->blob.len), call->from_context};

@@ -41,6 +41,7 @@ static int
 begin(struct kms_call *call, const char *key, const char *algorithm, const struct message *message,
 	const char *operation, uint8_t digest[KMS_DIGEST_MAX])
 {
+	call->facts.message_type = message->is_digest ? "DIGEST" : "RAW";
 	int rc = kms_crypt_length(call, "message", message->bytes.len, 1, MESSAGE_MAX);
 
 	if (rc == SLK_OK)

@@ -200,6 +200,7 @@ put_key(const struct kms_key *key)
 	put("kms:KeySpec", kms_spec_name(key->spec));
 	put("kms:KeyUsage", kms_usage_name(key->usage));
 	put("kms:KeyOrigin", "AWS_KMS");
+	put("kms:MultiRegion", "false");
 }
 
 static int
@@ -252,6 +253,7 @@ put_grant(const struct kms_facts *f)
 	if (f->grant_operations_count > 0)
 		put_list("kms:GrantOperations", f->grant_operations, f->grant_operations_count);
 	put("kms:GranteePrincipal", f->grantee);
+	put("kms:RetiringPrincipal", f->retiring);
 	put("kms:GrantConstraintType", f->grant_constraint);
 	put_truth("kms:GrantIsForAWSResource", f->grant_for_service);
 }
@@ -267,6 +269,11 @@ put_facts(const struct kms_iam *iam, const struct kms_facts *f, unsigned needs)
 	put("kms:RequestAlias", f->request_alias);
 	put("kms:EncryptionAlgorithm", f->encryption_algorithm);
 	put("kms:SigningAlgorithm", f->signing_algorithm);
+	put("kms:MessageType", f->message_type);
+	if (f->other_key_id != NULL && f->key != NULL)
+		put_truth("kms:ReEncryptOnSameKey",
+			memcmp(f->other_key_id, f->key->id, sizeof(f->key->id)) == 0 ? KMS_TRUE
+										     : KMS_FALSE);
 	if (f->rotation_days > 0)
 		put_number("kms:RotationPeriodInDays", f->rotation_days);
 	if (f->window_days > 0)

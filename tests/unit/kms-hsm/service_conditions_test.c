@@ -76,6 +76,44 @@ sign(void)
 }
 
 static int
+sign_digest(void)
+{
+	static const uint8_t digest[32];
+	const struct rig_sign what = {
+		pair_arn, "ECDSA_SHA_256", slk_span(digest, sizeof(digest)), true};
+
+	return rig_sign(&rig, RIG_ADMIN, &what)->status;
+}
+
+static int
+re_encrypt_to(const char *key)
+{
+	uint8_t blob[512];
+	const struct rig_re how = {.key = key};
+	const Kmsp__Reply *reply = rig_encrypt(&rig, RIG_ROOT, key_arn, "", slk_span_str("x"));
+	size_t len = reply->cipher->blob.len;
+
+	assert_true(len <= sizeof(blob));
+	memcpy(blob, reply->cipher->blob.data, len);
+	return rig_re_encrypt(&rig, RIG_ADMIN, slk_span(blob, len), &how)->status;
+}
+
+static int
+re_encrypt_in_place(void)
+{
+	return re_encrypt_to("alias/a");
+}
+
+static int
+re_encrypt_elsewhere(void)
+{
+	static char arn[KMS_ARN_MAX];
+
+	rig_new_key(&rig, arn);
+	return re_encrypt_to(arn);
+}
+
+static int
 create(void)
 {
 	return rig_create_key(&rig, RIG_ADMIN, "")->status;
@@ -166,6 +204,7 @@ grant(void)
 	pair.value = (ProtobufCBinaryData){1, (uint8_t *)TEXT("v")};
 	call.key = key_arn;
 	call.grantee = TEXT(RIG_ALICE_ARN);
+	call.retiring = TEXT(RIG_BOB_ARN);
 	call.operations = operations;
 	call.n_operations = 1;
 	call.context_equals = pairs;
@@ -216,6 +255,13 @@ static const struct {
 	{"StringEquals", "kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1",
 		encrypt},
 	{"StringEquals", "kms:SigningAlgorithm", "ECDSA_SHA_256", "ECDSA_SHA_384", sign},
+	{"StringEquals", "kms:MessageType", "RAW", "DIGEST", sign},
+	{"StringEquals", "kms:MessageType", "DIGEST", "RAW", sign_digest},
+	{"Bool", "kms:ReEncryptOnSameKey", "true", "false", re_encrypt_in_place},
+	{"Bool", "kms:ReEncryptOnSameKey", "false", "true", re_encrypt_elsewhere},
+	{"Bool", "kms:MultiRegion", "false", "true", encrypt},
+	{"Bool", "kms:MultiRegion", "false", "true", create},
+	{"StringEquals", "kms:RetiringPrincipal", RIG_BOB_ARN, RIG_ALICE_ARN, grant},
 	{"NumericLessThanEquals", "kms:RotationPeriodInDays", "90", "89", rotate_every_90_days},
 	{"NumericEquals", "kms:ScheduleKeyDeletionPendingWindowInDays", "7", "30",
 		schedule_in_7_days},
@@ -300,7 +346,8 @@ absent_keys_are_absent(void **state)
 		"aws:SecureTransport", "kms:RequestAlias", "kms:SigningAlgorithm",
 		"kms:RotationPeriodInDays", "aws:RequestTag/cost", "aws:TagKeys",
 		"kms:EncryptionContext:team", "aws:PrincipalTag/cost", "aws:ResourceTag/team",
-		"kms:GrantOperations", "kms:BypassPolicyLockoutSafetyCheck", "aws:SourceAccount",
+		"kms:GrantOperations", "kms:RetiringPrincipal", "kms:MessageType",
+		"kms:ReEncryptOnSameKey", "kms:BypassPolicyLockoutSafetyCheck", "aws:SourceAccount",
 		"sts:ExternalId"};
 	char statements[512];
 
