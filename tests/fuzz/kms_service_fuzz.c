@@ -61,8 +61,21 @@ put_token(Kmsp__Authorize *call)
 }
 
 static void
+put_caller(Kmsp__Caller *caller)
+{
+	bool temporary = is_wanted(caller->session_token);
+
+	if (temporary)
+		caller->session_token = token;
+	if (is_wanted(caller->access_key_id))
+		caller->access_key_id = temporary ? session_id : key_id;
+}
+
+static void
 put_blobs(const Kmsp__Request *request)
 {
+	if (request->caller != NULL)
+		put_caller(request->caller);
 	if (request->call_case == KMSP__REQUEST__CALL_DERIVE_SIGNING_KEY)
 		put_credentials(request->derive_signing_key);
 	else if (request->call_case == KMSP__REQUEST__CALL_AUTHORIZE)
@@ -103,6 +116,8 @@ make_credentials(void)
 	(void)snprintf(session_id, sizeof(session_id), "%s", reply->session->access_key_id);
 	(void)snprintf(token, sizeof(token), "%s", reply->session->session_token);
 }
+
+#define USE "{'Effect':'Allow','Action':['kms:*','kinesis:*'],'Resource':'*'}"
 
 static void
 stop(void)
@@ -147,7 +162,9 @@ start(void)
 				->status != SLK_OK ||
 		iam_create_policy(&rig, RIG_ROOT, "p",
 			"{'Effect':'Deny','Action':'kms:Verify','Resource':'*'}")
-				->status != SLK_OK)
+				->status != SLK_OK ||
+		iam_put_inline(&rig, RIG_ROOT, "user/u", "use", USE)->status != SLK_OK ||
+		iam_put_inline(&rig, RIG_ROOT, "role/r", "use", USE)->status != SLK_OK)
 		abort();
 	make_credentials();
 	atexit(stop);
