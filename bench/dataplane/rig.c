@@ -216,8 +216,6 @@ make_stream(struct rig *r, struct slk_error *err)
 		dp_shard_init(&s->shards[i], s, i);
 	int rc = fmt_context_for_stream(s->arn, &s->context);
 	if (rc == SLK_OK)
-		rc = make_partition(r, DP_PARTITION_SOURCE, &s->by_key, err);
-	if (rc == SLK_OK)
 		rc = make_partition(
 			r, r->config->listeners[0].partition.rule, &s->feeds[0].partition, err);
 	s->feed_count = rc == SLK_OK;
