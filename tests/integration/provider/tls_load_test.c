@@ -1,5 +1,5 @@
 /* TLS handshakes with a key in the HSM, by several threads, while token and kmsd go away and come back: none hangs, and all
- * succeed again without anybody's help. */
+ * succeed again without anybody's help. The settings are those of a server: 250 ms for a signature. */
 #include <openssl/err.h>
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
@@ -15,14 +15,21 @@
 
 #include "base/clock.h"
 #include "kmsclient/life.h"
+#include "kmsclient/policies.h"
 #include "kmsd_rig.h"
 #include "slk_test.h"
 
 #define THREADS 4u
-#define DEADLINE_NS SLK_NS_PER_S /* of one request to kmsd */
+#define DEADLINE_MS "250" /* of one request to kmsd */
+#define LONGEST_NS (2 * SLK_NS_PER_S) /* a request or two, and what a busy machine adds */
 #define RECOVERY_NS (10 * SLK_NS_PER_S) /* the promise is 5 s */
 
+#define ALLOW "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"kms:*\",\"Resource\":\"*\"}"
+#define DENY "{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"kms:Sign\",\"Resource\":\"*\"}"
+#define POLICY(statements) "{\"Version\":\"2012-10-17\",\"Statement\":[" statements "]}"
+
 static struct kmsd_rig rig;
+static struct kmsc_key key;
 static OSSL_LIB_CTX *libctx;
 static OSSL_PROVIDER *theirs, *ours;
 static SSL_CTX *server, *client;
@@ -42,39 +49,56 @@ open_key(void)
 	assert_non_null(store);
 	OSSL_STORE_INFO *info = OSSL_STORE_load(store);
 	assert_non_null(info);
-	EVP_PKEY *key = OSSL_STORE_INFO_get1_PKEY(info);
+	EVP_PKEY *pkey = OSSL_STORE_INFO_get1_PKEY(info);
 	OSSL_STORE_INFO_free(info);
 	OSSL_STORE_close(store);
-	return key;
+	return pkey;
 }
 
 static void
 give_identity(SSL_CTX *ctx)
 {
-	EVP_PKEY *key = open_key();
+	EVP_PKEY *pkey = open_key();
 	X509 *cert = X509_new_ex(libctx, NULL);
 
 	assert_int_equal(X509_set_version(cert, X509_VERSION_3), 1);
 	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(cert), 1), 1);
 	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), 0));
 	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), 86400));
-	assert_int_equal(X509_set_pubkey(cert, key), 1);
+	assert_int_equal(X509_set_pubkey(cert, pkey), 1);
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	assert_int_equal(EVP_DigestSignInit_ex(md, NULL, "SHA256", libctx, NULL, key, NULL), 1);
+	assert_int_equal(EVP_DigestSignInit_ex(md, NULL, "SHA256", libctx, NULL, pkey, NULL), 1);
 	assert_true(X509_sign_ctx(cert, md) > 0);
 	EVP_MD_CTX_free(md);
 	assert_int_equal(SSL_CTX_use_certificate(ctx, cert), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(ctx, key), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(ctx, pkey), 1);
 	assert_int_equal(SSL_CTX_check_private_key(ctx), 1);
 	X509_free(cert);
-	EVP_PKEY_free(key);
+	EVP_PKEY_free(pkey);
+}
+
+/* As deploy/openssl has it for servers. */
+static void
+configure(void)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/openssl.cnf", rig.base);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f,
+		"openssl_conf = i\n[i]\nproviders = p\n[p]\ndefault = d\nsealock = s\n"
+		"[d]\nactivate = 1\n[s]\nmodule = " PROVIDER_DIR "/sealock.so\nactivate = 1\n"
+		"kms_socket = %s\nkms_timeout_ms = " DEADLINE_MS "\n",
+		rig.socket);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(OSSL_LIB_CTX_load_config(libctx, path), 1);
 }
 
 static int
 setup(void **state)
 {
 	const struct kmsc_key_kind kind = {.spec = "ECC_NIST_P256", .usage = "SIGN_VERIFY"};
-	static struct kmsc_key key;
 	struct slk_error err = {0};
 
 	(void)state;
@@ -83,9 +107,8 @@ setup(void **state)
 	kmsd_rig_wait_ready(&rig);
 	assert_ok(kmsc_create_key_with(rig.client, &kind, &key, &err));
 	assert_ok(kmsc_create_alias(rig.client, "alias/tls", key.id, &err));
-	assert_int_equal(setenv("SEALOCK_KMS_SOCKET", rig.socket, 1), 0);
 	libctx = OSSL_LIB_CTX_new();
-	assert_int_equal(OSSL_PROVIDER_set_default_search_path(libctx, PROVIDER_DIR), 1);
+	configure();
 	theirs = OSSL_PROVIDER_load(libctx, "default");
 	ours = OSSL_PROVIDER_load(libctx, "sealock");
 	assert_non_null(ours);
@@ -109,7 +132,35 @@ teardown(void **state)
 	return 0;
 }
 
-/* --- one handshake, in memory --- */
+/* --- one connection, in memory --- */
+
+struct pair {
+	SSL *server, *client;
+};
+
+static struct pair
+pair_new(void)
+{
+	struct pair p = {SSL_new(server), SSL_new(client)};
+	BIO *to_server = BIO_new(BIO_s_mem()), *to_client = BIO_new(BIO_s_mem());
+
+	BIO_set_mem_eof_return(to_server, -1);
+	BIO_set_mem_eof_return(to_client, -1);
+	(void)BIO_up_ref(to_server);
+	(void)BIO_up_ref(to_client);
+	SSL_set_bio(p.server, to_server, to_client);
+	SSL_set_bio(p.client, to_client, to_server);
+	SSL_set_accept_state(p.server);
+	SSL_set_connect_state(p.client);
+	return p;
+}
+
+static void
+pair_free(struct pair *p)
+{
+	SSL_free(p->server);
+	SSL_free(p->client);
+}
 
 /* A step of one side: 1 done, 0 it waits for the other, -1 failed. */
 static int
@@ -123,30 +174,29 @@ step(SSL *ssl)
 	return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
+/* What went wrong stays in the error queue. */
+static bool
+pair_shake(const struct pair *p)
+{
+	int done_s = 0, done_c = 0;
+
+	for (int i = 0; i < 20 && done_s >= 0 && done_c >= 0 && !(done_s == 1 && done_c == 1);
+		i++) {
+		done_c = done_c == 1 ? 1 : step(p->client);
+		done_s = done_s == 1 ? 1 : step(p->server);
+	}
+	return done_s == 1 && done_c == 1;
+}
+
 static bool
 handshake(void)
 {
-	SSL *s = SSL_new(server), *c = SSL_new(client);
-	BIO *to_server = BIO_new(BIO_s_mem()), *to_client = BIO_new(BIO_s_mem());
-	int done_s = 0, done_c = 0;
+	struct pair p = pair_new();
 
-	BIO_set_mem_eof_return(to_server, -1);
-	BIO_set_mem_eof_return(to_client, -1);
-	(void)BIO_up_ref(to_server);
-	(void)BIO_up_ref(to_client);
-	SSL_set_bio(s, to_server, to_client);
-	SSL_set_bio(c, to_client, to_server);
-	SSL_set_accept_state(s);
-	SSL_set_connect_state(c);
-	for (int i = 0; i < 20 && done_s >= 0 && done_c >= 0 && !(done_s == 1 && done_c == 1);
-		i++) {
-		done_c = done_c == 1 ? 1 : step(c);
-		done_s = done_s == 1 ? 1 : step(s);
-	}
-	SSL_free(s);
-	SSL_free(c);
+	bool good = pair_shake(&p);
+	pair_free(&p);
 	ERR_clear_error();
-	return done_s == 1 && done_c == 1;
+	return good;
 }
 
 static void *
@@ -206,8 +256,7 @@ under_load(void (*in_its_middle)(void))
 	print_message("%lu handshakes, %lu failed, the longest took %lu ms\n",
 		(unsigned long)atomic_load(&load.good), (unsigned long)failed,
 		(unsigned long)(atomic_load(&load.longest_ns) / SLK_NS_PER_MS));
-	/* One request each, and what a busy machine adds. */
-	assert_true(atomic_load(&load.longest_ns) < 2 * DEADLINE_NS);
+	assert_true(atomic_load(&load.longest_ns) < LONGEST_NS);
 }
 
 static void
@@ -268,6 +317,74 @@ a_killed_worker_is_survived(void **state)
 	under_load(kill_worker);
 }
 
+/* --- one connection that is there, while the key goes away --- */
+
+/* A handshake fails for that reason, which is somewhere in the queue. */
+static void
+expect_no_handshake(const char *sentence)
+{
+	struct pair p = pair_new();
+	const char *data = NULL;
+	bool found = false;
+	int flags = 0;
+
+	ERR_clear_error();
+	assert_false(pair_shake(&p));
+	while (ERR_get_error_all(NULL, NULL, NULL, &data, &flags) != 0)
+		found = found || ((flags & ERR_TXT_STRING) != 0 && strstr(data, sentence) != NULL);
+	if (!found)
+		fail_msg("the handshake did not fail for '%s'", sentence);
+	pair_free(&p);
+}
+
+static void
+expect_bytes_flow(const struct pair *p)
+{
+	char in[8];
+
+	assert_int_equal(SSL_write(p->server, "question", 8), 8);
+	assert_int_equal(SSL_read(p->client, in, 8), 8);
+	assert_memory_equal(in, "question", 8);
+	assert_int_equal(SSL_write(p->client, "answer", 6), 6);
+	assert_int_equal(SSL_read(p->server, in, 8), 6);
+}
+
+static void
+a_key_that_is_disabled_or_denied_ends_handshakes_and_no_connection(void **state)
+{
+	struct slk_error err = {0};
+	struct pair p = pair_new();
+
+	(void)state;
+	assert_true(pair_shake(&p));
+	expect_bytes_flow(&p);
+	assert_ok(kmsc_disable_key(rig.client, key.id, &err));
+	expect_no_handshake("DisabledException");
+	expect_bytes_flow(&p);
+	assert_ok(kmsc_enable_key(rig.client, key.id, &err));
+	assert_true(handshake());
+	assert_ok(kmsc_put_key_policy(rig.client, key.id, POLICY(ALLOW "," DENY), false, &err));
+	expect_no_handshake("is not authorized to perform: kms:Sign");
+	expect_bytes_flow(&p);
+	assert_ok(kmsc_put_key_policy(rig.client, key.id, POLICY(ALLOW), false, &err));
+	assert_true(handshake());
+	expect_bytes_flow(&p);
+	pair_free(&p);
+}
+
+static void
+a_kmsd_that_hangs_costs_a_handshake_its_deadline(void **state)
+{
+	pid_t front = kmsd_rig_front(&rig);
+
+	(void)state;
+	assert_true(handshake());
+	assert_int_equal(kill(front, SIGSTOP), 0);
+	expect_no_handshake("did not answer within " DEADLINE_MS " ms");
+	assert_int_equal(kill(front, SIGCONT), 0);
+	assert_true(handshake());
+}
+
 int
 main(void)
 {
@@ -276,6 +393,9 @@ main(void)
 		cmocka_unit_test(a_token_that_goes_and_comes_is_survived),
 		cmocka_unit_test(a_kmsd_that_restarts_is_survived),
 		cmocka_unit_test(a_killed_worker_is_survived),
+		cmocka_unit_test(
+			a_key_that_is_disabled_or_denied_ends_handshakes_and_no_connection),
+		cmocka_unit_test(a_kmsd_that_hangs_costs_a_handshake_its_deadline),
 	};
 
 	if (!kmsd_rig_possible())
