@@ -84,7 +84,7 @@ MUST_USE int kb_raw_keys(struct kb_raw *raw, unsigned count, struct slk_error *e
  * more C_GenerateRandom; otherwise it is a counter. latency: may be NULL. False: the token failed. */
 MUST_USE bool kb_raw_run(struct kb_raw *raw, unsigned keys_count, unsigned count, bool random_iv,
 	struct slk_hist *latency);
-/* A pair of RSA_2048 or P-256, instead of the one before. */
+/* A pair of RSA_2048 or P-256, instead of the one before; CKA_LABEL and CKA_ID are "rsa" or "p256". */
 MUST_USE int kb_raw_pair(struct kb_raw *raw, bool rsa, struct slk_error *err);
 /* count times C_SignInit and C_Sign with it. False: the token failed. */
 MUST_USE bool kb_raw_sign(struct kb_raw *raw, unsigned count);

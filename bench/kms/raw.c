@@ -204,12 +204,16 @@ int
 kb_raw_pair(struct kb_raw *raw, bool rsa, struct slk_error *err)
 {
 	static unsigned char p256[] = {6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7};
+	static char names[2][5] = {"p256", "rsa"};
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 	CK_ULONG bits = 2048;
+	char *name = names[rsa];
 	CK_MECHANISM mechanism = {rsa ? CKM_RSA_PKCS_KEY_PAIR_GEN : CKM_EC_KEY_PAIR_GEN, NULL, 0};
 	CK_ATTRIBUTE public[] = {
 		{CKA_TOKEN, &yes, sizeof(yes)},
 		{CKA_VERIFY, &yes, sizeof(yes)},
+		{CKA_LABEL, name, strlen(name)},
+		{CKA_ID, name, strlen(name)},
 		{rsa ? CKA_MODULUS_BITS : CKA_EC_PARAMS, rsa ? (void *)&bits : p256,
 			rsa ? sizeof(bits) : sizeof(p256)},
 	};
@@ -219,6 +223,8 @@ kb_raw_pair(struct kb_raw *raw, bool rsa, struct slk_error *err)
 		{CKA_SENSITIVE, &yes, sizeof(yes)},
 		{CKA_EXTRACTABLE, &no, sizeof(no)},
 		{CKA_SIGN, &yes, sizeof(yes)},
+		{CKA_LABEL, name, strlen(name)},
+		{CKA_ID, name, strlen(name)},
 	};
 	CK_OBJECT_HANDLE other;
 
