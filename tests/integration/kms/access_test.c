@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "kmsclient/access.h"
+#include "kmsclient/caller.h"
 #include "kmsclient/iam.h"
+#include "kmsclient/policies.h"
 #include "kmsd_rig.h"
 
 #define TRUST \
@@ -232,6 +234,66 @@ an_inactive_key_is_refused_at_once(void **state)
 	both_are_good();
 }
 
+#define CAROL "arn:aws:iam::000000000000:user/carol"
+#define SESSION_ARN "arn:aws:sts::000000000000:assumed-role/reader/job"
+#define MAY(actions) \
+	"{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"Allow\",\"Action\":" actions \
+	",\"Resource\":\"*\"}}"
+
+static void
+denied(int rc, const char *who, const char *what)
+{
+	assert_int_equal(rc, SLK_DENIED);
+	assert_string_equal(kmsc_refusal(rig.client)->exception, "AccessDeniedException");
+	assert_non_null(strstr(kmsc_refusal(rig.client)->message, who));
+	assert_non_null(strstr(kmsc_refusal(rig.client)->message, what));
+	assert_int_equal(strlen(kmsc_refusal(rig.client)->request_id), 36);
+}
+
+/* As the gateway does it: one client, now for this caller, now for that one. */
+static void
+callers_have_their_own_rights_and_no_others(void **state)
+{
+	(void)state;
+	need_rig();
+	const struct kmsc_caller carol = {
+		.access_key_id = key.id, .source_ip = "192.0.2.7", .over_tls = true};
+	const struct kmsc_caller reader = {.session_token = token};
+	const struct kmsc_caller nobody = {.access_key_id = "AKIAAAAAAAAAAAAAAAAA"};
+	struct kmsc_caller_identity identity;
+	struct kmsc_session own;
+	struct kmsc_key made, seen;
+
+	ok(kmsc_create_key(rig.client, "for callers", &made, &err));
+	kmsc_act_for(rig.client, &carol);
+	denied(kmsc_describe_key(rig.client, made.id, &seen, &err), CAROL, "kms:DescribeKey");
+	kmsc_act_for(rig.client, NULL);
+	ok(kmsc_put_inline_policy(rig.client, (struct kmsc_who){false, "carol"}, "see",
+		MAY("[\"kms:DescribeKey\",\"kms:Decrypt\"]"), &err));
+	kmsc_act_for(rig.client, &carol);
+	ok(kmsc_describe_key(rig.client, made.id, &seen, &err));
+	ok(kmsc_authorize_caller(rig.client, "kms:Decrypt", made.id, NULL, &err));
+	denied(kmsc_authorize_caller(rig.client, "kms:Encrypt", made.id, NULL, &err), CAROL,
+		"kms:Encrypt");
+	ok(kmsc_get_caller_identity(rig.client, &identity, &err));
+	assert_string_equal(identity.arn, CAROL);
+	ok(kmsc_get_session_token(rig.client, 900, &own, &err));
+	const struct kmsc_caller again = {.access_key_id = own.access_key_id,
+		.session_token = (const char *)slk_secret_peek(own.token)};
+	kmsc_act_for(rig.client, &again);
+	ok(kmsc_describe_key(rig.client, made.id, &seen, &err));
+	kmsc_act_for(rig.client, &reader);
+	denied(kmsc_describe_key(rig.client, made.id, &seen, &err), SESSION_ARN, "kms:DescribeKey");
+	ok(kmsc_get_caller_identity(rig.client, &identity, &err));
+	assert_string_equal(identity.arn, SESSION_ARN);
+	kmsc_act_for(rig.client, &nobody);
+	assert_int_equal(kmsc_describe_key(rig.client, made.id, &seen, &err), SLK_DENIED);
+	assert_string_equal(kmsc_refusal(rig.client)->exception, "UnrecognizedClientException");
+	kmsc_act_for(rig.client, NULL);
+	ok(kmsc_describe_key(rig.client, made.id, &seen, &err));
+	kmsc_session_wipe(&own);
+}
+
 int
 main(void)
 {
@@ -241,6 +303,7 @@ main(void)
 		cmocka_unit_test(they_outlive_kmsd),
 		cmocka_unit_test(no_file_has_a_secret_or_a_token),
 		cmocka_unit_test(an_inactive_key_is_refused_at_once),
+		cmocka_unit_test(callers_have_their_own_rights_and_no_others),
 	};
 
 	return cmocka_run_group_tests_name("kms_access", tests, group_setup, group_teardown);
