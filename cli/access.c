@@ -44,7 +44,7 @@ hand_out(struct cli_verb_args *args, yajl_gen json, const struct kmsc_access_key
 			err, SLK_INTERNAL, "the secret of access key %s is too long", key->id);
 	if (CLI_TEXT(args, OUT) != NULL) {
 		int rc = cli_iam_write_profile(
-			args->cli, CLI_TEXT(args, OUT), key->id, made, NULL, err);
+			args->cli, CLI_TEXT(args, OUT), "default", key->id, made, NULL, err);
 		if (rc != SLK_OK)
 			return slk_fail_prefix(err,
 				"access key %s was created, but its secret is lost; delete it",

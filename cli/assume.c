@@ -13,7 +13,7 @@
 
 #define DURATION_MIN_S 900u
 #define DURATION_MAX_S 43200u
-#define PROFILE_BYTES 160u /* without secret and token */
+#define PROFILE_BYTES (160u + CLI_PROFILE_MAX) /* without secret and token */
 
 /* --- as a file --- */
 
@@ -30,7 +30,7 @@ append(struct slk_secret *to, size_t at, const char *label, const struct slk_sec
 }
 
 int
-cli_iam_write_profile(struct cli *cli, const char *path, const char *id,
+cli_iam_write_profile(struct cli *cli, const char *path, const char *name, const char *id,
 	const struct slk_secret *secret, const struct slk_secret *token, struct slk_error *err)
 {
 	static const struct cli_bytes_form form = {.base64 = false, .text = true};
@@ -42,7 +42,7 @@ cli_iam_write_profile(struct cli *cli, const char *path, const char *id,
 		return slk_fail(err, rc, "there is no locked memory for credentials");
 	/* An id has at most KMSC_ACCESS_ID_MAX characters: all of it fits. */
 	int head = snprintf((char *)slk_secret_bytes(profile), PROFILE_BYTES,
-		"[default]\naws_access_key_id = %.20s\n", id);
+		"[%.*s]\naws_access_key_id = %.20s\n", (int)CLI_PROFILE_MAX, name, id);
 	size_t len = append(profile, (size_t)head, "aws_secret_access_key = ", secret);
 	if (token != NULL)
 		len = append(profile, len, "\naws_session_token = ", token);
@@ -100,7 +100,7 @@ hand_out(struct cli_verb_args *args, yajl_gen json, const struct kmsc_session *s
 	struct slk_secret *secret = NULL, *token = NULL;
 
 	if (CLI_TEXT(args, OUT) != NULL) {
-		int rc = cli_iam_write_profile(args->cli, CLI_TEXT(args, OUT),
+		int rc = cli_iam_write_profile(args->cli, CLI_TEXT(args, OUT), "default",
 			session->access_key_id, session->secret, session->token, err);
 		if (rc == SLK_OK)
 			print_session(args, json, session, NULL, NULL);

@@ -26,6 +26,7 @@ static const struct cli_command nouns[] = {
 	{"iam", "users, roles, policies, access keys: who may do what", cli_iam},
 	{"policy", "policy documents: validate, explain", cli_policy},
 	{"audit", "the log of every use: verify, search, tail, evidence", cli_audit},
+	{"configure", "profiles for clients: aws", cli_configure},
 	{"status", "rates, key ages, HSM health", cli_status},
 #ifdef CLI_HAVE_HSM
 	{"hsm", "the token: init, probe, ceremony", cli_hsm},

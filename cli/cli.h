@@ -99,6 +99,7 @@ int cli_approval(struct cli *cli, int argc, char **argv);
 int cli_iam(struct cli *cli, int argc, char **argv);
 int cli_audit(struct cli *cli, int argc, char **argv);
 int cli_status(struct cli *cli, int argc, char **argv);
+int cli_configure(struct cli *cli, int argc, char **argv);
 int cli_hsm(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -19,11 +19,13 @@ int cli_iam_policy(struct cli *cli, int argc, char **argv);
 int cli_iam_access_key(struct cli *cli, int argc, char **argv);
 /* assume.c */
 int cli_iam_role_assume(struct cli *cli, int argc, char **argv);
-/* Write credentials to path, its owner's alone, as AWS's tools read ~/.aws/credentials. secret and token (NULL: none) have no
- * terminator. */
+#define CLI_PROFILE_MAX 64u
+/* Write credentials to path, its owner's alone, as AWS's tools read ~/.aws/credentials, for the profile of that name (at most
+ * CLI_PROFILE_MAX characters). secret and token (NULL: none) have no terminator. */
 struct slk_secret;
-MUST_USE int cli_iam_write_profile(struct cli *cli, const char *path, const char *id,
-	const struct slk_secret *secret, const struct slk_secret *token, struct slk_error *err);
+MUST_USE int cli_iam_write_profile(struct cli *cli, const char *path, const char *profile,
+	const char *id, const struct slk_secret *secret, const struct slk_secret *token,
+	struct slk_error *err);
 /* keypolicy.c */
 int cli_key_policy(struct cli *cli, int argc, char **argv);
 int cli_stream_policy(struct cli *cli, int argc, char **argv);

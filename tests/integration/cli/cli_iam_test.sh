@@ -244,6 +244,13 @@ run sealock iam access-key list auditor
 check "one is disabled" '[ $code = 0 ] && grep -q "^$access  disabled " "$out" && [ "$(grep -c active "$out")" = 1 ]'
 run sealock iam access-key delete auditor $access --json
 check "and deleted" '[ $code = 0 ] && json_is .state deleted && [ "$(sealock iam access-key list auditor --json | grep -c "\"id\"")" = 1 ]'
+run sealock configure aws --user auditor --profile there --endpoint https://appliance:8443 --out "$site/profile"
+check "a profile comes with an access key, in a file of its owner" '[ $code = 0 ] && grep -qx "\[profile there\]" "$out" && grep -qx "endpoint_url = https://appliance:8443" "$out" && grep -qx "\[there\]" "$site/profile" && [ "$(stat -c %a "$site/profile")" = 600 ] && ! grep -q secret "$out"'
+run sealock configure aws --user auditor --profile there
+check "no third one either" 'refused LimitExceededException'
+run sealock iam access-key delete auditor "$(sed -n "s/aws_access_key_id = //p" "$site/profile")"
+run sealock configure aws --user auditor --json
+check "or is shown" '[ $code = 0 ] && json_is .profile sealock && json_of .access_key_id | grep -q "^AKIA" && [ "$(json_of .secret_access_key | tr -d "\n" | wc -c)" = 40 ]'
 
 # --- sessions of a role ---
 

@@ -129,6 +129,8 @@ static const char *const commands[][5] = {
 	{"stream", "policy", "get"},
 	{"stream", "policy", "put"},
 	{"stream", "policy", "delete"},
+	{"configure"},
+	{"configure", "aws"},
 	{"status"},
 #ifdef CLI_HAVE_HSM
 	{"hsm"},
@@ -169,6 +171,7 @@ a_noun_without_a_verb_is_wrong_usage(void **state)
 				strcmp(commands[i][1], "attestation-key") == 0 ||
 				strcmp(commands[i][1], "decrypt") == 0 ||
 				strcmp(commands[i][1], "orphans") == 0 ||
+				strcmp(commands[i][1], "aws") == 0 ||
 				strcmp(commands[i][0], "journal") == 0 ||
 				strcmp(commands[i][0], "hsm") == 0 || i == 2))
 			continue; /* these need no argument */
