@@ -1,0 +1,970 @@
+/* GetShardIterator, GetRecords: readers, threads that may wait for files and for kmsd.
+ *
+ * A job goes to a reader and comes back to its loop, which writes the answer while it holds the consumer. Consumers are kept by
+ * the place where they stand, so that the next GetRecords of an iterator goes on without looking for it. Keys that were
+ * unwrapped are kept per caller (struct view): one caller's right to decrypt opens nothing for another. A call that ended leaves
+ * its job without a call; the job frees itself when it comes back.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "aws/kinesis.h"
+#include "base/log.h"
+#include "format/utf8.h"
+#include "sealock/consumer.h"
+
+#define READERS 4u
+#define JOBS_MAX 1024u
+#define VIEWS_MAX 64u
+#define OPENERS_MAX 8u /* kept per view */
+#define CONSUMERS_MAX 256u /* kept */
+#define ANSWER_BYTES_MAX (10u << 20)
+#define RECORDS_MAX 10000u
+#define TRIES 32u /* reads of one GetRecords, if nothing is found */
+#define LOOPS_MAX 64u
+
+/* What one caller may open. */
+struct view {
+	uint8_t credential[GW_SHA256_BYTES];
+	struct sealock_keys *keys;
+	struct sealock_opener *openers[OPENERS_MAX];
+	unsigned openers_count, users;
+	uint64_t used; /* a clock of uses */
+};
+
+enum job_kind { JOB_READ, JOB_LATEST };
+
+struct job {
+	struct job *next;
+	struct gw_readers *readers;
+	struct gw_thread *thread;
+	struct gw_call *call; /* NULL: it ended. The loop's only */
+	enum job_kind kind;
+	uint64_t stream_id;
+	uint32_t shard;
+	char stream_arn[KMSC_ARN_MAX];
+	struct sealock_position position;
+	size_t records_max;
+	/* For whom: */
+	uint8_t credential[GW_SHA256_BYTES];
+	char key_id[GW_SIGV4_KEY_ID_MAX], source_ip[HTTP_ADDRESS_MAX];
+	char *token;
+	bool over_tls;
+	/* What came of it: */
+	int status;
+	struct slk_error err;
+	char refusal[64]; /* kmsd's exception when a key was refused */
+	struct sealock_consumer *consumer;
+	struct sealock_batch batch;
+	uint64_t latest;
+};
+
+struct kept {
+	uint64_t stream_id, sequence;
+	uint32_t shard;
+	struct sealock_consumer *consumer;
+};
+
+struct gw_readers {
+	char *journal, *kms_socket, *via_service;
+	pthread_t threads[READERS];
+	unsigned threads_count;
+	pthread_mutex_t lock;
+	pthread_cond_t more, less;
+	bool stop;
+	struct job *first, **tail; /* to do */
+	unsigned jobs; /* to do, being done or done */
+	struct {
+		struct job *first;
+		unsigned under_way;
+	} loops[LOOPS_MAX]; /* done, by index of their loop */
+	struct view views[VIEWS_MAX];
+	uint64_t uses;
+	struct kept kept[CONSUMERS_MAX];
+	unsigned kept_next;
+};
+
+/* The reader's own, while it does a job. */
+static _Thread_local struct {
+	struct kmsc *kms;
+	struct job *job;
+} self;
+
+/* --- keys --- */
+
+static int
+unwrap(void *ctx, const struct sealock_epoch *epoch, struct slk_secret **out_data_key,
+	struct slk_error *err)
+{
+	struct gw_readers *readers = ctx;
+	struct job *job = self.job;
+	const struct kmsc_caller caller = {.session_token = job->token,
+		.access_key_id = job->key_id,
+		.source_ip = job->source_ip[0] != '\0' ? job->source_ip : NULL,
+		.over_tls = job->over_tls,
+		.via_service = readers->via_service,
+		.source_arn = epoch->stream_arn};
+	struct fmt_context *context = NULL;
+
+	int rc = fmt_context_for_stream(epoch->stream_arn, &context);
+	if (rc != SLK_OK)
+		return slk_fail(err, rc, "no encryption context for %s", epoch->stream_arn);
+	kmsc_act_for(self.kms, &caller);
+	rc = kmsc_decrypt(self.kms, NULL, context, epoch->wrapped, out_data_key, NULL, err);
+	if (rc != SLK_OK) {
+		const struct kmsc_refusal *refusal = kmsc_refusal(self.kms);
+		(void)snprintf(job->refusal, sizeof(job->refusal), "%s", refusal->exception);
+		if (refusal->message[0] != '\0')
+			(void)slk_fail(err, rc, "%s", refusal->message);
+	}
+	kmsc_act_for(self.kms, NULL);
+	fmt_context_free(context);
+	return rc;
+}
+
+static void
+view_empty(struct view *v)
+{
+	while (v->openers_count > 0)
+		sealock_opener_free(v->openers[--v->openers_count]);
+	sealock_keys_free(v->keys);
+	v->keys = NULL;
+}
+
+/* The caller's view, with an opener of it. With the lock held. */
+static int
+view_take(struct gw_readers *r, const uint8_t credential[GW_SHA256_BYTES], struct view **out_view,
+	struct sealock_opener **out_opener, struct slk_error *err)
+{
+	struct view *found = NULL, *oldest = NULL;
+	int rc = SLK_OK;
+
+	for (unsigned i = 0; i < VIEWS_MAX && found == NULL; i++) {
+		struct view *v = &r->views[i];
+		if (v->keys != NULL && memcmp(v->credential, credential, GW_SHA256_BYTES) == 0)
+			found = v;
+		else if (v->users == 0 && (oldest == NULL || v->used < oldest->used))
+			oldest = v;
+	}
+	if (found == NULL) {
+		const struct sealock_keys_config config = {
+			.unwrap = unwrap, .ctx = r, .age_max_s = 60};
+		if (oldest == NULL)
+			return slk_fail(err, SLK_LIMIT, "too many callers read at once");
+		view_empty(oldest);
+		rc = sealock_keys_new(&config, &oldest->keys, err);
+		if (rc != SLK_OK)
+			return rc;
+		memcpy(oldest->credential, credential, GW_SHA256_BYTES);
+		found = oldest;
+	}
+	found->used = ++r->uses;
+	if (found->openers_count > 0)
+		*out_opener = found->openers[--found->openers_count];
+	else
+		rc = sealock_opener_new(found->keys, out_opener, err);
+	if (rc == SLK_OK) {
+		found->users++;
+		*out_view = found;
+	}
+	return rc;
+}
+
+static void
+view_give_back(struct gw_readers *r, struct view *v, struct sealock_opener *opener)
+{
+	pthread_mutex_lock(&r->lock);
+	v->users--;
+	if (v->openers_count < OPENERS_MAX) {
+		v->openers[v->openers_count++] = opener;
+		opener = NULL;
+	}
+	pthread_mutex_unlock(&r->lock);
+	sealock_opener_free(opener);
+}
+
+void
+gw_readers_forget(struct gw_readers *readers)
+{
+	pthread_mutex_lock(&readers->lock);
+	for (unsigned i = 0; i < VIEWS_MAX; i++)
+		if (readers->views[i].keys != NULL)
+			sealock_keys_forget(readers->views[i].keys);
+	pthread_mutex_unlock(&readers->lock);
+}
+
+/* --- consumers --- */
+
+/* One that stands where the job begins, or NULL. */
+static struct sealock_consumer *
+kept_take(struct gw_readers *r, const struct job *job)
+{
+	struct sealock_consumer *c = NULL;
+
+	if (job->position.from != SEALOCK_FROM_AT_SEQUENCE)
+		return NULL;
+	pthread_mutex_lock(&r->lock);
+	for (unsigned i = 0; i < CONSUMERS_MAX && c == NULL; i++) {
+		struct kept *k = &r->kept[i];
+		if (k->consumer != NULL && k->stream_id == job->stream_id &&
+			k->shard == job->shard && k->sequence == job->position.value) {
+			c = k->consumer;
+			k->consumer = NULL;
+		}
+	}
+	pthread_mutex_unlock(&r->lock);
+	return c;
+}
+
+/* What the batch holds may not be looked at any more. */
+static void
+kept_give(struct gw_readers *r, struct job *job)
+{
+	struct sealock_consumer *old = job->consumer;
+
+	if (job->consumer != NULL && job->status == SLK_OK && job->batch.has_next) {
+		pthread_mutex_lock(&r->lock);
+		struct kept *k = &r->kept[r->kept_next++ % CONSUMERS_MAX];
+		old = k->consumer;
+		*k = (struct kept){
+			job->stream_id, job->batch.next_sequence, job->shard, job->consumer};
+		pthread_mutex_unlock(&r->lock);
+	}
+	sealock_consumer_free(old);
+	job->consumer = NULL;
+}
+
+/* --- jobs --- */
+
+static bool
+is_damage(int status)
+{
+	return slk_status_class(status) == SLK_CLASS_CORRUPT && status != SLK_INVALID_CIPHERTEXT;
+}
+
+/* Until there is something, or nothing more. What is damaged was told where it was found; reading goes on behind it. */
+static int
+read_some(struct job *job, struct sealock_opener *opener)
+{
+	int rc = SLK_OK;
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		rc = sealock_consumer_read(job->consumer, opener, job->records_max,
+			ANSWER_BYTES_MAX, &job->batch, &job->err);
+		if (rc == SLK_OK && (job->batch.count > 0 || job->batch.at_tip))
+			return rc;
+		if (is_damage(rc))
+			slk_warn("records cannot be read",
+				slk_kv("error", (const char *)job->err.text));
+		else if (rc != SLK_OK)
+			return rc;
+	}
+	return rc;
+}
+
+static void
+do_read(struct job *job)
+{
+	struct gw_readers *r = job->readers;
+	struct sealock_opener *opener = NULL;
+	struct view *view = NULL;
+
+	job->consumer = kept_take(r, job);
+	if (job->consumer == NULL) {
+		const struct sealock_consumer_config config = {.journal_dir = r->journal,
+			.stream_arn = job->stream_arn,
+			.stream_id = job->stream_id,
+			.shard = job->shard,
+			.position = job->position};
+		job->status = sealock_consumer_new(&config, &job->consumer, &job->err);
+		if (job->status != SLK_OK)
+			return;
+	}
+	pthread_mutex_lock(&r->lock);
+	job->status = view_take(r, job->credential, &view, &opener, &job->err);
+	pthread_mutex_unlock(&r->lock);
+	if (job->status != SLK_OK)
+		return;
+	job->status = read_some(job, opener);
+	view_give_back(r, view, opener);
+}
+
+static void
+give_job_back(struct job *job)
+{
+	struct gw_readers *r = job->readers;
+	struct http_loop *loop = job->thread->loop;
+	unsigned index = http_loop_index(loop);
+
+	pthread_mutex_lock(&r->lock);
+	job->next = r->loops[index].first;
+	r->loops[index].first = job;
+	r->loops[index].under_way--;
+	http_loop_wake(loop);
+	pthread_cond_broadcast(&r->less);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void *
+read_jobs(void *arg)
+{
+	struct gw_readers *r = arg;
+
+	if (kmsc_new(r->kms_socket, 0, &self.kms) != SLK_OK)
+		self.kms = NULL;
+	pthread_mutex_lock(&r->lock);
+	for (;;) {
+		while (r->first == NULL && !r->stop)
+			pthread_cond_wait(&r->more, &r->lock);
+		struct job *job = r->first;
+		if (job == NULL)
+			break;
+		r->first = job->next;
+		if (r->first == NULL)
+			r->tail = &r->first;
+		pthread_mutex_unlock(&r->lock);
+		self.job = job;
+		if (self.kms == NULL && kmsc_new(r->kms_socket, 0, &self.kms) != SLK_OK)
+			job->status = slk_fail(&job->err, SLK_NO_MEMORY, "no memory for a reader");
+		else if (job->kind == JOB_READ)
+			do_read(job);
+		else
+			job->status = sealock_shard_latest(
+				r->journal, job->stream_id, job->shard, &job->latest, &job->err);
+		self.job = NULL;
+		give_job_back(job);
+		pthread_mutex_lock(&r->lock);
+	}
+	pthread_mutex_unlock(&r->lock);
+	kmsc_free(self.kms);
+	self.kms = NULL;
+	return NULL;
+}
+
+int
+gw_readers_new(
+	const struct gw_app_config *config, struct gw_readers **out_readers, struct slk_error *err)
+{
+	struct gw_readers *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return slk_fail(err, SLK_NO_MEMORY, "no memory for readers");
+	r->tail = &r->first;
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->more, NULL);
+	pthread_cond_init(&r->less, NULL);
+	r->journal = strdup(config->journal);
+	r->kms_socket = config->kms_socket != NULL ? strdup(config->kms_socket) : NULL;
+	if (asprintf(&r->via_service, "kinesis.%s.amazonaws.com", config->region) < 0)
+		r->via_service = NULL;
+	int rc = r->journal != NULL && r->via_service != NULL &&
+			(config->kms_socket == NULL || r->kms_socket != NULL)
+		? SLK_OK
+		: slk_fail(err, SLK_NO_MEMORY, "no memory for readers");
+	for (unsigned i = 0; rc == SLK_OK && i < READERS; i++) {
+		int error = pthread_create(&r->threads[i], NULL, read_jobs, r);
+		if (error != 0)
+			rc = slk_fail(
+				err, slk_status_from_errno(error), "a reader cannot be started");
+		else
+			r->threads_count++;
+	}
+	if (rc != SLK_OK) {
+		gw_readers_free(r);
+		return rc;
+	}
+	*out_readers = r;
+	return SLK_OK;
+}
+
+void
+gw_readers_free(struct gw_readers *readers)
+{
+	if (readers == NULL)
+		return;
+	pthread_mutex_lock(&readers->lock);
+	readers->stop = true;
+	pthread_cond_broadcast(&readers->more);
+	pthread_mutex_unlock(&readers->lock);
+	for (unsigned i = 0; i < readers->threads_count; i++)
+		(void)pthread_join(readers->threads[i], NULL);
+	for (unsigned i = 0; i < CONSUMERS_MAX; i++)
+		sealock_consumer_free(readers->kept[i].consumer);
+	for (unsigned i = 0; i < VIEWS_MAX; i++)
+		view_empty(&readers->views[i]);
+	pthread_cond_destroy(&readers->more);
+	pthread_cond_destroy(&readers->less);
+	pthread_mutex_destroy(&readers->lock);
+	free(readers->journal);
+	free(readers->kms_socket);
+	free(readers->via_service);
+	free(readers);
+}
+
+static void
+job_free(struct job *job)
+{
+	kept_give(job->readers, job);
+	pthread_mutex_lock(&job->readers->lock);
+	job->readers->jobs--;
+	pthread_mutex_unlock(&job->readers->lock);
+	if (job->token != NULL)
+		slk_wipe(job->token, strlen(job->token));
+	free(job->token);
+	free(job);
+}
+
+static void job_done(struct gw_call *call, struct job *job);
+
+static struct job *
+take_done(struct gw_readers *r, unsigned index)
+{
+	pthread_mutex_lock(&r->lock);
+	struct job *job = r->loops[index].first;
+	r->loops[index].first = NULL;
+	pthread_mutex_unlock(&r->lock);
+	return job;
+}
+
+void
+gw_readers_turn(struct gw_thread *t)
+{
+	struct gw_readers *r = gw_kinesis_readers(gw_app_kinesis(t->app));
+
+	if (r == NULL)
+		return;
+	for (struct job *job = take_done(r, http_loop_index(t->loop)), *next; job != NULL;
+		job = next) {
+		struct gw_call *call = job->call;
+		next = job->next;
+		if (call != NULL) {
+			call->cancel = NULL;
+			job_done(call, job);
+		}
+		job_free(job);
+	}
+}
+
+void
+gw_readers_stop(struct gw_thread *t)
+{
+	struct gw_readers *r = gw_kinesis_readers(gw_app_kinesis(t->app));
+	unsigned index = http_loop_index(t->loop);
+
+	if (r == NULL)
+		return;
+	pthread_mutex_lock(&r->lock);
+	while (r->loops[index].under_way > 0)
+		pthread_cond_wait(&r->less, &r->lock);
+	pthread_mutex_unlock(&r->lock);
+	for (struct job *job = take_done(r, index), *next; job != NULL; job = next) {
+		next = job->next;
+		job_free(job);
+	}
+}
+
+/* The place that a GetShardIterator or GetRecords is about; in the call's arena. */
+struct place {
+	struct gw_stream_name stream;
+	struct gw_ticket ticket;
+	enum job_kind kind;
+	struct job *job;
+};
+
+static void
+forget_job(struct gw_call *call)
+{
+	((struct place *)call->user)->job->call = NULL;
+}
+
+static bool
+submit(struct gw_call *call, struct place *place)
+{
+	struct gw_readers *r = gw_kinesis_readers(gw_app_kinesis(call->thread->app));
+	const struct http_client *client = http_exchange_request(call->x)->client;
+
+	if (r == NULL)
+		return gw_fault_set(
+			&call->fault, "InternalFailureException", "Internal Service Failure");
+	struct job *job = calloc(1, sizeof(*job));
+	if (job == NULL)
+		return gw_call_fault_status(call, SLK_NO_MEMORY, "no memory for a reader");
+	job->readers = r;
+	job->thread = call->thread;
+	job->call = call;
+	job->kind = place->kind;
+	job->stream_id = place->ticket.stream_id;
+	job->shard = place->ticket.shard;
+	job->position = (struct sealock_position){
+		(enum sealock_from)place->ticket.kind, place->ticket.value};
+	int64_t limit = gw_int(call->in, "Limit", RECORDS_MAX);
+	job->records_max = limit < RECORDS_MAX ? (size_t)limit : RECORDS_MAX;
+	memcpy(job->stream_arn, place->stream.arn, sizeof(job->stream_arn));
+	memcpy(job->credential, call->credential, sizeof(job->credential));
+	memcpy(job->key_id, call->sig.key_id, sizeof(job->key_id));
+	memcpy(job->source_ip, call->source_ip, sizeof(job->source_ip));
+	job->over_tls = call->source_ip[0] != '\0' && client->via == HTTP_VIA_TLS;
+	if (call->sig.token != NULL)
+		job->token = strdup(call->sig.token);
+	bool ok = call->sig.token == NULL || job->token != NULL;
+	pthread_mutex_lock(&r->lock);
+	ok = ok && r->jobs < JOBS_MAX;
+	if (ok) {
+		r->jobs++;
+		r->loops[http_loop_index(call->thread->loop)].under_way++;
+		*r->tail = job;
+		r->tail = &job->next;
+		pthread_cond_signal(&r->more);
+	}
+	pthread_mutex_unlock(&r->lock);
+	if (!ok) {
+		free(job->token);
+		free(job);
+		return gw_call_fault_status(call, SLK_LIMIT, "Too much is under way");
+	}
+	place->job = job;
+	call->cancel = forget_job;
+	return true;
+}
+
+/* --- answers --- */
+
+static void
+seal_into(struct gw_call *call, struct gw_ticket *ticket, char out[GW_TICKET_TEXT])
+{
+	ticket->purpose = GW_TICKET_ITERATOR;
+	ticket->issued_ms = gw_call_wall_ns(call) / SLK_NS_PER_MS;
+	if (gw_ticket_seal(gw_kinesis_ticket_key(gw_app_kinesis(call->thread->app)), ticket, out) !=
+		SLK_OK)
+		out[0] = '\0';
+}
+
+static void
+answer_iterator(struct gw_call *call, struct place *place)
+{
+	char text[GW_TICKET_TEXT];
+
+	seal_into(call, &place->ticket, text);
+	if (text[0] == '\0' || !gw_call_write(call, 0, false)) {
+		if (call->fault.type == NULL)
+			(void)gw_call_fault_status(call, SLK_INTERNAL, "");
+		gw_call_fail(call);
+		return;
+	}
+	gw_write_open(&call->w, NULL);
+	gw_write_text(&call->w, "ShardIterator", text);
+	gw_write_close(&call->w);
+	gw_call_send(call);
+}
+
+/* Why a key was not given, as Kinesis says it. */
+static void
+read_failed(struct gw_call *call, const struct job *job)
+{
+	static const char *const names[][2] = {
+		{"AccessDeniedException", "KMSAccessDeniedException"},
+		{"DisabledException", "KMSDisabledException"},
+		{"KMSInvalidStateException", "KMSInvalidStateException"},
+		{"NotFoundException", "KMSNotFoundException"}};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(job->refusal, names[i][0]) == 0) {
+			call->thread->counters.denied += i == 0;
+			(void)gw_fault_set(&call->fault, names[i][1], "%s", job->err.text);
+			gw_call_fail(call);
+			return;
+		}
+	slk_warn("records cannot be read", slk_kv("error", (const char *)job->err.text));
+	call->thread->counters.unavailable++;
+	(void)gw_fault_set(&call->fault, "InternalFailureException", "Internal Service Failure");
+	gw_call_fail(call);
+}
+
+/* What is no text (a plain listener's sender chose it) is told as it can be. */
+static void
+write_key(struct gw_writer *w, struct slk_span key)
+{
+	char text[1025];
+	size_t n = key.len < sizeof(text) - 1 ? key.len : sizeof(text) - 1;
+
+	if (fmt_utf8_is_text(key)) {
+		gw_write_span(w, "PartitionKey", key);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		text[i] = key.ptr[i] >= 0x20 && key.ptr[i] < 0x7f ? (char)key.ptr[i] : '?';
+	gw_write_span(w, "PartitionKey", slk_span(text, n));
+}
+
+static void
+write_children(struct gw_writer *w, const struct gw_stream *stream, uint32_t shard)
+{
+	char id[KMSC_SHARD_ID_MAX], key[KMSC_HASH_KEY_TEXT];
+
+	gw_write_open_list(w, "ChildShards");
+	for (size_t i = 0; i < stream->shards_count; i++) {
+		const struct kmsc_shard *s = &stream->shards[i];
+		if (!(s->has_parent && s->parent == shard) &&
+			!(s->has_adjacent && s->adjacent == shard))
+			continue;
+		gw_write_open(w, NULL);
+		kmsc_shard_id_print(s->number, id);
+		gw_write_text(w, "ShardId", id);
+		gw_write_open_list(w, "ParentShards");
+		kmsc_shard_id_print(s->parent, id);
+		gw_write_text(w, NULL, id);
+		if (s->has_adjacent) {
+			kmsc_shard_id_print(s->adjacent, id);
+			gw_write_text(w, NULL, id);
+		}
+		gw_write_close_list(w);
+		gw_write_open(w, "HashKeyRange");
+		kmsc_hash_key_print(s->start, key);
+		gw_write_text(w, "StartingHashKey", key);
+		kmsc_hash_key_print(s->end, key);
+		gw_write_text(w, "EndingHashKey", key);
+		gw_write_close(w);
+		gw_write_close(w);
+	}
+	gw_write_close_list(w);
+}
+
+static bool
+has_children(const struct gw_stream *stream, uint32_t shard)
+{
+	for (size_t i = 0; i < stream->shards_count; i++)
+		if ((stream->shards[i].has_parent && stream->shards[i].parent == shard) ||
+			(stream->shards[i].has_adjacent && stream->shards[i].adjacent == shard))
+			return true;
+	return false;
+}
+
+/* Nothing comes behind the batch any more. */
+static bool
+is_end(const struct gw_stream *stream, const struct kmsc_shard *shard,
+	const struct sealock_batch *b)
+{
+	if (shard->closed_ns == 0 || !has_children(stream, shard->number))
+		return false;
+	return b->has_next && b->next_sequence >= shard->end_sequence ? true
+								      : b->count == 0 && b->at_tip;
+}
+
+static void
+write_records(struct gw_writer *w, const struct gw_stream *stream, const struct kmsc_shard *shard,
+	const struct sealock_batch *b)
+{
+	char text[GW_SEQUENCE_TEXT];
+
+	gw_write_open_list(w, "Records");
+	for (size_t i = 0; i < b->count; i++) {
+		const struct sealock_record *r = &b->records[i];
+		gw_write_open(w, NULL);
+		gw_sequence_of(shard, r->sequence, r->arrival_ns, text);
+		gw_write_text(w, "SequenceNumber", text);
+		gw_write_time(w, "ApproximateArrivalTimestamp", r->arrival_ns);
+		gw_write_blob(w, "Data", r->data);
+		write_key(w, r->key);
+		if (stream->encrypted_kms)
+			gw_write_text(w, "EncryptionType", "KMS");
+		gw_write_close(w);
+	}
+	gw_write_close_list(w);
+}
+
+static void
+answer_records(struct gw_call *call, const struct gw_stream *stream, const struct job *job)
+{
+	struct place *place = call->user;
+	const struct kmsc_shard *shard = gw_stream_shard(stream, job->shard);
+	const struct sealock_batch *b = &job->batch;
+	struct gw_writer *w = &call->w;
+	char iterator[GW_TICKET_TEXT];
+
+	if (shard == NULL || !gw_call_write(call, b->bytes / 3 * 4 + b->count * 224 + 4096, true)) {
+		if (call->fault.type == NULL)
+			(void)gw_call_fault_status(call, SLK_INTERNAL, "");
+		gw_call_fail(call);
+		return;
+	}
+	if (b->has_next) {
+		place->ticket.kind = SEALOCK_FROM_AT_SEQUENCE;
+		place->ticket.value = b->next_sequence;
+	}
+	gw_write_open(w, NULL);
+	write_records(w, stream, shard, b);
+	if (is_end(stream, shard, b)) {
+		write_children(w, stream, shard->number);
+	} else {
+		seal_into(call, &place->ticket, iterator);
+		gw_write_text(w, "NextShardIterator", iterator);
+	}
+	gw_write_int(w, "MillisBehindLatest", (int64_t)b->millis_behind_latest);
+	gw_write_close(w);
+	call->thread->counters.records_got += b->count;
+	gw_call_send(call);
+}
+
+static void
+job_done(struct gw_call *call, struct job *job)
+{
+	struct place *place = call->user;
+
+	if (job->status != SLK_OK) {
+		read_failed(call, job);
+		return;
+	}
+	if (job->kind == JOB_LATEST) {
+		place->ticket.kind = SEALOCK_FROM_AT_SEQUENCE;
+		place->ticket.value = job->latest;
+		answer_iterator(call, place);
+		return;
+	}
+	/* The batch is valid only now: the stream as it was when the call began will do. */
+	const struct gw_stream *stream = gw_stream_remembered(call->thread, place->stream.name);
+	if (stream == NULL) {
+		(void)gw_call_fault_status(call, SLK_UNAVAILABLE, "The stream has changed");
+		gw_call_fail(call);
+		return;
+	}
+	answer_records(call, stream, job);
+}
+
+/* --- GetShardIterator --- */
+
+static bool
+starting_sequence(struct gw_call *call, const struct gw_stream *stream,
+	const struct kmsc_shard *shard, struct place *place, bool after)
+{
+	const char *text = gw_text(call->in, "StartingSequenceNumber"),
+		   *account = gw_app_config_of(call->thread->app)->account;
+	char asked[KMSC_SHARD_ID_MAX], found[KMSC_SHARD_ID_MAX];
+	struct gw_sequence s;
+
+	kmsc_shard_id_print(shard->number, asked);
+	if (gw_sequence_parse(text, &s) != SLK_OK)
+		return gw_fault_set(&call->fault, "InvalidArgumentException",
+			"StartingSequenceNumber %s used in GetShardIterator on shard %s in stream "
+			"%s under "
+			"account %s is invalid.",
+			text, asked, stream->name, account);
+	if (s.shard != shard->number) {
+		kmsc_shard_id_print(s.shard, found);
+		return gw_fault_set(&call->fault, "InvalidArgumentException",
+			"Invalid StartingSequenceNumber. It encodes %s, while it was used in a "
+			"call to a "
+			"shard with %s",
+			found, asked);
+	}
+	if (s.created_s != shard->created_s)
+		return gw_fault_set(&call->fault, "InvalidArgumentException",
+			"StartingSequenceNumber %s used in GetShardIterator on shard %s in stream "
+			"%s under "
+			"account %s is invalid because it did not come from this stream.",
+			text, asked, stream->name, account);
+	place->ticket.kind = SEALOCK_FROM_AT_SEQUENCE;
+	/* A place is a record's number and one; the shard's start has its first record's. */
+	place->ticket.value = after || s.place <= shard->first_sequence ? s.place : s.place - 1;
+	if (s.place == GW_SEQUENCE_END)
+		place->ticket.value = shard->end_sequence;
+	return true;
+}
+
+static bool
+starting_time(struct gw_call *call, struct place *place)
+{
+	uint64_t at_ns = gw_time(call->in, "Timestamp"), now_ns = gw_call_wall_ns(call);
+
+	if (gw_get(call->in, "Timestamp") == NULL)
+		return gw_fault_set(&call->fault, "InvalidArgumentException",
+			"Must specify timestampInMillis parameter for iterator of type "
+			"AT_TIMESTAMP. "
+			"Current request has no timestamp parameter.");
+	if (at_ns > now_ns)
+		return gw_fault_set(&call->fault, "InvalidArgumentException",
+			"The timestampInMillis parameter cannot be greater than the "
+			"currentTimestampInMillis. timestampInMillis: %llu, "
+			"currentTimestampInMillis: %llu",
+			(unsigned long long)(at_ns / SLK_NS_PER_MS),
+			(unsigned long long)(now_ns / SLK_NS_PER_MS));
+	place->ticket.kind = SEALOCK_FROM_AT_TIME;
+	place->ticket.value = at_ns;
+	return true;
+}
+
+static bool
+place_of(struct gw_call *call, const struct gw_stream *stream, const struct kmsc_shard *shard,
+	struct place *place)
+{
+	const char *type = gw_text(call->in, "ShardIteratorType");
+	bool has_sequence = gw_text(call->in, "StartingSequenceNumber")[0] != '\0';
+	bool at = strcmp(type, "AT_SEQUENCE_NUMBER") == 0,
+	     after = strcmp(type, "AFTER_SEQUENCE_NUMBER") == 0;
+
+	place->ticket.stream_id = stream->id;
+	place->ticket.shard = shard->number;
+	if ((at || after) != has_sequence && strcmp(type, "AT_TIMESTAMP") != 0)
+		return gw_fault_set(&call->fault, "InvalidArgumentException",
+			"Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and "
+			"StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no "
+			"StartingSequenceNumber. Request specified %s and %s "
+			"StartingSequenceNumber.",
+			type, has_sequence ? "also a" : "no");
+	if (at || after)
+		return starting_sequence(call, stream, shard, place, after);
+	if (strcmp(type, "AT_TIMESTAMP") == 0)
+		return starting_time(call, place);
+	if (strcmp(type, "LATEST") == 0)
+		place->kind = JOB_LATEST;
+	place->ticket.kind = SEALOCK_FROM_TRIM_HORIZON;
+	place->ticket.value = 0;
+	return true;
+}
+
+static void
+iterator_for(struct gw_call *call, const struct gw_stream *stream)
+{
+	struct place *place = call->user;
+	const char *id = gw_text(call->in, "ShardId");
+	const struct kmsc_shard *shard = NULL;
+	uint32_t number = 0;
+
+	if (kmsc_shard_id_parse(id, &number) == SLK_OK)
+		shard = gw_stream_shard(stream, number);
+	place->kind = JOB_READ;
+	bool ok = shard != NULL ||
+		gw_fault_set(&call->fault, "ResourceNotFoundException",
+			"Shard %s in stream %s under account %s does not exist", id, stream->name,
+			gw_app_config_of(call->thread->app)->account);
+	ok = ok && place_of(call, stream, shard, place);
+	if (ok && place->kind == JOB_LATEST && shard->closed_ns == 0) {
+		ok = submit(call, place);
+		if (ok)
+			return;
+	}
+	if (ok && place->kind == JOB_LATEST) { /* of a closed shard: its end */
+		place->ticket.kind = SEALOCK_FROM_AT_SEQUENCE;
+		place->ticket.value = shard->end_sequence;
+	}
+	if (ok)
+		answer_iterator(call, place);
+	else
+		gw_call_fail(call);
+}
+
+static void
+may_iterate(struct gw_call *call)
+{
+	const struct place *place = call->user;
+
+	if (!gw_stream_get(call, place->stream.name, false, iterator_for))
+		gw_call_fail(call);
+}
+
+static bool
+no_dry_run(struct gw_call *call)
+{
+	return !gw_bool(call->in, "DryRun") ||
+		gw_fault_set(&call->fault, "InvalidArgumentException", "DryRun is not supported.");
+}
+
+bool
+gw_kinesis_get_shard_iterator(struct gw_call *call)
+{
+	struct place *place = gw_call_take(call, sizeof(*place));
+
+	if (place == NULL || !no_dry_run(call) || !gw_stream_named(call, &place->stream))
+		return false;
+	memcpy(place->ticket.name, place->stream.name, sizeof(place->ticket.name));
+	call->user = place;
+	return gw_call_authorize(call, "kinesis:GetShardIterator", place->stream.arn, may_iterate);
+}
+
+/* --- GetRecords --- */
+
+static void
+print_when(uint64_t ms, char out[64])
+{
+	time_t at = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (gmtime_r(&at, &tm) == NULL || strftime(out, 64, "%a %b %d %H:%M:%S UTC %Y", &tm) == 0)
+		out[0] = '\0';
+}
+
+static bool
+is_fresh(struct gw_call *call, const struct gw_ticket *ticket)
+{
+	uint64_t now_ms = gw_call_wall_ns(call) / SLK_NS_PER_MS;
+	char issued[64], now[64];
+
+	if (now_ms <= ticket->issued_ms + GW_TICKET_LIFE_MS)
+		return true;
+	print_when(ticket->issued_ms, issued);
+	print_when(now_ms, now);
+	return gw_fault_set(&call->fault, "ExpiredIteratorException",
+		"Iterator expired. The iterator was created at time %s while right now it is %s "
+		"which is "
+		"further in the future than the tolerated delay of %u milliseconds.",
+		issued, now, GW_TICKET_LIFE_MS);
+}
+
+static void
+records_of(struct gw_call *call, const struct gw_stream *stream)
+{
+	struct place *place = call->user;
+
+	/* Another stream of the same name is another one. */
+	if (stream->id != place->ticket.stream_id)
+		(void)gw_stream_missing(call, stream->name);
+	else if (gw_stream_shard(stream, place->ticket.shard) == NULL)
+		(void)gw_fault_set(&call->fault, "ResourceNotFoundException",
+			"Shard shardId-%012u in stream %s under account %s does not exist",
+			place->ticket.shard, stream->name,
+			gw_app_config_of(call->thread->app)->account);
+	else if (submit(call, place))
+		return;
+	gw_call_fail(call);
+}
+
+static void
+may_read(struct gw_call *call)
+{
+	const struct place *place = call->user;
+
+	if (!gw_stream_get(call, place->stream.name, false, records_of))
+		gw_call_fail(call);
+}
+
+bool
+gw_kinesis_get_records(struct gw_call *call)
+{
+	struct place *place = gw_call_take(call, sizeof(*place));
+	const char *arn = gw_text(call->in, "StreamARN");
+	struct gw_stream_name told;
+	char resource[16 + GW_TICKET_NAME_MAX];
+
+	if (place == NULL || !no_dry_run(call))
+		return false;
+	if (gw_ticket_open(gw_kinesis_ticket_key(gw_app_kinesis(call->thread->app)),
+		    GW_TICKET_ITERATOR, gw_text(call->in, "ShardIterator"),
+		    &place->ticket) != SLK_OK)
+		return gw_fault_set(
+			&call->fault, "InvalidArgumentException", "Invalid ShardIterator.");
+	if (!is_fresh(call, &place->ticket))
+		return false;
+	if (arn[0] != '\0' && !gw_stream_arn_is_ours(call, arn, &told))
+		return false;
+	if (arn[0] != '\0' && strcmp(told.name, place->ticket.name) != 0)
+		return gw_fault_set(&call->fault, "InvalidArgumentException",
+			"StreamARN %s does not match the ShardIterator.", arn);
+	memcpy(place->stream.name, place->ticket.name, sizeof(place->stream.name));
+	(void)snprintf(resource, sizeof(resource), "stream/%s", place->stream.name);
+	gw_call_arn(call, "kinesis", resource, place->stream.arn);
+	place->kind = JOB_READ;
+	call->user = place;
+	return gw_call_authorize(call, "kinesis:GetRecords", place->stream.arn, may_read);
+}

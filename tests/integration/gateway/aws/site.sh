@@ -1,0 +1,65 @@
+# What the tests of the gateway's services share: the site of the CLI's tests with a gateway behind TLS, and callers with access keys.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/../../cli/harness.sh"
+uid_gateway=64908
+
+skip_all() { echo "skipped: $*"; echo "0 passed, 0 failed, 1 skipped"; exit 77; }
+
+aws_needs() {
+	[ "$(id -u)" = 0 ] || skip_all "this test needs root, to run programs under several uids"
+	local program
+	for program in sealock sealock-kmsd sealock-hsm-worker sealock-ingestd; do
+		[ -x "$build/bin/$program" ] || skip_all "$program was not built"
+	done
+	[ -x "$build/tests/gateway_serve" ] || skip_all "the gateway was not built"
+	[ -n "$(softhsm_module)" ] || skip_all "SoftHSM is not installed"
+	/usr/bin/python3 -c "import boto3" 2>/dev/null || skip_all "python3-boto3 is not installed"
+	command -v aws >/dev/null || skip_all "awscli is not installed"
+}
+
+# A site with kmsd and ingestd, which know the gateway; root may make identities.
+aws_site() {
+	site_make
+	code=0
+	: >"$out" >"$err"
+	trap aws_site_remove EXIT
+	install -m 0755 "$build/tests/gateway_serve" "$site/bin/gateway_serve"
+	sed -i "s|^admins:|gateway_user: \"$uid_gateway\"\nadmins:|; s|\"kinesis:\*\"\], resources|\"kinesis:*\", \"iam:*\", \"sts:*\"], resources|" "$site/kmsd.yaml"
+	sed -i "s|^put: {socket: \(.*\)}|put: {socket: \1, trusted_user: \"$uid_gateway\"}|" "$site/ingestd.yaml"
+	sealock hsm init --config "$site/kmsd.yaml" >/dev/null || die_with_log /dev/null "sealock hsm init"
+	kmsd_start
+	ingestd_start
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=Sealock test CA" \
+		-addext basicConstraints=critical,CA:TRUE -keyout "$site/ca.key" -out "$site/ca.pem" 2>/dev/null
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" \
+		-keyout "$site/server.key" -out "$site/server.csr" 2>/dev/null
+	openssl x509 -req -in "$site/server.csr" -CA "$site/ca.pem" -CAkey "$site/ca.key" -CAcreateserial -days 2 \
+		-extfile <(echo "subjectAltName=DNS:localhost,IP:127.0.0.1") -out "$site/server.pem" 2>/dev/null
+	chmod 0644 "$site/server.key" "$site/ca.pem" "$site/server.pem"
+	port=$((20000 + $$ % 20000))
+	gateway_start
+}
+
+gateway_pid=
+gateway_start() {
+	: >"$site/gateway.out"
+	(exec_as $uid_gateway gateway_serve "$SEALOCK_KMS_SOCKET" "$SEALOCK_INGEST_SOCKET" "$SEALOCK_JOURNAL" \
+		"$site/server.pem" "$site/server.key" $port </dev/null >"$site/gateway.out" 2>>"$site/gateway.log") &
+	gateway_pid=$!
+	wait_for 10 'grep -q serving "$site/gateway.out" || ! kill -0 $gateway_pid 2>/dev/null'
+	grep -q serving "$site/gateway.out" || die_with_log "$site/gateway.log" "the gateway does not start"
+}
+gateway_stop() { stop "$gateway_pid"; gateway_pid=; }
+
+aws_site_remove() {
+	gateway_stop
+	site_remove
+}
+
+# caller NAME POLICY: a user with an access key, in $site/NAME.credentials; POLICY is its inline policy.
+caller() {
+	sealock iam user create "$1" >/dev/null && echo "$2" >"$site/$1.json" &&
+		sealock iam user policy put "$1" p "$site/$1.json" >/dev/null &&
+		sealock iam access-key create "$1" --out "$site/$1.credentials" >/dev/null ||
+		die_with_log "$site/kmsd.log" "caller $1"
+}
