@@ -74,6 +74,7 @@ struct kms_call {
 	char from_arn[KMS_ARN_MAX]; /* the source of ReEncrypt; "": none */
 	struct fmt_context *from_context;
 	uint8_t from_backing_id[KMS_ID_BYTES];
+	uint8_t other_key_id[KMS_ID_BYTES]; /* facts.other_key_id points here */
 	char attest_purpose[KMS_ATTEST_PURPOSE_MAX]; /* "": no Attest */
 	uint8_t attest_digest[KMS_ATTEST_DIGEST_BYTES];
 

@@ -20,10 +20,17 @@ check_appliance(struct kms_call *call, const struct kms_key *from)
 	return kms_call_key_direct(call, from);
 }
 
+static void
+note_other(struct kms_call *call, const uint8_t id[KMS_ID_BYTES])
+{
+	memcpy(call->other_key_id, id, sizeof(call->other_key_id));
+	call->facts.other_key_id = call->other_key_id;
+}
+
 /* Where the target's name leads, for kms:ReEncryptOnSameKey at the source, and without a word to the caller. Whoever names what
  * is not there is told so when the target is looked for. */
 static int
-note_target(struct kms_call *call, const char *text, uint8_t out_id[KMS_ID_BYTES])
+note_target(struct kms_call *call, const char *text)
 {
 	struct kms_alias alias;
 	struct kms_ref ref;
@@ -40,8 +47,7 @@ note_target(struct kms_call *call, const char *text, uint8_t out_id[KMS_ID_BYTES
 		}
 		memcpy(ref.id, alias.key_id, sizeof(ref.id));
 	}
-	memcpy(out_id, ref.id, sizeof(ref.id));
-	call->facts.other_key_id = out_id;
+	note_other(call, ref.id);
 	return SLK_OK;
 }
 
@@ -50,7 +56,7 @@ static int
 find_target(struct kms_call *call, const char *text, const struct kms_key *from)
 {
 	call->facts.context = call->context;
-	call->facts.other_key_id = from->id;
+	note_other(call, from->id);
 	call->facts.encryption_algorithm = kms_algorithm_name(call->algorithm);
 	int rc = kms_call_find_key(call, "kms:ReEncryptTo", text, &call->key);
 
@@ -151,9 +157,8 @@ kms_op_re_encrypt(struct kms_call *call, const Kmsp__Request *request)
 	const Kmsp__ReEncrypt *in = request->re_encrypt;
 	struct kms_sealed sealed;
 	struct hsm_request ask;
-	uint8_t target_id[KMS_ID_BYTES];
 
-	if (take_parameters(call, in) != SLK_OK || note_target(call, in->key, target_id) != SLK_OK)
+	if (take_parameters(call, in) != SLK_OK || note_target(call, in->key) != SLK_OK)
 		return;
 	const struct kms_sealed_names names = {in->source_key, call->from_algorithm,
 		slk_span(in->blob.data, in->blob.len), call->from_context};
