@@ -137,14 +137,18 @@ take_access_key(struct kms_call *call, const char *id)
 	return rc;
 }
 
-/* A user or a role of this account; root has no credentials, and a service asks for itself. */
+/* A user or a role of this account; root has no credentials, and a service asks for itself. A gateway that was broken into can
+ * name whom it has seen, and not whose name it can guess: users by their access keys, roles by tokens, but for the roles that
+ * an administrator lets doors name. */
 static int
 take_principal(struct kms_call *call, const char *arn)
 {
 	const struct kms_identity *who = kms_iam_find(call->service->iam, arn);
 
 	if (who == NULL || (who->type != KMS_IS_USER && who->type != KMS_IS_ROLE) ||
-		(call->principal[0] != '\0' && strcmp(call->principal, arn) != 0))
+		(call->principal[0] != '\0'
+				? strcmp(call->principal, arn) != 0
+				: !kms_principals_has_role(call->service->parts.principals, arn)))
 		return refuse(call);
 	strcpy(call->principal, who->arn);
 	strcpy(call->credential.principal_id, who->unique_id);

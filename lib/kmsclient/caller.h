@@ -19,7 +19,8 @@
 
 /* NULL is "none". Exactly one of principal and session_token, or access_key_id alone: then it is the user whose key it is. */
 struct kmsc_caller {
-	const char *principal; /* ARN of a user, or of a role */
+	/* ARN of a user, with an access key beside it, or of a role under roles: in kmsd.yaml. */
+	const char *principal;
 	const char *session_token; /* of AssumeRole or GetSessionToken */
 	const char *
 		access_key_id; /* with which the request was signed: has to be the caller's, and Active */

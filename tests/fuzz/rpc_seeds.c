@@ -107,7 +107,7 @@ static const struct value values[] = {
 	{"describe_key_for_user", "caller", "x"},
 	{"describe_key_for_user", "principal", "arn:aws:iam::000000000000:user/u"},
 	{"describe_key_for_user", "session_token", NULL},
-	{"describe_key_for_user", "access_key_id", NULL},
+	{"describe_key_for_user", "access_key_id", "@"},
 	{"encrypt_for_session", "caller", "x"},
 	{"encrypt_for_session", "principal", NULL},
 	{"encrypt_for_session", "access_key_id", NULL},
