@@ -289,12 +289,16 @@ write_json_fault(struct gw_call *call)
 	gw_write_close(&call->w);
 }
 
-/* What nobody can tell which service it is for. */
+/* What nobody can tell which service it is for: without a target, or with one in a body of a wrong type. */
 static void
 write_plain_fault(struct gw_call *call)
 {
 	raw(&call->w, "<");
 	raw(&call->w, call->fault.type);
+	if (call->fault.message[0] == '\0') {
+		raw(&call->w, "/>\n");
+		return;
+	}
 	raw(&call->w, ">\n  <Message>");
 	gw_xml_text(&call->w, call->fault.message);
 	raw(&call->w, "</Message>\n</");
@@ -325,10 +329,10 @@ gw_call_fail(struct gw_call *call)
 	(void)memcpy(fault->message, message, sizeof(message));
 	if (call->is_query) {
 		write_query_fault(call, &q);
-	} else if (call->has_service || http_exchange_header(call->x, "x-amz-target") != NULL) {
+	} else if (call->is_json) {
 		write_json_fault(call);
 	} else {
-		status = 403;
+		status = call->fault.message[0] == '\0' ? 404 : 403;
 		type = "application/xml";
 		write_plain_fault(call);
 	}

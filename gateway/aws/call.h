@@ -88,7 +88,7 @@ struct gw_call {
 	struct http_exchange *x;
 	enum gw_service service;
 	bool is_query; /* protocol of STS */
-	bool has_service; /* false: refused before it is clear for whom it is */
+	bool is_json; /* false as well: refused before it is clear for whom it is */
 	char operation[64];
 	const struct gw_operation *op;
 	const struct gw_unserved *unserved;

@@ -77,7 +77,6 @@ route_target(struct gw_call *call, const struct http_text *target)
 		if (len == 0 || strncmp(target->ptr, services[i].target, len) != 0)
 			continue;
 		call->service = (enum gw_service)i;
-		call->has_service = true;
 		(void)snprintf(
 			call->operation, sizeof(call->operation), "%.63s", target->ptr + len);
 		return find_operation(call);
@@ -95,7 +94,8 @@ route(struct gw_call *call)
 	bool post = strcmp(r->method.ptr, "POST") == 0;
 
 	if (post && target != NULL) {
-		if (is_type(type, "application/x-amz-json-1.1"))
+		call->is_json = is_type(type, "application/x-amz-json-1.1");
+		if (call->is_json)
 			return route_target(call, target);
 		call->thread->counters.unknown_operations++;
 		return gw_fault_set(&call->fault, "UnknownOperationException", "%s", "");
@@ -104,7 +104,7 @@ route(struct gw_call *call)
 	if ((get && strstr(r->query.ptr, "Action=") != NULL) ||
 		(post && is_type(type, "application/x-www-form-urlencoded"))) {
 		call->service = GW_STS;
-		call->has_service = call->is_query = true;
+		call->is_query = true;
 		return true;
 	}
 	call->thread->counters.unknown_operations++;

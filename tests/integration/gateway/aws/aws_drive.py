@@ -298,6 +298,84 @@ def kinesis_records_part():
             "kinesis:GetRecords", "user/producer")
 
 
+def raw(service, target, body, who="alice", headers=None, method="POST", path="/", sign=True, spoil=None):
+    """One request as it is said, signed by botocore: status, headers, body."""
+    import http.client
+    import ssl
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+
+    said = {"Content-Type": "application/x-amz-json-1.1", "Host": f"localhost:{checked.PORT}"}
+    if target:
+        said["X-Amz-Target"] = target
+    said.update(headers or {})
+    request = AWSRequest(method, f"https://localhost:{checked.PORT}{path}", headers=said, data=body)
+    if sign:
+        SigV4Auth(session(who).get_credentials(), service, "local").add_auth(request)
+    out = dict(request.headers.items())
+    out.update(spoil or {})
+    c = http.client.HTTPSConnection("localhost", int(checked.PORT), timeout=30,
+                                    context=ssl.create_default_context(cafile=f"{checked.SITE}/ca.pem"))
+    try:
+        c.request(method, path, body=body, headers=out)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the answer came before the body's end
+    r = c.getresponse()
+    return r.status, {k.lower(): v for k, v in r.getheaders()}, r.read()
+
+
+def says(name, got, status, body):
+    case(name, got[0] == status and (got[2] == body if isinstance(body, bytes) else body(got[2])), got)
+
+
+def error(kind, *texts):
+    return lambda b: json.loads(b).get("__type") == kind and all(t in json.loads(b).get("message", json.loads(b).get("Message", "")) for t in texts)
+
+
+def hostile_part():
+    put, kms = "Kinesis_20131202.PutRecord", "TrentService.ListKeys"
+    says("nothing at all", raw("kms", None, b"", method="GET", sign=False), 403,
+         b"<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n</AccessDeniedException>\n")
+    says("no target", raw("kms", None, b"{}"), 403, lambda b: b"Unable to determine" in b)
+    says("a wrong content type", raw("kms", kms, b"{}", headers={"Content-Type": "text/plain"}), 404, b"<UnknownOperationException/>\n")
+    says("an unknown operation", raw("kms", "TrentService.Nothing", b"{}"), 400, b'{"__type":"UnknownOperationException"}')
+    says("an unknown service", raw("kms", "Firehose_20150804.PutRecord", b"{}"), 400, b'{"__type":"UnknownOperationException"}')
+    says("no signature", raw("kms", kms, b"{}", sign=False), 400, error("MissingAuthenticationTokenException", "Missing Authentication Token"))
+    says("broken JSON", raw("kms", kms, b"{"), 400, b'{"__type":"SerializationException"}')
+    says("broken JSON without a signature is not looked at", raw("kms", kms, b"{", sign=False), 400, error("MissingAuthenticationTokenException"))
+    says("an empty body", raw("kms", kms, b""), 400, b'{"__type":"SerializationException"}')
+    says("a list", raw("kms", kms, b"[]"), 400, error("SerializationException", "Start of list found where not expected"))
+    says("a key twice", raw("kms", kms, b'{"Limit":1,"Limit":2}'), 400, b'{"__type":"SerializationException"}')
+    says("10 MiB of [", raw("kinesis", put, b"[" * (10 << 20)), 400, b'{"__type":"SerializationException"}')
+    says("deep maps", raw("kinesis", put, b'{"a":' * 100000), 400, b'{"__type":"SerializationException"}')
+    says("a million empty lists", raw("kinesis", put, b"[" + b"[]," * 1000000 + b"[]]"), 400, b'{"__type":"SerializationException"}')
+    says("more than 16 MiB", raw("kinesis", put, b" " * ((16 << 20) + 1)), 413, error("RequestEntityTooLargeException"))
+    says("16 MiB of blanks", raw("kinesis", put, b" " * (16 << 20)), 400, b'{"__type":"SerializationException"}')
+    says("more than 1 MiB for KMS", raw("kms", kms, b" " * ((1 << 20) + 1)), 413, error("RequestEntityTooLargeException"))
+    says("a type that is wrong", raw("kinesis", put, b'{"StreamName":1,"Data":"","PartitionKey":"a"}'), 400,
+         error("SerializationException", "TruncatingBigNumber can not be converted to a String"))
+    says("base64 that is none", raw("kinesis", put, b'{"StreamName":"orders","Data":"*","PartitionKey":"a"}'), 400, error("SerializationException"))
+    says("another target than was signed", raw("kms", kms, b"{}", spoil={"X-Amz-Target": "TrentService.CreateKey"}), 400,
+         error("InvalidSignatureException", "does not match"))
+    says("an old date", raw("kms", kms, b"{}", spoil={"X-Amz-Date": "20200101T000000Z"}), 400, error("InvalidSignatureException"))
+    says("another service's scope", raw("kinesis", kms, b"{}"), 400, error("InvalidSignatureException", "scoped to correct service: 'kms'. "))
+    says("a header that is not signed", raw("kms", kms, b"{}", spoil={"X-Amz-Extra": "1"}), 400,
+         error("InvalidSignatureException", "x-amz-extra"))
+    says("a payload that is not hashed", raw("kms", kms, b"{}", headers={"X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD"}), 400,
+         error("InvalidSignatureException"))
+    arn = f"arn:aws:kinesis:local:{ACCOUNT}:stream/orders"
+    where = lambda **m: raw("kinesis", "Kinesis_20131202.DescribeStreamSummary", json.dumps(m).encode())
+    says("a stream by its ARN", where(StreamARN=arn), 200, lambda b: json.loads(b)["StreamDescriptionSummary"]["StreamName"] == "orders")
+    says("by both", where(StreamARN=arn, StreamName="orders"), 200, lambda b: True)
+    says("that disagree", where(StreamARN=arn, StreamName="other"), 400, error("InvalidArgumentException"))
+    says("of another account", where(StreamARN=arn.replace(ACCOUNT, "1" * 12)), 400, error("ResourceNotFoundException"))
+    says("an ARN that is none", where(StreamARN="orders"), 400, error("ValidationException"))
+    says("the query protocol without an action", raw("sts", None, b"Version=2011-06-15",
+         headers={"Content-Type": "application/x-www-form-urlencoded"}), 400, lambda b: b"<Code>InvalidAction</Code>" in b)
+    says("an action twice", raw("sts", None, b"Action=GetCallerIdentity&Action=AssumeRole&Version=2011-06-15",
+         headers={"Content-Type": "application/x-www-form-urlencoded"}), 400, lambda b: b"<Code>InvalidAction</Code>" in b)
+
+
 def wait_active(k, name):
     for _ in range(100):
         d = k.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
@@ -369,8 +447,8 @@ def kinesis_reshard_part():
 
 
 PARTS = {"kms": kms_part, "sts": sts_part, "streams": kinesis_streams_part, "records": kinesis_records_part,
-         "encryption": kinesis_encryption_part, "reshard": kinesis_reshard_part}
-for part in sys.argv[1:] or ["kms", "sts", "streams", "records"]:
+         "encryption": kinesis_encryption_part, "reshard": kinesis_reshard_part, "hostile": hostile_part}
+for part in sys.argv[1:] or ["kms", "sts", "streams", "records", "hostile"]:
     try:
         PARTS[part]()
     except Exception as e:

@@ -4,6 +4,7 @@
 set -uo pipefail
 build=${1:?usage: aws_test.sh BUILD_DIR [PART...]}
 shift
+only=$*
 . "$(dirname "$0")/site.sh"
 aws_needs
 aws_site
@@ -26,6 +27,30 @@ echo "$result" | sed '$d'
 cat "$err"
 set -- $(echo "$result" | tail -n 1)
 passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
+# --- the AWS CLI, and curl over HTTP/2 ---
+
+export AWS_CA_BUNDLE=$site/ca.pem AWS_DEFAULT_REGION=local AWS_SHARED_CREDENTIALS_FILE=$site/alice.credentials AWS_CONFIG_FILE=/dev/null
+as_cli() { run timeout 30 aws --endpoint-url "https://localhost:$port" --output json "$@"; }
+if [ -z "$only" ]; then
+	as_cli sts get-caller-identity
+	check "aws sts get-caller-identity" '[ $code = 0 ] && json_is .Arn arn:aws:iam::000000000000:user/alice'
+	as_cli kinesis put-records --stream-name orders --records Data=hello,PartitionKey=cli Data=world,PartitionKey=cli
+	check "aws kinesis put-records" '[ $code = 0 ] && json_is .FailedRecordCount 0'
+	shard=$(json_of .Records.0.ShardId) number=$(json_of .Records.0.SequenceNumber)
+	as_cli kinesis get-shard-iterator --stream-name orders --shard-id "$shard" --shard-iterator-type AT_SEQUENCE_NUMBER \
+		--starting-sequence-number "$number"
+	as_cli kinesis get-records --shard-iterator "$(json_of .ShardIterator)"
+	check "aws kinesis get-records gives them back" '[ $code = 0 ] && json_is .Records.1.Data d29ybGQ='
+	as_cli kms list-keys
+	check "aws kms list-keys" '[ $code = 0 ] && json_of .Keys.0.KeyArn | grep -q ^arn:aws:kms:local:'
+	AWS_SHARED_CREDENTIALS_FILE=$site/nobody.credentials as_cli kms create-key
+	check "aws says who may not do what" '[ $code != 0 ] && said "user/nobody is not authorized to perform: kms:CreateKey"'
+	key_id=$(sed -n "s/^aws_access_key_id *= *//p" "$site/alice.credentials") secret=$(sed -n "s/^aws_secret_access_key *= *//p" "$site/alice.credentials")
+	run curl -sS --http2 --cacert "$site/ca.pem" --aws-sigv4 aws:amz:local:kms -K <(echo "user = \"$key_id:$secret\"") -w '\n%{http_version}' \
+		-H 'X-Amz-Target: TrentService.ListKeys' -H 'Content-Type: application/x-amz-json-1.1' -d '{}' "https://localhost:$port/"
+	check "HTTP/2" '[ $code = 0 ] && [ "$(tail -n 1 "$out")" = 2 ] && json_is .Truncated false'
+fi
+
 [ "$failed" = 0 ] || tail -n 30 "$site/gateway.log" "$site/ingestd.log" "$site/kmsd.log"
 
 echo "$passed passed, $failed failed, 0 skipped"
