@@ -317,6 +317,27 @@ else
 	echo "haproxy is not installed: its cases are left out"
 fi
 
+# sealock-gatewayd's server with its key in the HSM: by URI and by reference; both versions of HTTP.
+if [ -e "$build/tests/gatewayd_echo" ]; then
+	install -m 0644 p256.ref gateway.ref
+	for key in "sealock:alias/p256 18441" "$w/gateway.ref 18442"; do
+		cat >gateway.yaml <<-END
+			listen: [{address: '127.0.0.1:${key#* }'}]
+			tls: {certificate: $w/p256.crt, key: '${key% *}'}
+			limits: {connections: 100}
+		END
+		chmod 0644 gateway.yaml
+		start_ours as $uid_reader "$build/tests/gatewayd_echo" --config "$w/gateway.yaml"
+		listening "${key#* }"
+		for version in 1.1 2; do
+			get "--http$version" --data-binary sealed --cacert p256.crt "https://localhost:${key#* }/"
+			check "the gateway's server with ${key% *}, HTTP/$version" '[ $code = 0 ] && [ "$(cat "$out")" = sealed ]'
+		done
+	done
+else
+	echo "the gateway's frame was not built: its cases are left out"
+fi
+
 nginx=$(command -v nginx || echo /usr/sbin/nginx)
 if [ -x "$nginx" ]; then
 	mkdir -m 0777 nginx
