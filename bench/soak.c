@@ -1,15 +1,8 @@
 /* ten minutes of ingestd and kmsd under full load: does their memory stay where the configuration says, and what gets done */
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,13 +12,10 @@
 #include "base/clock.h"
 #include "base/sock.h"
 #include "frames.h"
-#include "harness/place.h"
-#include "kms/kms_bench.h"
-#include "kmsclient/kmsclient.h"
+#include "host/host.h"
 
 #define SOAK_S 600u
 #define SOAK_QUICK_S 3u
-#define INGEST_UID 65532
 #define UDP_PORT 5514u
 #define FRAMES 256u
 #define RECORD_BYTES 1024u
@@ -33,13 +23,6 @@
 #define STATUS_MAX (1u << 20)
 #define GROWTH_MAX_MIB 1.0
 #define MIB 1048576.0
-
-struct soak {
-	char root[KB_PATH_MAX], journal[KB_PATH_MAX], status[KB_PATH_MAX];
-	struct kb_daemon kmsd;
-	char more[512];
-	pid_t ingestd;
-};
 
 /* What one look at them says. */
 struct look {
@@ -69,27 +52,17 @@ write_frames(const char *path, struct slk_error *err)
 }
 
 static int
-own(const char *path, struct slk_error *err)
+start(struct bench_host *h, struct slk_error *err)
 {
-	if (mkdir(path, 0755) != 0 || (geteuid() == 0 && chown(path, INGEST_UID, INGEST_UID) != 0))
-		return slk_fail_errno(err, "cannot make %s", path);
-	return SLK_OK;
-}
+	char frames[KB_PATH_MAX + 16], sections[1024];
 
-static int
-write_config(struct soak *s, char path[KB_PATH_MAX], struct slk_error *err)
-{
-	char frames[KB_PATH_MAX + 16];
-
-	(void)snprintf(path, KB_PATH_MAX, "%.120s/ingestd.yaml", s->root);
-	(void)snprintf(frames, sizeof(frames), "%s/frames.pcap", s->root);
-	int rc = write_frames(frames, err);
-	FILE *f = rc == SLK_OK ? fopen(path, "we") : NULL;
+	int rc = bench_host_start(h, "soak", 4, err);
+	(void)snprintf(frames, sizeof(frames), "%s/frames.pcap", h->root);
+	if (rc == SLK_OK)
+		rc = write_frames(frames, err);
 	if (rc != SLK_OK)
 		return rc;
-	if (f == NULL)
-		return slk_fail_errno(err, "cannot write %s", path);
-	fprintf(f,
+	(void)snprintf(sections, sizeof(sections),
 		"eal: {hugepages: off, memory_mb: 128, idle: busy}\n"
 		"ports:\n  - {name: gen, type: pcap, rx_file: %s, loop: true, ipv4: 10.77.0.2/24, "
 		"mac: "
@@ -97,99 +70,9 @@ write_config(struct soak *s, char path[KB_PATH_MAX], struct slk_error *err)
 		"listeners:\n  - {udp_port: %u, stream: soak, framing: datagram, partition: {rule: "
 		"round-robin}, "
 		"principal: \"arn:aws:iam::000000000000:role/bench\"}\n"
-		"journal: {dir: %s, retention: {max_mb: 1024}}\n"
-		"kms: {socket: %s}\n"
-		"put: {socket: %s/run/put.sock}\nstatus: {socket: %s, mode: \"0666\"}\n"
-		"keys: {renewal_seconds: 10}\nallow_unlocked_memory: true\n",
-		frames, UDP_PORT, s->journal, s->kmsd.socket, s->root, s->status);
-	if (fclose(f) != 0)
-		return slk_fail_errno(err, "cannot write %s", path);
-	return SLK_OK;
-}
-
-static int
-make_stream(struct soak *s, struct slk_error *err)
-{
-	char keys[1][320];
-	struct kmsc_stream stream;
-	struct kmsc *c = NULL;
-
-	int rc = kb_daemon_keys(&s->kmsd, 1, keys, err);
-	if (rc == SLK_OK)
-		rc = kmsc_new(s->kmsd.socket, 0, &c);
-	if (rc == SLK_OK)
-		rc = kmsc_create_stream(c, "soak", 4, keys[0], &stream, err);
-	kmsc_free(c);
-	return rc;
-}
-
-static int
-start_ingestd(struct soak *s, struct slk_error *err)
-{
-	char config[KB_PATH_MAX], log[KB_PATH_MAX + 16], program[BENCH_PLACE_MAX];
-
-	int rc = write_config(s, config, err);
-	if (rc == SLK_OK)
-		rc = bench_place(BENCH_INGESTD, program, err);
-	if (rc != SLK_OK)
-		return rc;
-	(void)snprintf(log, sizeof(log), "%s/ingestd.log", s->root);
-	s->ingestd = fork();
-	if (s->ingestd < 0)
-		return slk_fail_errno(err, "cannot fork");
-	if (s->ingestd > 0)
-		return SLK_OK;
-	int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	if (fd < 0 || dup2(fd, 2) < 0 || dup2(fd, 1) < 0 ||
-		(geteuid() == 0 &&
-			(setgroups(0, NULL) != 0 ||
-				setresgid(INGEST_UID, INGEST_UID, INGEST_UID) != 0 ||
-				setresuid(INGEST_UID, INGEST_UID, INGEST_UID) != 0)))
-		_exit(126);
-	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-	execl(program, program, "--config", config, (char *)NULL);
-	_exit(127);
-}
-
-static int
-start(struct soak *s, struct slk_error *err)
-{
-	strcpy(s->root, "/var/tmp/sealock-soak-XXXXXX");
-	if (mkdtemp(s->root) == NULL || chmod(s->root, 0755) != 0)
-		return slk_fail_errno(err, "cannot make %s", s->root);
-	(void)snprintf(s->journal, sizeof(s->journal), "%.100s/journal", s->root);
-	(void)snprintf(s->status, sizeof(s->status), "%.100s/run/status.sock", s->root);
-	(void)snprintf(s->more, sizeof(s->more),
-		"  - {effect: Allow, principals: [role/bench], actions: ['kinesis:PutRecord', "
-		"'kms:GenerateDataKey'], resources: ['*']}\ningest_user: \"%u\"\nroles: "
-		"[role/bench]\n",
-		geteuid() == 0 ? INGEST_UID : (unsigned)geteuid());
-	s->kmsd = (struct kb_daemon){.name = "kmsd", .more_lines = s->more};
-	char run[KB_PATH_MAX];
-	(void)snprintf(run, sizeof(run), "%.100s/run", s->root);
-	int rc = own(s->journal, err);
-	if (rc == SLK_OK)
-		rc = own(run, err);
-	if (rc == SLK_OK)
-		rc = kb_daemon_start(&s->kmsd, s->root, err);
-	if (rc == SLK_OK)
-		rc = make_stream(s, err);
-	return rc == SLK_OK ? start_ingestd(s, err) : rc;
-}
-
-static void
-stop(struct soak *s)
-{
-	char command[KB_PATH_MAX + 16];
-
-	if (s->ingestd > 0) {
-		(void)kill(s->ingestd, SIGTERM);
-		(void)waitpid(s->ingestd, NULL, 0);
-	}
-	kb_daemon_stop(&s->kmsd);
-	(void)snprintf(command, sizeof(command), "rm -rf '%s'", s->root);
-	if (system(command) != 0)
-		fprintf(stderr, "bench soak: %s stays behind\n", s->root);
+		"journal: {dir: %s, retention: {max_mb: 1024}}\nkeys: {renewal_seconds: 10}\n",
+		frames, UDP_PORT, h->journal);
+	return bench_host_ingestd(h, sections, err);
 }
 
 /* --- looking at them --- */
@@ -250,7 +133,7 @@ kmsd_mib(pid_t pid)
 }
 
 static int
-look_at(const struct soak *s, struct look *out, struct slk_error *err)
+look_at(const struct bench_host *s, struct look *out, struct slk_error *err)
 {
 	const struct slk_sock_ops *sock = slk_sock_posix();
 	static char text[STATUS_MAX + 1];
@@ -283,7 +166,7 @@ look_at(const struct soak *s, struct look *out, struct slk_error *err)
 }
 
 static int
-wait_flowing(const struct soak *s, struct look *out, struct slk_error *err)
+wait_flowing(const struct bench_host *s, struct look *out, struct slk_error *err)
 {
 	const struct timespec pause = {0, 20 * 1000 * 1000};
 	int rc = SLK_UNAVAILABLE;
@@ -314,7 +197,7 @@ most(const struct look *looks, unsigned from, unsigned to, bool kmsd)
 }
 
 static int
-run(struct bench *b, const struct soak *s, struct slk_error *err)
+run(struct bench *b, const struct bench_host *s, struct slk_error *err)
 {
 	static struct look looks[SOAK_S];
 	const unsigned seconds = bench_quick(b) ? SOAK_QUICK_S : SOAK_S;
@@ -358,7 +241,7 @@ run(struct bench *b, const struct soak *s, struct slk_error *err)
 int
 main(int argc, char **argv)
 {
-	static struct soak soak;
+	static struct bench_host soak;
 	struct slk_error err = {0};
 	struct bench *b = NULL;
 
@@ -372,6 +255,6 @@ main(int argc, char **argv)
 	rc = start(&soak, &err);
 	if (rc == SLK_OK)
 		rc = run(b, &soak, &err);
-	stop(&soak);
+	bench_host_stop(&soak);
 	return rc == SLK_OK ? bench_finish(b) : bench_abort(b, "%s", err.text);
 }
