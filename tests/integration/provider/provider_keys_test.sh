@@ -86,6 +86,9 @@ check "by itself it steps aside where its code is not faster" '[ $code = 0 ] && 
 cp "$(command -v openssl)" "$w/sealock-kmsd"
 run ours "$w/sealock-kmsd" list -providers
 check "kmsd's own processes cannot load it" '! grep -q Sealock "$out"'
+cp "$(command -v openssl)" "$w/sealock-hsm-worker"
+run ours "$w/sealock-hsm-worker" list -providers
+check "nor can the worker" '! grep -q Sealock "$out"'
 
 # --- keys by URI ---
 
@@ -105,6 +108,12 @@ for name in p256 p384 p521 rsa; do
 	run ours openssl req -x509 -new -key "sealock:alias/$name" -subj /CN=localhost -addext subjectAltName=DNS:localhost -out $name.crt
 	check "$name: a certificate of its own" '[ $code = 0 ]'
 	run plain openssl verify -CAfile $name.crt $name.crt
+	check "$name: which OpenSSL alone verifies" '[ $code = 0 ]'
+	plain openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout under.key -subj /CN=under -out under.csr 2>/dev/null
+	ours openssl req -x509 -new -key "sealock:alias/$name" -subj /CN=ca -addext basicConstraints=critical,CA:TRUE -out ca.crt
+	run ours openssl x509 -req -in under.csr -CA ca.crt -CAkey "sealock:alias/$name" -CAcreateserial -out under.crt
+	check "$name: issues a certificate (x509)" '[ $code = 0 ]'
+	run plain openssl verify -CAfile ca.crt under.crt
 	check "$name: which OpenSSL alone verifies" '[ $code = 0 ]'
 	run ours openssl cms -sign -in message -text -signer $name.crt -inkey "sealock:alias/$name" -out message.cms
 	check "$name: a signed message (CMS)" '[ $code = 0 ]'

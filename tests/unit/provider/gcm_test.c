@@ -356,6 +356,48 @@ opening_needs_a_tag(void **state)
 }
 
 /* What is given out is what the program sees: neither tag nor IV where there is none. */
+/* Sets len bytes of tag and ends the message. */
+static int
+opens_with_tag(bool ours, const uint8_t sealed[5], const uint8_t *tag, int len)
+{
+	EVP_CIPHER_CTX *ctx = begin(&(struct shape){.key_bits = 256, .iv_len = 12}, ours, false);
+	uint8_t out[16];
+	int n;
+
+	int good = EVP_DecryptUpdate(ctx, out, &n, sealed, 5) == 1 &&
+		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, len, (void *)(uintptr_t)tag) == 1 &&
+		EVP_DecryptFinal_ex(ctx, out, &n) == 1;
+	ERR_clear_error();
+	EVP_CIPHER_CTX_free(ctx);
+	return good;
+}
+
+/* A program that sets fewer bytes gets what it gets of the default provider: those are compared, each of them. */
+static void
+a_truncated_tag_is_compared_to_its_last_byte(void **state)
+{
+	EVP_CIPHER_CTX *ctx = begin(&(struct shape){.key_bits = 256, .iv_len = 12}, true, true);
+	uint8_t sealed[16], tag[17] = {0};
+	int n;
+
+	(void)state;
+	assert_int_equal(EVP_EncryptUpdate(ctx, sealed, &n, (const uint8_t *)"hello", 5), 1);
+	assert_int_equal(EVP_EncryptFinal_ex(ctx, sealed + 5, &n), 1);
+	assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG, tag), 1);
+	EVP_CIPHER_CTX_free(ctx);
+	for (int len = 1; len <= TAG; len++) {
+		assert_int_equal(opens_with_tag(true, sealed, tag, len), 1);
+		for (int at = 0; at < len; at++) {
+			tag[at] ^= 1;
+			assert_int_equal(opens_with_tag(true, sealed, tag, len), 0);
+			tag[at] ^= 1;
+		}
+		assert_int_equal(opens_with_tag(false, sealed, tag, len), 1);
+	}
+	assert_int_equal(opens_with_tag(true, sealed, tag, 0), 0);
+	assert_int_equal(opens_with_tag(true, sealed, tag, TAG + 1), 0);
+}
+
 static void
 parameters_out_of_range_are_refused(void **state)
 {
@@ -599,6 +641,7 @@ main(void)
 		cmocka_unit_test(sealing_without_an_iv_takes_a_random_one),
 		cmocka_unit_test(aad_after_data_is_refused),
 		cmocka_unit_test(opening_needs_a_tag),
+		cmocka_unit_test(a_truncated_tag_is_compared_to_its_last_byte),
 		cmocka_unit_test(parameters_out_of_range_are_refused),
 		cmocka_unit_test(the_algorithm_is_what_openssl_says),
 		cmocka_unit_test(the_setting_says_whether_ciphers_are_offered),
