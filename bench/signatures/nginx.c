@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 #define THREADS_MAX 16u
 #define LISTEN_TRIES 500
 #define TURN_NS 20000000L
+#define PATIENCE_S 20
 
 static const char *
 program(void)
@@ -92,14 +94,14 @@ configure(const struct sn_server *s, const char *key, struct slk_error *err)
 
 	snprintf(own, sizeof(own), "%s/key.pem", s->dir);
 	snprintf(text, sizeof(text),
-		"daemon off; worker_processes 4; user root; pid %s/pid; error_log stderr;\n"
+		"daemon off; worker_processes %u; user root; pid %s/pid; error_log stderr;\n"
 		"env OPENSSL_CONF; env SOFTHSM2_CONF;\n"
 		"events { worker_connections 256; }\n"
 		"http { access_log off; client_body_temp_path %s; proxy_temp_path %s;\n"
 		"fastcgi_temp_path %s; uwsgi_temp_path %s; scgi_temp_path %s;\n"
 		"server { listen unix:%s ssl; ssl_protocols TLSv1.3; ssl_session_tickets off;\n"
 		"ssl_certificate %s/crt.pem; ssl_certificate_key \"%s\"; return 200 x; } }\n",
-		s->dir, s->dir, s->dir, s->dir, s->dir, s->dir, s->socket, s->dir,
+		s->workers, s->dir, s->dir, s->dir, s->dir, s->dir, s->dir, s->socket, s->dir,
 		key != NULL ? key : own);
 	return write_file(s->dir, "nginx.conf", text, err);
 }
@@ -108,10 +110,12 @@ static int
 connect_to(const struct sn_server *s)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	const struct timeval patience = {PATIENCE_S, 0};
 
 	snprintf(at.sun_path, sizeof(at.sun_path), "%s", s->socket);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+		connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
 		return fd;
 	if (fd >= 0)
 		close(fd);
@@ -171,12 +175,37 @@ sn_start(struct sn_server *s, const char *root, const char *config, const struct
 	return rc == SLK_OK ? spawn(s, err) : rc;
 }
 
+static void
+kill_children(pid_t parent)
+{
+	char path[64];
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)parent, (int)parent);
+	FILE *f = fopen(path, "re");
+	while (f != NULL && fscanf(f, "%d", &child) == 1)
+		(void)kill(child, SIGKILL);
+	if (f != NULL)
+		fclose(f);
+}
+
 void
 sn_stop(struct sn_server *s)
 {
 	if (s->pid <= 0)
 		return;
 	(void)kill(s->pid, SIGTERM);
+	for (int i = 0; i < LISTEN_TRIES; i++) {
+		const struct timespec turn = {0, TURN_NS};
+		if (waitpid(s->pid, NULL, WNOHANG) != 0) {
+			s->pid = 0;
+			return;
+		}
+		(void)nanosleep(&turn, NULL);
+	}
+	/* Its workers hang, and it waits for them. */
+	kill_children(s->pid);
+	(void)kill(s->pid, SIGKILL);
 	(void)waitpid(s->pid, NULL, 0);
 	s->pid = 0;
 }

@@ -1,6 +1,6 @@
 /* nginx with its private key in one of three places, and a load of TLS handshakes on it.
  *
- * Four workers, each of which waits while its key signs, on one unix socket: no network is measured.
+ * A worker waits while its key signs, so their number counts. They listen on one unix socket: no network is measured.
  */
 #ifndef SLK_BENCH_SIGNATURES_NGINX_H
 #define SLK_BENCH_SIGNATURES_NGINX_H
@@ -20,6 +20,7 @@ struct sn_key {
 /* One nginx. Zero before start. */
 struct sn_server {
 	const char *name; /* of its directory, too */
+	unsigned workers;
 	char dir[96], socket[104];
 	pid_t pid;
 };
@@ -34,7 +35,8 @@ MUST_USE int sn_start(struct sn_server *s, const char *root, const char *config,
 /* Ends it and waits for it. Nothing if it does not run. */
 void sn_stop(struct sn_server *s);
 
-/* count full TLS 1.3 handshakes, each on a connection of its own, by as many threads at once. False: one failed. */
+/* count full TLS 1.3 handshakes, each on a connection of its own, by as many threads at once. False: one failed, or took
+ * more than 20 s. */
 MUST_USE bool sn_handshakes(const struct sn_server *s, unsigned count, unsigned threads);
 
 /* "1.22.1"; NULL if it is not there. Static storage. */
