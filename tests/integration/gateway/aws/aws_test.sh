@@ -51,6 +51,17 @@ if [ -z "$only" ]; then
 	check "HTTP/2" '[ $code = 0 ] && [ "$(tail -n 1 "$out")" = 2 ] && json_is .Truncated false'
 fi
 
+# --- what the daemon tells about itself ---
+
+run curl -sS "http://127.0.0.1:$((port + 1))/metrics"
+check "metrics are well formed" 'python3 "$here/../frame/exposition.py" <"$out"'
+check "and count what was served" 'grep -Eq "^sealock_gatewayd_sent_total [1-9]" "$out" && grep -q "^sealock_gatewayd_aws_" "$out"'
+gateway_stop
+check "it ends in order" 'grep -q msg=stopped "$site/gateway.log"'
+check "the access log has each request by its operation and caller" \
+	'grep "\"operation\":\"PutRecords\"" "$site/gateway/access.log" | grep "user/producer" | grep -q "\"request_id\":\"[0-9a-f-]*\""'
+check "and no secret" '! grep -qE "Signature=|X-Amz-|Credential=|$(sed -n "s/^aws_secret_access_key = //p" "$site/alice.credentials" | sed "s/[+\/]/./g")" "$site/gateway/access.log"'
+
 [ "$failed" = 0 ] || tail -n 30 "$site/gateway.log" "$site/ingestd.log" "$site/kmsd.log"
 
 echo "$passed passed, $failed failed, 0 skipped"

@@ -8,10 +8,9 @@ skip_all() { echo "skipped: $*"; echo "0 passed, 0 failed, 1 skipped"; exit 77; 
 aws_needs() {
 	[ "$(id -u)" = 0 ] || skip_all "this test needs root, to run programs under several uids"
 	local program
-	for program in sealock sealock-kmsd sealock-hsm-worker sealock-ingestd; do
+	for program in sealock sealock-kmsd sealock-hsm-worker sealock-ingestd sealock-gatewayd; do
 		[ -x "$build/bin/$program" ] || skip_all "$program was not built"
 	done
-	[ -x "$build/tests/gateway_serve" ] || skip_all "the gateway was not built"
 	[ -n "$(softhsm_module)" ] || skip_all "SoftHSM is not installed"
 	/usr/bin/python3 -c "import boto3" 2>/dev/null || skip_all "python3-boto3 is not installed"
 	command -v aws >/dev/null || skip_all "awscli is not installed"
@@ -23,7 +22,7 @@ aws_site() {
 	code=0
 	: >"$out" >"$err"
 	trap aws_site_remove EXIT
-	install -m 0755 "$build/tests/gateway_serve" "$site/bin/gateway_serve"
+	install -m 0755 "$build/bin/sealock-gatewayd" "$site/bin/sealock-gatewayd"
 	sed -i "s|^admins:|gateway_user: \"$uid_gateway\"\nadmins:|; s|\"kinesis:\*\"\], resources|\"kinesis:*\", \"iam:*\", \"sts:*\"], resources|" "$site/kmsd.yaml"
 	sed -i "s|^put: {socket: \(.*\)}|put: {socket: \1, trusted_user: \"$uid_gateway\"}|" "$site/ingestd.yaml"
 	sealock hsm init --config "$site/kmsd.yaml" >/dev/null || die_with_log /dev/null "sealock hsm init"
@@ -42,12 +41,24 @@ aws_site() {
 
 gateway_pid=
 gateway_start() {
-	: >"$site/gateway.out"
-	(exec_as $uid_gateway gateway_serve "$SEALOCK_KMS_SOCKET" "$SEALOCK_INGEST_SOCKET" "$SEALOCK_JOURNAL" \
-		"$site/server.pem" "$site/server.key" $port </dev/null >"$site/gateway.out" 2>>"$site/gateway.log") &
+	install -d -o $uid_gateway "$site/gateway"
+	cat >"$site/gatewayd.yaml" <<-END
+		listen: [{address: '127.0.0.1:$port'}]
+		tls: {certificate: $site/server.pem, key: $site/server.key}
+		kms: {socket: $SEALOCK_KMS_SOCKET}
+		ingest: {port_socket: $SEALOCK_INGEST_SOCKET, status_socket: $SEALOCK_STATUS_SOCKET}
+		journal: {dir: $SEALOCK_JOURNAL}
+		access_log: $site/gateway/access.log
+		monitor: {listen: '127.0.0.1:$((port + 1))'}
+		threads: 2
+		limits: {connections: 200}
+	END
+	chmod 0644 "$site/gatewayd.yaml"
+	: >"$site/gateway.log"
+	(ASAN_OPTIONS=detect_leaks=0 exec_as $uid_gateway sealock-gatewayd --config "$site/gatewayd.yaml" </dev/null 2>>"$site/gateway.log") &
 	gateway_pid=$!
-	wait_for 10 'grep -q serving "$site/gateway.out" || ! kill -0 $gateway_pid 2>/dev/null'
-	grep -q serving "$site/gateway.out" || die_with_log "$site/gateway.log" "the gateway does not start"
+	wait_for 10 'grep -q "sealock-gatewayd runs" "$site/gateway.log" || ! kill -0 $gateway_pid 2>/dev/null'
+	grep -q "sealock-gatewayd runs" "$site/gateway.log" || die_with_log "$site/gateway.log" "the gateway does not start"
 }
 gateway_stop() { stop "$gateway_pid"; gateway_pid=; }
 
