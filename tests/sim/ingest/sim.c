@@ -149,6 +149,7 @@ sim_begin(struct sim *s, uint64_t seed, enum sim_plant plant)
 	s->trusted = trusted;
 	s->seal = reader_seal;
 	s->control_fd = s->door_fd = -1;
+	s->dir = SIM_DIR;
 	s->disk = simdisk_new(seed);
 	sim_now = s;
 	sim_watch_reset(s);
@@ -236,14 +237,15 @@ start_threads(struct sim *s, struct slk_error *err)
 int
 sim_start(struct sim *s)
 {
-	const struct jnl_config config = {.dir = SIM_DIR,
+	const struct jnl_config config = {.dir = s->dir,
 		.lane_count = s->workers,
 		.file_bytes = 1u << 20,
 		.group_bytes = 64u << 10,
 		.group_count = 4,
-		.fs = simdisk_fs(s->disk),
+		.io = "sync",
+		.fs = s->real_disk ? NULL : simdisk_fs(s->disk),
 		.clock = simdisk_clock(s->disk),
-		.sim_io = simdisk_io(s->disk),
+		.sim_io = s->real_disk ? NULL : simdisk_io(s->disk),
 		.integrity = true};
 
 	s->disk_failed = s->stopping = false;

@@ -34,7 +34,7 @@
 #define SIM_LISTENERS 3u
 #define SIM_PORTS 2u
 #define SIM_UIDS 2u
-#define SIM_KEYS_MAX 16384u
+#define SIM_KEYS_MAX 32768u
 #define SIM_PUTS_MAX 64u
 #define SIM_IN_AIR 64u
 #define SIM_FRAMES_QUEUED 512u
@@ -183,6 +183,8 @@ struct sim {
 	enum sim_plant plant;
 	struct seal_thread *seal; /* the reader's */
 	struct simdisk *disk;
+	const char *dir; /* of the journal: SIM_DIR, unless it lies on a real disk */
+	bool real_disk;
 	struct attester *attester; /* borrowed */
 	struct seal_attest_keys *trusted; /* borrowed */
 
@@ -307,6 +309,7 @@ void sim_net_teardown(void);
 void sim_net_open(struct sim *s); /* the ports of a new process */
 void sim_net_close(struct sim *s); /* what lies in them is gone */
 void sim_net_send(struct sim *s); /* a producer sends a datagram */
+void sim_net_send_to(struct sim *s, unsigned listener); /* and nothing befalls it */
 void sim_net_step(struct sim *s); /* what is due reaches the ports */
 /* The frames that the worker has taken since the last call are known by now. */
 void sim_net_taken(struct sim *s, unsigned port, uint64_t frames_total);
@@ -331,6 +334,7 @@ void sim_model_recovered(struct sim *s);
 
 /* --- sim_watch.c: looking on at the seams --- */
 void sim_watch_reset(struct sim *s); /* of a whole life */
+void sim_watch_reserve(uint64_t blocks); /* room for that many, so that nothing grows later */
 void sim_watch_died(struct sim *s); /* keys of a dead process are gone with it */
 void sim_watch_keys(struct sim *s, unsigned lane); /* none lies about for long */
 void sim_watch_disk(void *arg, const void *buf, size_t len);

@@ -174,19 +174,39 @@ damage(struct sim *s, struct sim_frame *f, uint8_t *bytes, size_t len)
 	f->records = 0;
 }
 
+/* A datagram for that listener; returns the frame's length. */
+static size_t
+make_frame(struct sim *s, unsigned listener, struct sim_frame *f, uint8_t bytes[FRAME_CAP])
+{
+	static uint8_t payload[6000];
+	const struct dp_listener_config *l = &s->listeners[listener];
+
+	*f = (struct sim_frame){.port = (unsigned)(l->port[1] - '0')};
+	size_t len = make_payload(s, l, f, payload);
+	struct frame_spec spec = frame_udp4(payload, len);
+	spec.dest_port = (uint16_t)l->udp_port;
+	s->frames++;
+	return frame_build(&spec, bytes, FRAME_CAP);
+}
+
+void
+sim_net_send_to(struct sim *s, unsigned listener)
+{
+	static uint8_t bytes[FRAME_CAP];
+	struct sim_frame f;
+
+	size_t len = make_frame(s, listener, &f, bytes);
+	launch(s, &f, bytes, len);
+}
+
 void
 sim_net_send(struct sim *s)
 {
-	static uint8_t payload[6000], bytes[FRAME_CAP];
-	const struct dp_listener_config *l = &s->listeners[sim_below(s, SIM_LISTENERS)];
-	struct sim_frame f = {.port = l->port[1] - '0'};
-	uint64_t fate = sim_below(s, 40);
+	static uint8_t bytes[FRAME_CAP];
+	struct sim_frame f;
 
-	size_t len = make_payload(s, l, &f, payload);
-	struct frame_spec spec = frame_udp4(payload, len);
-	spec.dest_port = (uint16_t)l->udp_port;
-	len = frame_build(&spec, bytes, sizeof(bytes));
-	s->frames++;
+	size_t len = make_frame(s, (unsigned)sim_below(s, SIM_LISTENERS), &f, bytes);
+	uint64_t fate = sim_below(s, 40);
 	if (fate == 0)
 		return; /* lost */
 	if (fate == 1)

@@ -121,22 +121,30 @@ insert_pair(uint64_t pair)
 	pair_count++;
 }
 
+void
+sim_watch_reserve(uint64_t blocks)
+{
+	uint64_t *old = pairs;
+	size_t old_cap = pair_cap;
+
+	pair_cap = pair_cap == 0 ? 4096 : pair_cap;
+	while (pair_cap < 2 * blocks)
+		pair_cap *= 2;
+	pairs = calloc(pair_cap, sizeof(*pairs));
+	SIM_CHECK(sim_now, SIM_STUCK, pairs != NULL);
+	pair_count = 0;
+	for (size_t i = 0; i < old_cap; i++) {
+		if (old[i] != 0)
+			insert_pair(old[i]);
+	}
+	free(old);
+}
+
 static void
 remember_pair(uint64_t pair)
 {
-	if (pair_count * 2 >= pair_cap) {
-		uint64_t *old = pairs;
-		size_t old_cap = pair_cap;
-		pair_cap = pair_cap == 0 ? 4096 : pair_cap * 2;
-		pairs = calloc(pair_cap, sizeof(*pairs));
-		SIM_CHECK(sim_now, SIM_STUCK, pairs != NULL);
-		pair_count = 0;
-		for (size_t i = 0; i < old_cap; i++) {
-			if (old[i] != 0)
-				insert_pair(old[i]);
-		}
-		free(old);
-	}
+	if (pair_count * 2 >= pair_cap)
+		sim_watch_reserve(pair_cap);
 	insert_pair(pair | 1);
 }
 
