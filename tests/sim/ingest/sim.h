@@ -75,7 +75,7 @@ enum sim_plant {
 	SIM_PLANT_KEY_ON_DISK, /* a data key is written where its wrapped form belongs */
 	SIM_PLANT_CRC_IGNORED, /* readers do not look at checksums */
 	SIM_PLANT_ALLOW_ALL, /* what kmsd says of a right is not looked at */
-	SIM_PLANT_NAMELESS, /* puts fail as something internal */
+	SIM_PLANT_NAMELESS, /* an append fails as something internal */
 	SIM_PLANT_SILENT_LOSS, /* a record is dropped and not counted */
 	SIM_PLANTS
 };
@@ -85,7 +85,7 @@ enum sim_answer { SIM_KMS_UP, SIM_KMS_AWAY, SIM_KMS_HANGS, SIM_KMS_CLOSES };
 
 struct sim_stream {
 	bool exists;
-	bool gone_known; /* ingestd knows that it does not exist any more */
+	bool deleting; /* until ingestd takes no more records of it */
 	char name[16];
 	char arn[96];
 	uint64_t id;

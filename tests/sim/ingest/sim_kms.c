@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/attest.h"
 #include "kmsclient/kmsclient.h"
+#include "kmsclient/streams.h"
 #include "sim.h"
 
 #define CALL_NS 300000u
@@ -83,9 +85,8 @@ sim_kms_step(struct sim *s)
 		if (st->exists && sim_below(s, 2) == 0) {
 			st->cmk++; /* another CMK */
 		} else if (st->exists) {
-			st->exists = st->gone_known = false;
-		} else if (st->gone_known ||
-			!s->running) { /* as kmsd: it was DELETING until then */
+			st->deleting = true;
+		} else {
 			make_stream(s, (unsigned)(st - k->streams));
 		}
 		k->stream_changes++;
@@ -175,7 +176,7 @@ describe(const struct sim_stream *st, struct kmsc_stream *out)
 	snprintf(out->arn, sizeof(out->arn), "%s", st->arn);
 	snprintf(out->key_arn, sizeof(out->key_arn), "arn:aws:kms:local:000000000000:key/%u",
 		st->cmk);
-	snprintf(out->status, sizeof(out->status), "ACTIVE");
+	snprintf(out->status, sizeof(out->status), "%s", st->deleting ? "DELETING" : "ACTIVE");
 	snprintf(out->mode, sizeof(out->mode), "PROVISIONED");
 }
 
@@ -192,8 +193,10 @@ int __wrap_kmsc_authorize_uid(
 	struct kmsc *c, uid_t uid, const char *action, const char *arn, struct slk_error *err);
 int __wrap_kmsc_authorize_role(struct kmsc *c, const char *role, const char *action,
 	const char *arn, struct slk_error *err);
-int __wrap_kmsc_attest(struct kmsc *c, const char *purpose, const uint8_t digest[32],
-	struct kmsc_attestation *out, struct slk_error *err);
+int __wrap_kmsc_stream_changed(struct kmsc *c, const struct kmsc_stream *stream,
+	const struct kmsc_shard_end *ends, size_t count, struct slk_error *err);
+int __wrap_kmsc_attest_statement(struct kmsc *c, struct slk_span statement,
+	const uint8_t digest[32], struct kmsc_attestation *out, struct slk_error *err);
 
 int
 __wrap_kmsc_new(const char *path, unsigned timeout_ms, struct kmsc **out)
@@ -252,9 +255,25 @@ __wrap_kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream 
 	for (unsigned i = 0; i < SIM_STREAMS && *out_count < cap; i++) {
 		if (sim_now->kms.streams[i].exists)
 			describe(&sim_now->kms.streams[i], &out[(*out_count)++]);
-		else
-			sim_now->kms.streams[i].gone_known = true;
 	}
+	return SLK_OK;
+}
+
+int
+__wrap_kmsc_stream_changed(struct kmsc *c, const struct kmsc_stream *stream,
+	const struct kmsc_shard_end *ends, size_t count, struct slk_error *err)
+{
+	(void)c;
+	(void)ends;
+	(void)count;
+	int rc = enter(err);
+	if (rc != SLK_OK)
+		return rc;
+	struct sim_stream *st = stream_of(stream->name);
+	if (st == NULL || !st->deleting)
+		return slk_fail(err, SLK_NOT_FOUND, "nothing is to be done");
+	st->exists = false;
+	sim_now->kms.stream_changes++;
 	return SLK_OK;
 }
 
@@ -289,7 +308,7 @@ __wrap_kmsc_generate_stream_key(
 	if (rc != SLK_OK)
 		return rc;
 	struct sim_stream *st = stream_of(arn);
-	if (st == NULL) {
+	if (st == NULL || st->deleting) {
 		s->kms.ever_refused++;
 		return slk_fail(err, SLK_NOT_FOUND, "no stream %s", arn);
 	}
@@ -323,7 +342,8 @@ __wrap_kmsc_authorize_uid(
 	if (rc != SLK_OK)
 		return rc;
 	SIM_CHECK(s, SIM_REFUSED, strcmp(action, "kinesis:PutRecord") == 0);
-	if (stream_of(arn) == NULL)
+	const struct sim_stream *st = stream_of(arn);
+	if (st == NULL || st->deleting)
 		return slk_fail(err, SLK_NOT_FOUND, "no such stream");
 	if (s->kms.uid_allowed[uid % SIM_UIDS] || s->plant == SIM_PLANT_ALLOW_ALL)
 		return SLK_OK;
@@ -343,7 +363,8 @@ __wrap_kmsc_authorize_role(struct kmsc *c, const char *role, const char *action,
 		return rc;
 	SIM_CHECK(s, SIM_REFUSED, strcmp(action, "kinesis:PutRecord") == 0);
 	SIM_CHECK(s, SIM_REFUSED, strncmp(role, ROLE, strlen(ROLE)) == 0);
-	if (stream_of(arn) == NULL)
+	const struct sim_stream *st = stream_of(arn);
+	if (st == NULL || st->deleting)
 		return slk_fail(err, SLK_NOT_FOUND, "no such stream");
 	unsigned i = (unsigned)atoi(role + strlen(ROLE));
 	uint64_t now_ns = sim_time(s);
@@ -364,19 +385,20 @@ __wrap_kmsc_authorize_role(struct kmsc *c, const char *role, const char *action,
 }
 
 int
-__wrap_kmsc_attest(struct kmsc *c, const char *purpose, const uint8_t digest[32],
+__wrap_kmsc_attest_statement(struct kmsc *c, struct slk_span statement, const uint8_t digest[32],
 	struct kmsc_attestation *out, struct slk_error *err)
 {
 	struct sim *s = sim_now;
 
 	(void)c;
+	(void)statement;
 	int rc = enter(err);
 	if (rc != SLK_OK)
 		return rc;
 	if (!s->kms.hsm_there)
 		return slk_fail(err, SLK_UNAVAILABLE, "the HSM is away");
 	s->kms.attested++;
-	out->signature_len = attester_sign(s->attester, purpose, digest, out->signature);
+	out->signature_len = attester_sign(s->attester, FMT_ATTEST_JOURNAL, digest, out->signature);
 	struct slk_span der = attester_der(s->attester);
 	memcpy(out->public_key, der.ptr, der.len);
 	out->public_key_len = der.len;

@@ -8,7 +8,7 @@
 #include "journal/inspect.h"
 #include "sim.h"
 
-#define LIES_PASSES 4u
+#define LIES_PASSES 10u
 #define LIES_READ_MAX 10000u
 
 void
@@ -174,7 +174,7 @@ sim_read_lies(struct sim *s)
 	for (unsigned pass = 0; pass < LIES_PASSES; pass++) {
 		enum simdisk_lie lie =
 			pass == 0 ? SIMDISK_LIE_READ_ELSEWHERE : SIMDISK_LIE_READ_FLIP;
-		simdisk_lie(s->disk, lie, 2 + sim_below(s, 40));
+		simdisk_lie(s->disk, lie, 1 + sim_below(s, 10));
 		read_wrong(s);
 		simdisk_lie(s->disk, lie, 0);
 	}

@@ -410,6 +410,8 @@ __wrap_jnl_lane_append(struct jnl_lane *lane, struct seal_thread *thread, struct
 	struct sim *s = sim_now;
 	struct jnl_append again;
 
+	if (s->plant == SIM_PLANT_NAMELESS && sim_below(s, 20) == 0)
+		return SLK_INTERNAL;
 	int rc = __real_jnl_lane_append(lane, thread, epoch, shard, records, count, out);
 	if (rc == SLK_AGAIN || rc == SLK_KEY_EXHAUSTED)
 		return rc;
@@ -490,16 +492,12 @@ int __real_dp_control_send_ctl(struct dp_control *c, struct dp_ctl *ctl);
 bool __real_dp_renew_failed(struct dp_renew *r, uint64_t now_ns, int status);
 enum dp_framing_step __real_dp_framing_next(
 	struct dp_framing_iter *it, struct slk_span *out_record, enum dp_drop *out_drop);
-int __real_dp_partition_key_shard(
-	struct dp_partition *partition, struct slk_span key, uint32_t *out_shard);
 int __real_fmt_block_check(struct slk_span in, uint32_t crc_seed, uint64_t file_id,
 	uint64_t position, struct fmt_block *out);
 int __wrap_dp_control_send_ctl(struct dp_control *c, struct dp_ctl *ctl);
 bool __wrap_dp_renew_failed(struct dp_renew *r, uint64_t now_ns, int status);
 enum dp_framing_step __wrap_dp_framing_next(
 	struct dp_framing_iter *it, struct slk_span *out_record, enum dp_drop *out_drop);
-int __wrap_dp_partition_key_shard(
-	struct dp_partition *partition, struct slk_span key, uint32_t *out_shard);
 int __wrap_fmt_block_check(struct slk_span in, uint32_t crc_seed, uint64_t file_id,
 	uint64_t position, struct fmt_block *out);
 
@@ -528,15 +526,6 @@ __wrap_dp_framing_next(
 		sim_below(sim_now, 20) == 0)
 		step = __real_dp_framing_next(it, out_record, out_drop);
 	return step;
-}
-
-int
-__wrap_dp_partition_key_shard(
-	struct dp_partition *partition, struct slk_span key, uint32_t *out_shard)
-{
-	if (sim_now->plant == SIM_PLANT_NAMELESS && sim_below(sim_now, 10) == 0)
-		return SLK_INTERNAL;
-	return __real_dp_partition_key_shard(partition, key, out_shard);
 }
 
 int
