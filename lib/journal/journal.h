@@ -47,8 +47,8 @@ struct jnl_config {
 	const struct slk_fs *fs; /* NULL: slk_fs_posix() */
 	const struct slk_clock *clock; /* NULL: slk_clock_system() */
 	const struct jnl_io *
-		sim_io; /* asynchronous I/O of a simulator (journal/io.h); NULL: by io. With it, descriptors
-					* are the simulator's: no lock is taken and nothing is mapped */
+		sim_io; /* asynchronous I/O of a simulator, or of a mirrored pair (journal/mirror.h); NULL: by io.
+			 * With it, descriptors are its own: no lock is taken and nothing is mapped */
 };
 
 /* What recovery found, for the log and for tests. */

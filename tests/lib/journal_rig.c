@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "journal/mirror.h"
 #include "journal/scan.h"
 #include "slk_test.h"
 #include "tempdir.h"
@@ -85,6 +86,8 @@ journal_rig_open(struct journal_rig *rig)
 		.reserve_bytes = 1,
 		.clock = &rig->clock,
 		.integrity = rig->integrity,
+		.fs = rig->mirror != NULL ? jnl_mirror_fs(rig->mirror) : NULL,
+		.sim_io = rig->mirror != NULL ? jnl_mirror_io(rig->mirror) : NULL,
 		.io = "sync"};
 	struct fmt_context *context = NULL;
 

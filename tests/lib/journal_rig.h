@@ -12,6 +12,8 @@
 
 struct journal_rig {
 	char dir[256];
+	struct jnl_mirror
+		*mirror; /* of the next opening: its seams are used; NULL: one directory */
 	bool integrity; /* of the next opening; false after journal_rig_init() */
 	struct jnl *journal; /* NULL between openings */
 	struct seal_thread *seal;
