@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "format/context.h"
 #include "journal/inspect.h"
+#include "journal/mirror.h"
 #include "salvage.h"
 #include "sidefiles.h"
 #include "text.h"
@@ -15,10 +16,11 @@ struct journal_args {
 	struct cli *cli;
 	bool with_keys;
 	bool salvaged;
+	const char *mirror; /* the other directory of a pair */
 	const char *attestation_file;
 };
 
-enum { OPT_WITH_KEYS = 'k', OPT_ATTESTATION = 'A', OPT_SALVAGED = 'S' };
+enum { OPT_WITH_KEYS = 'k', OPT_ATTESTATION = 'A', OPT_SALVAGED = 'S', OPT_MIRROR = 'm' };
 
 static error_t
 parse_journal(int key, char *arg, struct argp_state *state)
@@ -31,6 +33,9 @@ parse_journal(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_WITH_KEYS:
 		args->with_keys = true;
+		return 0;
+	case OPT_MIRROR:
+		args->mirror = arg;
 		return 0;
 	case OPT_SALVAGED:
 		args->salvaged = true;
@@ -247,6 +252,7 @@ struct verifier {
 	struct jnl_rewraps *rewraps;
 	uint64_t side_files, side_keys; /* that are used */
 	uint64_t side_findings;
+	uint64_t mirror_files; /* compared */
 	uint64_t refused; /* how often a key was not given */
 	struct slk_error why; /* the first refusal */
 };
@@ -355,6 +361,7 @@ json_report(const struct verifier *v, const struct jnl_verify_report *r)
 	cli_json_u64(json, "signatures", r->signatures);
 	cli_json_u64(json, "side_files", v->side_files);
 	cli_json_u64(json, "side_keys", v->side_keys);
+	cli_json_u64(json, "mirror_files", v->mirror_files);
 	cli_json_u64(json, "lost_ranges", r->lost_ranges);
 	cli_json_u64(json, "lost_bytes", r->lost_bytes);
 	cli_json_u64(json, "lost_records", r->lost_records);
@@ -405,6 +412,9 @@ text_report(
 	if (v->side_files > 0)
 		cli_out_printf(out, "%llu side files with %llu re-wrapped keys\n",
 			(unsigned long long)v->side_files, (unsigned long long)v->side_keys);
+	if (v->mirror_files > 0)
+		cli_out_printf(out, "%llu files compared with those of the mirror\n",
+			(unsigned long long)v->mirror_files);
 	if (r->lost_ranges > 0)
 		cli_out_printf(out, "lost before it was salvaged: %llu bytes in %llu places%s\n",
 			(unsigned long long)r->lost_bytes, (unsigned long long)r->lost_ranges,
@@ -414,6 +424,17 @@ text_report(
 	else
 		cli_out_printf(
 			out, "%llu findings, listed above\n", (unsigned long long)r->findings);
+}
+
+static void
+verify_difference(void *arg, const char *name, uint64_t offset, const char *sentence)
+{
+	struct verifier *v = arg;
+	const struct jnl_finding finding = {
+		.status = SLK_CORRUPT, .name = name, .offset = offset, .sentence = sentence};
+
+	v->side_findings++;
+	verify_finding(v, &finding);
 }
 
 static int
@@ -445,6 +466,10 @@ run_verify(struct verifier *v, const struct journal_args *args, struct jnl_verif
 	config.lost = verify_loss;
 	if (rc == SLK_OK)
 		rc = jnl_verify(&config, report, err);
+	if (rc == SLK_OK && args->mirror != NULL) {
+		const char *const dirs[2] = {v->cli->journal_dir, args->mirror};
+		rc = jnl_mirror_compare(dirs, NULL, verify_difference, v, &v->mirror_files, err);
+	}
 	report->findings += v->side_findings;
 	seal_thread_free(seal);
 	jnl_rewraps_free(v->rewraps);
@@ -462,6 +487,10 @@ verify(struct cli *cli, int argc, char **argv)
 			1},
 		{"salvaged", OPT_SALVAGED, 0, 0,
 			"It was salvaged: what it says is lost is listed, and nothing else may be",
+			1},
+		{"mirror", OPT_MIRROR, "DIR", 0,
+			"The other directory of a mirrored pair: closed files must be the same in "
+			"both",
 			1},
 		CLI_ATTESTATION_OPTION(OPT_ATTESTATION),
 		{"public-key", 0, NULL, OPTION_ALIAS, NULL, 0},

@@ -108,8 +108,17 @@ static const cyaml_schema_field_t retention_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_strval_t mirror_failures[] = {
+	{"stop", DP_MIRROR_STOP}, {"go_on", DP_MIRROR_GO_ON}};
+static const cyaml_schema_field_t mirror_fields[] = {
+	OPT_STRING("dir", struct dp_mirror_config, dir),
+	CHOICE("on_failure", OPT, struct dp_mirror_config, on_failure, mirror_failures),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t journal_fields[] = {
 	STRING("dir", struct dp_journal_config, dir),
+	CYAML_FIELD_MAPPING("mirror", OPT, struct dp_journal_config, mirror, mirror_fields),
 	CYAML_FIELD_UINT("file_mb", OPT, struct dp_journal_config, file_mb),
 	CYAML_FIELD_UINT("group_kb", OPT, struct dp_journal_config, group_kb),
 	CYAML_FIELD_UINT("group_count", OPT, struct dp_journal_config, group_count),
@@ -301,6 +310,11 @@ check_numbers(const struct check *c, const struct dp_config *cfg)
 		if (rc != SLK_OK)
 			return rc;
 	}
+	if (cfg->journal.mirror.dir != NULL &&
+		strcmp(cfg->journal.mirror.dir, cfg->journal.dir) == 0)
+		return REFUSE(c, "journal", -1, "mirror",
+			"the mirror is the journal's own directory: it must be another, on another "
+			"device");
 	if (cfg->journal.group_kb % 4 != 0)
 		return REFUSE(c, "journal", -1, "group_kb", "group_kb must be a multiple of 4");
 	if (cfg->journal.group_kb > cfg->journal.file_mb * 256)

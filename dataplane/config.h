@@ -84,8 +84,16 @@ struct dp_retention_config {
 	uint32_t max_mb; /* of closed files; 0: no limit */
 };
 
+enum dp_mirror_failure { DP_MIRROR_STOP, DP_MIRROR_GO_ON };
+
+struct dp_mirror_config {
+	char *dir; /* NULL: one directory only */
+	enum dp_mirror_failure on_failure;
+};
+
 struct dp_journal_config {
 	char *dir;
+	struct dp_mirror_config mirror;
 	uint32_t file_mb;
 	uint32_t group_kb;
 	uint32_t group_count;

@@ -24,6 +24,7 @@ struct dp_keeper {
 	bool failing; /* said so already */
 	uint64_t retry_at_ns;
 	struct jnl *journal;
+	const struct jnl_mirror *mirror;
 	struct jnl_retention retention;
 	uint64_t trim_at_ns;
 	bool trim_failing;
@@ -104,6 +105,12 @@ dp_keeper_new(const struct dp_config *config, struct jnl *journal, struct dp_kee
 	}
 	*out_keeper = k;
 	return SLK_OK;
+}
+
+void
+dp_keeper_watch(struct dp_keeper *k, const struct jnl_mirror *mirror)
+{
+	k->mirror = mirror;
 }
 
 void
@@ -211,6 +218,10 @@ dp_keeper_stats(const struct dp_keeper *k, struct dp_keeper_stats *out)
 			.kept_bytes = atomic_load(&k->kept_bytes),
 			.oldest_ns = atomic_load(&k->oldest_ns)},
 		.trim_failures = atomic_load(&k->trim_failures)};
+	if (k->mirror != NULL) {
+		out->mirrored = true;
+		out->mirror_failed = (unsigned)__builtin_popcount(jnl_mirror_failed(k->mirror));
+	}
 	if (k->notary != NULL)
 		jnl_notary_stats(k->notary, &out->notary);
 }

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "config.h"
 #include "journal/journal.h"
+#include "journal/mirror.h"
 #include "journal/notary.h"
 #include "journal/retention.h"
 
@@ -19,6 +20,8 @@ struct dp_keeper;
  * put back to an older state), SLK_NO_MEMORY, SLK_IO, what kmsc_new() says. */
 MUST_USE int dp_keeper_new(const struct dp_config *config, struct jnl *journal,
 	struct dp_keeper **out_keeper, struct slk_error *err);
+/* The mirrored pair that the journal lies in (NULL: none), for the stats. Before the thread is started. */
+void dp_keeper_watch(struct dp_keeper *keeper, const struct jnl_mirror *mirror);
 void dp_keeper_free(struct dp_keeper *keeper); /* after its thread has ended; NULL allowed */
 
 /* The thread. Logs when signing begins to fail, and when it is well again. Returns NULL after dp_keeper_stop(). */
@@ -33,6 +36,8 @@ struct dp_keeper_stats {
 	struct jnl_notary_stats notary;
 	struct jnl_retained trimmed; /* files and bytes: since the start */
 	uint64_t trim_failures;
+	bool mirrored;
+	unsigned mirror_failed; /* of two directories, how many */
 };
 void dp_keeper_stats(const struct dp_keeper *keeper, struct dp_keeper_stats *out_stats);
 

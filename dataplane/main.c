@@ -17,6 +17,7 @@
 #include "control.h"
 #include "door.h"
 #include "eal.h"
+#include "journal/mirror.h"
 #include "keeper.h"
 #include "journal/journal.h"
 #include "metrics.h"
@@ -46,6 +47,7 @@ struct ingestd {
 	unsigned ports_open;
 	struct dp_port *of_worker[DP_CORES_MAX][DP_PORTS_MAX];
 	struct jnl *journal;
+	struct jnl_mirror *mirror; /* NULL: one directory */
 	struct dp_worker *workers[DP_CORES_MAX];
 	unsigned workers_made;
 	unsigned workers_run;
@@ -149,11 +151,54 @@ report_recovery(const struct jnl_recovery *r)
 			slk_kv("blocks", r->corrupt_blocks), slk_kv("bytes", r->corrupt_bytes));
 }
 
+/* From the lane's thread, and once: what follows is acknowledged from one disk only, or not at all. */
+static void
+mirror_failed(void *arg, unsigned side, int status)
+{
+	const struct dp_journal_config *j = arg;
+	const bool goes_on = j->mirror.on_failure == DP_MIRROR_GO_ON;
+
+	slk_error_log(goes_on ? "one of the journal's two directories has failed; records are "
+				"acknowledged from the other alone until ingestd is started again"
+			      : "one of the journal's two directories has failed",
+		slk_kv("directory", side == 0 ? j->dir : j->mirror.dir),
+		slk_kv("error", slk_status_sentence(status)));
+}
+
+static int
+open_mirror(struct ingestd *d, struct slk_error *err)
+{
+	struct dp_journal_config *j = &d->config->journal;
+	const struct jnl_mirror_config mc = {.dirs = {j->dir, j->mirror.dir},
+		.policy = j->mirror.on_failure == DP_MIRROR_GO_ON ? JNL_MIRROR_GO_ON
+								  : JNL_MIRROR_STOP,
+		.io = j->io,
+		.failed = mirror_failed,
+		.arg = j};
+	struct jnl_mirror_report report;
+
+	if (j->mirror.dir == NULL)
+		return SLK_OK;
+	int rc = jnl_mirror_open(&mc, &d->mirror, &report, err);
+	if (rc == SLK_OK)
+		slk_info("the journal's two directories are alike",
+			slk_kv("repaired_blocks", report.repaired_blocks),
+			slk_kv("copied_files", report.copied_files),
+			slk_kv("copied_bytes", report.copied_bytes),
+			slk_kv("removed_files", report.removed_files));
+	return rc;
+}
+
 static int
 open_journal(struct ingestd *d, struct slk_error *err)
 {
 	const struct dp_journal_config *j = &d->config->journal;
+	int rc = open_mirror(d, err);
+	if (rc != SLK_OK)
+		return rc;
 	const struct jnl_config jc = {.dir = j->dir,
+		.fs = d->mirror != NULL ? jnl_mirror_fs(d->mirror) : NULL,
+		.sim_io = d->mirror != NULL ? jnl_mirror_io(d->mirror) : NULL,
 		.lane_count = d->eal.workers,
 		.file_bytes = j->file_mb * MIB,
 		.group_bytes = j->group_kb * 1024u,
@@ -164,7 +209,7 @@ open_journal(struct ingestd *d, struct slk_error *err)
 		.integrity = dp_config_integrity(d->config)};
 	struct jnl_recovery report;
 
-	int rc = jnl_open(&jc, &d->journal, &report, err);
+	rc = jnl_open(&jc, &d->journal, &report, err);
 	if (rc == SLK_OK)
 		report_recovery(&report);
 	return rc;
@@ -218,6 +263,8 @@ make_all(struct ingestd *d, struct slk_error *err)
 		rc = dp_control_new(&cc, &d->control, err);
 	if (rc == SLK_OK)
 		rc = dp_keeper_new(d->config, d->journal, &d->keeper, err);
+	if (rc == SLK_OK)
+		dp_keeper_watch(d->keeper, d->mirror);
 	const struct dp_door_config dc = {.config = d->config,
 		.clock = slk_clock_system(),
 		.control = d->control,
@@ -483,6 +530,7 @@ stop_all(struct ingestd *d, bool started)
 		print_summary(d);
 	stop_threads(d);
 	jnl_close(d->journal);
+	jnl_mirror_close(d->mirror);
 	for (unsigned i = 0; i < d->workers_made; i++)
 		dp_worker_free(d->workers[i]);
 	for (unsigned i = 0; i < d->ports_open; i++)

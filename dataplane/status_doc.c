@@ -231,6 +231,9 @@ put_journal(yajl_gen g, const struct dp_status_sources *s)
 	yajl_gen_map_open(g);
 	key(g, "integrity");
 	yajl_gen_bool(g, k.integrity);
+	key(g, "mirrored");
+	yajl_gen_bool(g, k.mirrored);
+	put_u64(g, "mirror_failed", k.mirror_failed);
 	put_u64(g, "statements", k.notary.statements);
 	put_u64(g, "signatures", k.notary.signatures);
 	put_u64(g, "unsigned", k.notary.unsigned_count);

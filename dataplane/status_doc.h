@@ -2,7 +2,7 @@
  *
  *     {"program", "version", "pid", "rss_bytes", "uptime_s", "engine", "records", "bytes", "blocks", "frames", "datagrams", "replies", "puts", "staged",
  *      "clients", "client_hang_ups", "puts_refused", "keys", "kms": {"up", "error"}, "seal_ns": {"count", "p50", "p99", "p999", "max"}, "drops": {REASON: n, ...},
- *      "journal": {"integrity", "statements", "signatures", "unsigned", "read_back", "failures",
+ *      "journal": {"integrity", "mirrored", "mirror_failed", "statements", "signatures", "unsigned", "read_back", "failures",
  *                  "trimmed_files", "trimmed_bytes", "trim_failures", "closed_files", "closed_bytes", "oldest_ns"},
  *      "streams": [{"name", "id", "shards", "key_age_s" (absent without a key), "key_error", "keys", "records", "bytes"}],
  *      "workers": [{"index", "records", "frames", "busy_cycles", "idle_cycles", "sleeps", "waits", "field_fallbacks", "durable", "appended", "flushes",

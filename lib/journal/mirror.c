@@ -588,10 +588,17 @@ check_two(const struct jnl_mirror *m, struct slk_error *err)
 {
 	struct stat st[2];
 
-	for (unsigned side = 0; side < 2; side++)
+	for (unsigned side = 0; side < 2; side++) {
 		if (stat(m->dirs[side], &st[side]) != 0)
 			return slk_fail_errno(
 				err, "cannot use the journal directory %s", m->dirs[side]);
+		if (st[side].st_uid != geteuid() || (st[side].st_mode & S_IWOTH) != 0)
+			return slk_fail(err, SLK_DENIED,
+				"the journal directory %s must belong to uid %u, this process's, "
+				"and "
+				"not be writable by everybody",
+				m->dirs[side], geteuid());
+	}
 	if (st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino)
 		return slk_fail(err, SLK_CONFIG,
 			"%s and %s are one directory: a mirrored pair has two", m->dirs[0],
