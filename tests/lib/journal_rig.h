@@ -12,6 +12,8 @@
 
 struct journal_rig {
 	char dir[256];
+	/* Of openings; NULL: the real one. journal_rig_quick_fs() flushes nothing, for tests of other things. */
+	const struct slk_fs *fs;
 	struct jnl_mirror
 		*mirror; /* of the next opening: its seams are used; NULL: one directory */
 	bool integrity; /* of the next opening; false after journal_rig_init() */
@@ -26,6 +28,7 @@ struct journal_rig {
 	uint64_t opens, read_bytes;
 };
 
+const struct slk_fs *journal_rig_quick_fs(void);
 void journal_rig_init(struct journal_rig *rig);
 void journal_rig_fini(struct journal_rig *rig);
 void journal_rig_open(struct journal_rig *rig);
