@@ -23,6 +23,14 @@ first_of(const char *a, const char *b)
 	return a[0] != '\0' ? a : b;
 }
 
+static bool
+is_true(yajl_val tree, const char *first, const char *second)
+{
+	const char *const path[] = {first, second, NULL};
+
+	return yajl_tree_get(tree, (const char **)(uintptr_t)path, yajl_t_true) != NULL;
+}
+
 /* resources[i].ARN */
 static const char *
 resource(yajl_val tree, size_t i)
@@ -67,6 +75,8 @@ cli_audit_use_read(struct slk_span line, struct cli_audit_use *out_use)
 	read_action(&use);
 	if (cli_time_parse(AT(t, "eventTime"), 0, &use.time_ns, &err) != SLK_OK)
 		use.time_ns = 0;
+	use.is_decision = is_true(t, "additionalEventData", "decisionOnly");
+	use.door = AT(t, "userIdentity", "door", "name");
 	use.principal = AT(t, "userIdentity", "arn");
 	use.resource = resource(t, 0);
 	use.other_resource = resource(t, 1);
@@ -189,6 +199,12 @@ cli_audit_use_print(struct cli_out *out, const struct cli_audit_use *use, bool w
 		cli_out_text(out, " ");
 		cli_out_safe(out, slk_span_str(use->correlation_id));
 	}
+	if (use->door[0] != '\0') {
+		cli_out_text(out, " via ");
+		cli_out_safe(out, slk_span_str(use->door));
+	}
+	if (use->is_decision)
+		cli_out_text(out, " (a decision: nothing was done)");
 	cli_out_text(out, "\n");
 	if (use->error[0] == '\0')
 		return;

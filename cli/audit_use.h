@@ -15,6 +15,8 @@ struct cli_audit_use {
 	const char *principal, *resource, *other_resource, *material, *other_material;
 	const char *request_id, *event_id, *correlation_id, *outcome, *error, *message;
 	bool is_use;
+	bool is_decision; /* a door asked whether it may be done; nothing was done */
+	const char *door; /* "gateway", "ingestd" */
 };
 
 /* line: without its newline. SLK_MALFORMED, SLK_NO_MEMORY. */

@@ -131,8 +131,11 @@ count_line(struct key_usage *u, struct slk_span line)
 	if (memmem(line.ptr, line.len, u->uuid, strlen(u->uuid)) == NULL ||
 		cli_audit_use_read(line, &use) != SLK_OK)
 		return;
-	if (use.is_use && cli_audit_use_matches(&use, &filter)) {
-		if (strcmp(use.outcome, "allowed") == 0) {
+	bool is_allowed = strcmp(use.outcome, "allowed") == 0;
+	/* What a door was told it may let its caller do is no use yet. */
+	if (use.is_use && !(use.is_decision && is_allowed) &&
+		cli_audit_use_matches(&use, &filter)) {
+		if (is_allowed) {
 			u->uses.allowed++;
 			count_action(&u->uses, use.action);
 		} else {
