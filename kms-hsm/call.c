@@ -403,8 +403,8 @@ authorize(struct kms_call *call, const char *action, const char *resource, const
 		rc = decide(call, &q, shown, sentence);
 		call->by_grant = rc == SLK_OK;
 	}
-	/* What the table lets a door ask about streams it may ask about all of them; the gateway for itself only. */
-	unsigned doors = KMS_CLASS_DOOR | (call->for_caller ? 0u : (unsigned)KMS_CLASS_GATEWAY);
+	/* What the table lets a door ask about streams it may ask about all of them; a caller of the gateway is none. */
+	const unsigned doors = KMS_CLASS_DOOR | KMS_CLASS_GATEWAY;
 	if (rc != SLK_OK && (call->classes & call->row->classes & doors) != 0) {
 		char first[KMS_SENTENCE_MAX];
 		q = (struct kms_question){.principal = KMS_SERVICE_PRINCIPAL,

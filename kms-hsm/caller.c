@@ -250,7 +250,7 @@ kms_caller_take(struct kms_call *call, const Kmsp__Request *request, kms_call_fn
 	call->door = "gateway";
 	call->principal[0] = '\0';
 	/* As if it were among admins:, whose table a policy decides alone. */
-	call->classes = KMS_CLASS_USER | KMS_CLASS_ADMIN | KMS_CLASS_GATEWAY;
+	call->classes = KMS_CLASS_USER | KMS_CLASS_ADMIN;
 	int rc = kms_call_take_address(call, in->source_ip, in->over_tls);
 	if (rc == SLK_OK)
 		rc = take_service(call, in);
