@@ -158,9 +158,8 @@ answer_all(void *arg)
 {
 	struct peer_echo *e = arg;
 	uint8_t *buf = malloc(MESSAGE_MAX);
-	ssize_t n;
 
-	while (buf != NULL && (n = recv(e->theirs, buf, MESSAGE_MAX, 0)) > 0) {
+	while (buf != NULL && recv(e->theirs, buf, MESSAGE_MAX, 0) > 0) {
 		if (send(e->theirs, buf, ANSWER_BYTES, MSG_NOSIGNAL) < 0)
 			break;
 	}

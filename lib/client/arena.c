@@ -11,7 +11,7 @@
 static int
 add_piece(struct client_arena *a, size_t len, struct slk_error *err)
 {
-	if (a->count == a->cap) {
+	if (a->pieces == NULL || a->count == a->cap) {
 		size_t cap = a->cap == 0 ? 4 : 2 * a->cap;
 		struct client_piece *bigger = realloc(a->pieces, cap * sizeof(*bigger));
 		if (bigger == NULL)

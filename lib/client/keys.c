@@ -101,13 +101,17 @@ delist(struct sealock_keys *k, struct client_key *key)
 {
 	struct client_key **at = bucket(k, &key->identity);
 
-	if (!key->listed)
-		return;
 	while (*at != key)
 		at = &(*at)->in_bucket;
 	*at = key->in_bucket;
-	*(key->older != NULL ? &key->older->newer : &k->oldest) = key->newer;
-	*(key->newer != NULL ? &key->newer->older : &k->newest) = key->older;
+	if (k->oldest == key)
+		k->oldest = key->newer;
+	else
+		key->older->newer = key->newer;
+	if (k->newest == key)
+		k->newest = key->older;
+	else
+		key->newer->older = key->older;
 	key->older = key->newer = NULL;
 	key->listed = false;
 	if (key->state == READY)
@@ -216,7 +220,8 @@ answer(struct sealock_keys *k, struct client_key *key, int rc, struct jnl_epoch_
 	const struct slk_error *err)
 {
 	if (rc != SLK_OK) {
-		delist(k, key);
+		if (key->listed)
+			delist(k, key);
 		key->status = rc;
 		key->err = *err;
 	}

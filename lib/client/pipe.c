@@ -136,7 +136,7 @@ settle_all(struct client_pipe *p)
 	memmove(p->late, p->late + p->late_next, (p->late_count - p->late_next) * sizeof(*p->late));
 	p->late_count -= p->late_next;
 	p->late_next = 0;
-	while (p->map != NULL && next_completion(p, &c))
+	while (next_completion(p, &c))
 		(void)give_late(p, &c);
 	for (uint32_t i = 0; i < p->slot_count; i++) {
 		if (!p->slots[i].used)
@@ -569,6 +569,8 @@ next_completion(struct client_pipe *p, struct sealock_completion *out)
 	uint8_t entry[FMT_PORT_COMPLETION_BYTES];
 	struct fmt_port_completion c;
 
+	if (p->map == NULL)
+		return false;
 	if (p->completed == p->read)
 		p->completed = load(p, FMT_PORT_AT_COMPLETED);
 	if (p->completed == p->read || p->completed - p->read > p->memory.completions)
