@@ -137,7 +137,7 @@ show_figures() {
 	status=$(sealock status --json) || die "sealock status failed"
 	row "records/s while sending" "$(thousands "$rate"), paced so that nothing is lost"
 	row "sealing added per record" "p50 $(json .ingest.seal_ns.p50 <<<"$status") ns, p99 $(json .ingest.seal_ns.p99 <<<"$status") ns"
-	row "resident memory" "ingestd $(resident_mib "$(service_pid sealock-ingestd)") MiB; kmsd $(resident_mib $(kmsd_pids)) MiB in $(kmsd_pids | wc -w) processes"
+	row "resident memory" "ingestd $(resident_mib "$(service_pid sealock-ingestd)") MiB; kmsd $(resident_mib $(kmsd_pids)) MiB in $(kmsd_pids | wc -w) processes; gatewayd $(resident_mib "$(service_pid sealock-gatewayd)") MiB"
 	row "port" "$port_sentence"
 }
 
@@ -158,6 +158,14 @@ show_table() {
 		    runuser -u sealock-reader -- sealock tail $log_stream --from @-1m
 		    sealock status --watch
 		    sealock journal verify
+
+		and, as any program with an AWS SDK would:
+
+		    aws --profile quickstart-producer --endpoint-url $gateway_url kinesis put-record \\
+		        --stream-name $log_stream --partition-key me --data 'hello from the AWS CLI'
+		    aws --profile quickstart-consumer --endpoint-url $gateway_url kinesis get-shard-iterator \\
+		        --stream-name $log_stream --shard-id shardId-000000000000 --shard-iterator-type TRIM_HORIZON
+		    aws --profile quickstart-consumer --endpoint-url $gateway_url kinesis get-records --shard-iterator ...
 
 		deploy/quickstart --status says what runs; deploy/quickstart --down stops and removes it.
 	END

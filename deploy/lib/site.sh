@@ -38,6 +38,7 @@ site_users() {
 	site_user sealock-kms sealock
 	site_user sealock-hsm
 	site_user sealock-ingest sealock,sealock-read
+	site_user sealock-gate sealock,sealock-read
 	site_user sealock-reader sealock,sealock-read
 	site_user sealock-auditor sealock,sealock-read
 }
@@ -55,7 +56,7 @@ site_directories() {
 # The programs are copied to where other users may run them; a source tree below /root is closed to them.
 site_programs() {
 	local program
-	for program in sealock sealock-kmsd sealock-hsm-worker sealock-ingestd sealock-send; do
+	for program in sealock sealock-kmsd sealock-hsm-worker sealock-ingestd sealock-gatewayd sealock-send; do
 		[ -x "$source_dir/build/release/bin/$program" ] ||
 			die "build/release/bin/$program is not there: run without --no-build"
 		install -m 0755 "$source_dir/build/release/bin/$program" "$bin/$program"
@@ -96,6 +97,7 @@ site_config() {
 		  worker_user: sealock-hsm
 		  worker_program: $bin/sealock-hsm-worker
 		ingest_user: sealock-ingest
+		gateway_user: sealock-gate
 		admins: [root]
 		principals:
 		  - user: sealock-reader
@@ -151,6 +153,7 @@ site_config() {
 		put:
 		  socket: $run_dir/ingest/port.sock
 		  group: sealock
+		  trusted_user: sealock-gate
 		status:
 		  socket: $run_dir/ingest/status.sock
 		  group: sealock
