@@ -194,6 +194,9 @@ cli_shape_stream(yajl_gen json, const struct kmsc_stream *stream)
 	cli_json_str(json, "status", stream->status);
 	cli_json_str(json, "encryption", stream->encrypted_kms ? "KMS" : "NONE");
 	cli_json_str(json, "key_arn", stream->key_arn);
+	cli_json_str(json, "key_name", stream->key_name);
+	cli_json_u64(json, "retention_hours", stream->retention_hours);
+	cli_json_str(json, "mode", stream->mode);
 	cli_json_time(json, "created", stream->created_ns);
 	cli_json_map_end(json);
 }
@@ -235,6 +238,9 @@ cli_shape_stream_text(struct cli_out *out, const struct kmsc_stream *stream)
 	cli_shape_line(out, "encryption",
 		stream->encrypted_kms ? "KMS" : "NONE (sealed under the appliance's own key)");
 	cli_shape_line(out, "key", stream->key_arn);
+	snprintf(number, sizeof(number), "%u hours", stream->retention_hours);
+	cli_shape_line(out, "retention", number);
+	cli_shape_line(out, "mode", stream->mode);
 	cli_shape_line(out, "created", created);
 }
 

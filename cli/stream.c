@@ -1,4 +1,4 @@
-/* sealock stream create | list | describe | delete */
+/* sealock stream create | list | describe | delete; its other verbs: streams.h */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -6,10 +6,11 @@
 
 #include "iam.h"
 #include "shapes.h"
+#include "streams.h"
 #include "text.h"
 
 #define PAGE_STREAMS 64u
-#define SHARDS_MAX 1024u
+#define SHARDS_MAX KMSC_SHARDS_MAX
 
 struct stream_args {
 	struct cli *cli;
@@ -79,7 +80,7 @@ static int
 create(struct cli *cli, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{"shards", OPT_SHARDS, "N", 0, "Shards, 1 to 1024 (1)", 1},
+		{"shards", OPT_SHARDS, "N", 0, "Shards, 1 to 10000 (1)", 1},
 		{"key", OPT_KEY, "KEY", 0,
 			"Master key that protects the stream: id, ARN or alias. Without it the "
 			"appliance's own key is used, "
@@ -198,9 +199,9 @@ describe(struct cli *cli, int argc, char **argv)
 static int delete (struct cli *cli, int argc, char **argv)
 {
 	static const struct argp argp = {NULL, parse_name, "NAME",
-		"Delete a stream: it takes no more records and its name becomes free. Sealed "
-		"blocks stay in the journal's "
-		"files until those are removed.\v"
+		"Delete a stream. It is DELETING until ingestd takes no more records of it; then "
+		"its "
+		"name is free. Sealed blocks stay in the journal's files until those are removed.\v"
 		"Example:\n"
 		"  sealock stream delete web",
 		cli_common_children, NULL, NULL};
@@ -231,6 +232,17 @@ cli_stream(struct cli *cli, int argc, char **argv)
 		{"list", "list the streams", list},
 		{"describe", "say what a stream is and under which key", describe},
 		{"delete", "delete a stream", delete},
+		{"shards", "list the shards of a stream", cli_stream_shards},
+		{"split", "split a shard in two", cli_stream_split},
+		{"merge", "merge two shards into one", cli_stream_merge},
+		{"reshard", "bring a stream to a number of shards", cli_stream_reshard},
+		{"retention", "how long records are kept", cli_stream_retention},
+		{"encrypt", "encrypt under a master key from now on", cli_stream_encrypt},
+		{"unencrypt", "seal under the appliance's own key from now on",
+			cli_stream_unencrypt},
+		{"tag", "tag a stream", cli_stream_tag},
+		{"untag", "take tags from a stream", cli_stream_untag},
+		{"tags", "list the tags of a stream", cli_stream_tags},
 		{"policy", "who may use a stream, as the stream has it", cli_stream_policy},
 		{0},
 	};

@@ -1,4 +1,4 @@
-/* Verbs by a table: those of sealock iam, key policy, key grant, stream policy and policy explain.
+/* Verbs by a table: those of sealock iam, sealock stream, key policy, key grant, stream policy and policy explain.
  *
  * A verb says which words and options it takes and what it does; the same parser and the same ending serve all of them. A
  * verb of users and roles is one table for both, told apart by its variant. Thread: the process has one.
@@ -37,6 +37,7 @@ enum cli_verb_option {
 	CLI_OPT_TEXTS_END,
 	CLI_OPT_BYPASS = CLI_OPT_TEXTS_END,
 	CLI_OPT_DOCUMENT,
+	CLI_OPT_WAIT,
 	CLI_OPT_FLAGS_END,
 	CLI_OPT_TAG = CLI_OPT_FLAGS_END,
 	CLI_OPT_OPERATION,

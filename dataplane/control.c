@@ -88,6 +88,7 @@ fetch_failed(struct dp_control *c, struct entry *e, int status, const struct slk
 	if (rc == SLK_NO_MEMORY)
 		slk_warn("no memory to tell a worker about a key",
 			slk_kv("stream", (const char *)e->stream->name));
+	dp_control_key_refused(c, e, status);
 }
 
 static void
@@ -142,6 +143,7 @@ turn_entry(struct dp_control *c, struct entry *e)
 			break;
 		case DP_RENEW_ENDED:
 			atomic_store(&e->key_asked_ns, 0);
+			dp_control_key_refused(c, e, SLK_NOT_FOUND);
 			break;
 		}
 	}
@@ -184,7 +186,11 @@ take_answer(struct dp_control *c, struct dp_ctl *ctl)
 	struct dp_stream *stream = ctl->stream;
 	enum dp_ctl_op op = ctl->op;
 	int outcome = ctl->outcome;
+	uint64_t key_change = op == DP_CTL_KEY ? ctl->key.stream_change : 0;
+	bool ends_now = op == DP_CTL_END && ctl->end_ns == 0;
 
+	if (stream != NULL && ctl->change != NULL)
+		dp_control_resharded(c, &c->entries[stream->slot], ctl->change, outcome);
 	dp_control_free_ctl(ctl);
 	if (op == DP_CTL_OPEN && outcome != SLK_OK)
 		slk_error_log("a listener's UDP port could not be opened",
@@ -194,6 +200,10 @@ take_answer(struct dp_control *c, struct dp_ctl *ctl)
 	struct entry *e = &c->entries[stream->slot];
 	if (op == DP_CTL_KEY && outcome != SLK_OK && !e->removing)
 		key_not_taken(c, e, outcome);
+	else if (op == DP_CTL_KEY && outcome == SLK_OK)
+		dp_control_rekeyed(c, e, key_change);
+	else if (ends_now && e->ending)
+		dp_control_key_ended(c, e);
 	if (op != DP_CTL_REMOVE)
 		return;
 	pthread_mutex_lock(&c->lock);
@@ -316,7 +326,7 @@ dp_control_each_stream(struct dp_control *control,
 		uint64_t asked = atomic_load(&e->key_asked_ns);
 		const struct dp_stream_view view = {.name = s->name,
 			.id = s->id,
-			.shard_count = s->shard_count,
+			.shard_count = atomic_load(&e->open_shards),
 			.has_key = asked != 0,
 			.key_age_ns = asked != 0 && at > asked ? at - asked : 0,
 			.keys = atomic_load(&s->keys),
@@ -385,9 +395,16 @@ dp_control_free(struct dp_control *control)
 			dp_control_free_ctl(ctl);
 		while ((ctl = dp_spsc_pop(&control->workers[i]->ctl_out)) != NULL)
 			dp_control_free_ctl(ctl);
+		while ((ctl = control->workers[i]->waiting_head) != NULL) {
+			control->workers[i]->waiting_head = ctl->next;
+			dp_control_free_ctl(ctl);
+		}
 	}
-	for (unsigned i = 0; i < DP_STREAMS_MAX; i++)
+	for (unsigned i = 0; i < DP_STREAMS_MAX; i++) {
 		dp_stream_free(control->entries[i].stream);
+		free(control->entries[i].rows);
+		free(control->entries[i].ended);
+	}
 	kmsc_free(control->kms);
 	dp_config_free(control->reload);
 	dp_config_free(control->reloaded);

@@ -2,6 +2,8 @@
  *
  *     control.c            the thread, keys, answers of the workers, what others may ask
  *     control_streams.c    kmsd, messages to workers, streams: made, looked after, taken away
+ *     control_routes.c     a stream's shards, and where records of it go
+ *     control_changes.c    changes of shards, of keys, deletions: performed, and kmsd told so
  *     control_listeners.c  listeners: their rights, and a new list of them (SIGHUP)
  */
 #ifndef DP_CONTROL_INTERNAL_H
@@ -21,6 +23,17 @@
 
 struct entry {
 	struct dp_stream *stream; /* NULL: the slot is free */
+	struct kmsc_shard *rows; /* its shards as they were last read, by number */
+	size_t rows_count;
+	_Atomic uint32_t open_shards;
+	/* What the catalog wants to be performed. */
+	uint64_t change; /* that was begun; 0: none */
+	bool resharding; /* the worker has a change of shards */
+	bool rekeying; /* the epoch is not under the key of the change yet */
+	bool ending; /* and is to end without another, for there is none to be had */
+	bool telling; /* it is performed, and kmsd does not know yet */
+	struct dp_pending *ended; /* of the shards that were closed */
+	uint32_t ended_count;
 	struct dp_renew renew;
 	bool removing;
 	bool seen; /* in the list that is being read */
@@ -66,6 +79,7 @@ struct dp_control {
 	uint64_t gate_backoff_ns;
 	uint64_t look_ns; /* when the catalog is looked at next */
 	uint64_t changes_seen; /* of the catalog's streams; 0: none yet */
+	bool unfinished; /* something of the list could not be brought about: look again */
 	uint64_t rights_seen; /* of what decides rights; 0: none yet */
 	_Atomic uint64_t rights_era; /* a right that was given in another one is asked for anew */
 	struct kmsc_stream page[DP_LIST_PAGE];
@@ -101,6 +115,11 @@ struct dp_ctl *dp_control_new_ctl(enum dp_ctl_op op, struct dp_stream *stream);
 int dp_control_send_ctl(struct dp_control *c, struct dp_ctl *ctl);
 void dp_control_free_ctl(struct dp_ctl *ctl);
 
+/* The entry of that stream, also while it is being taken away; NULL: no worker has it. */
+struct entry *dp_control_held(struct dp_control *c, uint64_t stream_id);
+/* Make an entry and hand its stream to a worker. */
+MUST_USE int dp_control_add_stream(struct dp_control *c, const struct kmsc_stream *info,
+	struct entry **out, struct slk_error *err);
 struct entry *dp_control_find(struct dp_control *c, const char *name);
 /* What the catalog says of the stream now, and our entry for it; made if there was none. */
 MUST_USE int dp_control_refresh(
@@ -109,6 +128,40 @@ MUST_USE int dp_control_refresh(
 uint64_t dp_control_look(struct dp_control *c);
 /* Give the streams whose listeners came or went their new feeds. */
 void dp_control_send_feeds(struct dp_control *c);
+
+/* --- control_routes.c --- */
+
+/* All shards of a stream, by number; free() them. */
+MUST_USE int dp_control_read_shards(struct dp_control *c, const char *name,
+	struct kmsc_shard **out_rows, size_t *out_count, struct slk_error *err);
+/* Where records of the stream go, by its shards. name, id, slot and worker of *stream are there. Sentences about listeners
+ * whose rules do not fit go to the log. */
+MUST_USE int dp_control_make_routes(struct dp_control *c, struct dp_stream *stream,
+	const struct kmsc_shard *rows, size_t count, struct dp_routes *out_routes);
+/* The feeds alone. */
+MUST_USE int dp_control_make_feeds(struct dp_control *c, const struct dp_stream *stream,
+	const struct kmsc_shard *rows, size_t count, struct dp_feed **out_feeds,
+	uint32_t *out_count);
+/* Is there a listener of it? */
+bool dp_control_feeds(const struct place *place, const struct dp_stream *stream);
+
+/* --- control_changes.c --- */
+
+/* The catalog says UPDATING: begin what was not begun, tell what was performed. */
+void dp_control_follow(struct dp_control *c, struct entry *e, const struct kmsc_stream *info);
+/* The same for a stream that no worker has. */
+void dp_control_follow_unheld(struct dp_control *c, const struct kmsc_stream *info);
+/* No worker takes records of it any more: kmsd may forget it. */
+void dp_control_end_deletion(struct dp_control *c, const struct kmsc_stream *info);
+/* The change that an ADD or RESHARD brought is performed, or not. */
+void dp_control_resharded(
+	struct dp_control *c, struct entry *e, struct dp_change *change, int outcome);
+/* An epoch began under a key of that change of the stream. */
+void dp_control_rekeyed(struct dp_control *c, struct entry *e, uint64_t change);
+/* The KMS gives no key now: what is sealed under the one before ends, if a change waits for that. */
+void dp_control_key_refused(struct dp_control *c, struct entry *e, int status);
+/* The epoch has ended without another one. */
+void dp_control_key_ended(struct dp_control *c, struct entry *e);
 
 /* --- control_listeners.c --- */
 

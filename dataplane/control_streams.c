@@ -68,6 +68,7 @@ dp_control_free_ctl(struct dp_ctl *ctl)
 	if (ctl->op == DP_CTL_KEY)
 		kmsc_data_key_fini(&ctl->key);
 	dp_feeds_free(ctl->feeds, ctl->feed_count);
+	dp_change_free(ctl->change);
 	free(ctl);
 }
 
@@ -111,6 +112,29 @@ dp_control_send_ctl(struct dp_control *c, struct dp_ctl *ctl)
 
 /* --- streams --- */
 
+static bool
+is_deleting(const struct kmsc_stream *info)
+{
+	return strcmp(info->status, "DELETING") == 0;
+}
+
+static bool
+is_updating(const struct kmsc_stream *info)
+{
+	return strcmp(info->status, "UPDATING") == 0;
+}
+
+struct entry *
+dp_control_held(struct dp_control *c, uint64_t stream_id)
+{
+	for (unsigned i = 0; i < DP_STREAMS_MAX; i++) {
+		struct entry *e = &c->entries[i];
+		if (e->stream != NULL && e->stream->id == stream_id)
+			return e;
+	}
+	return NULL;
+}
+
 struct entry *
 dp_control_find(struct dp_control *c, const char *name)
 {
@@ -132,75 +156,12 @@ free_entry(struct dp_control *c)
 	return NULL;
 }
 
-static int
-make_partition(const struct dp_rule_config *r, uint32_t shard_count, unsigned worker,
-	struct dp_partition **out, struct slk_error *err)
-{
-	const struct dp_partition_config pc = {.rule = r->rule,
-		.shard_count = shard_count,
-		.fixed_shard = r->shard,
-		.field = r->field,
-		.separator = (uint8_t)(r->separator != NULL ? r->separator[0] : ' '),
-		.start_shard = worker};
-
-	return dp_partition_new(&pc, out, err);
-}
-
-/* One listener's way into the stream. A rule that does not fit it is reported and refuses that listener's records. */
-static int
-make_feed(const struct place *place, unsigned index, const struct dp_stream *stream,
-	struct dp_feed *out)
-{
-	const struct dp_listener_config *l = place->config;
-	struct slk_error err;
-
-	*out = (struct dp_feed){.listener = index};
-	int rc = make_partition(
-		&l->partition, stream->shard_count, place->worker, &out->partition, &err);
-	if (rc != SLK_CONFIG)
-		return rc;
-	slk_warn("a listener's partition rule does not fit its stream; its records are dropped",
-		slk_kv("udp_port", l->udp_port), slk_kv("stream", (const char *)stream->name),
-		slk_kv("reason", (const char *)err.text));
-	return SLK_OK;
-}
-
-static bool
-feeds(const struct place *place, const struct dp_stream *stream)
-{
-	return place->config != NULL && strcmp(place->config->stream, stream->name) == 0;
-}
-
-/* The feeds of all listeners whose ports are the worker's that writes the stream. */
-static int
-make_feeds(struct dp_control *c, const struct dp_stream *stream, struct dp_feed **out_feeds,
-	uint32_t *out_count)
-{
-	struct dp_feed *list = calloc(DP_LISTENERS_MAX, sizeof(*list));
-	uint32_t count = 0;
-	int rc = list != NULL ? SLK_OK : SLK_NO_MEMORY;
-
-	for (unsigned i = 0; i < DP_LISTENERS_MAX && rc == SLK_OK; i++) {
-		if (!feeds(&c->places[i], stream) || c->places[i].worker != stream->worker)
-			continue;
-		rc = make_feed(&c->places[i], i, stream, &list[count]);
-		count += rc == SLK_OK;
-	}
-	if (rc != SLK_OK) {
-		dp_feeds_free(list, count);
-		return rc;
-	}
-	*out_feeds = list;
-	*out_count = count;
-	return SLK_OK;
-}
-
 /* Without a listener any worker will do; with some, it is theirs (one worker's, as the configuration was checked). */
 static unsigned
 choose_worker(const struct dp_control *c, const struct dp_stream *stream)
 {
 	for (unsigned i = 0; i < DP_LISTENERS_MAX; i++) {
-		if (feeds(&c->places[i], stream))
+		if (dp_control_feeds(&c->places[i], stream))
 			return c->places[i].worker;
 	}
 	return (unsigned)(stream->id % c->worker_count);
@@ -210,7 +171,8 @@ static void
 send_feeds(struct dp_control *c, struct entry *e)
 {
 	struct dp_ctl *ctl = dp_control_new_ctl(DP_CTL_FEEDS, e->stream);
-	int rc = ctl != NULL ? make_feeds(c, e->stream, &ctl->feeds, &ctl->feed_count)
+	int rc = ctl != NULL ? dp_control_make_feeds(c, e->stream, e->rows, e->rows_count,
+				       &ctl->feeds, &ctl->feed_count)
 			     : SLK_NO_MEMORY;
 
 	if (rc == SLK_OK)
@@ -234,19 +196,8 @@ dp_control_send_feeds(struct dp_control *c)
 }
 
 static int
-make_shards(struct dp_stream *stream)
-{
-	stream->shards = calloc(stream->shard_count, sizeof(*stream->shards));
-	if (stream->shards == NULL)
-		return SLK_NO_MEMORY;
-	for (uint32_t i = 0; i < stream->shard_count; i++)
-		dp_shard_init(&stream->shards[i], stream, i);
-	return SLK_OK;
-}
-
-static int
-make_stream(
-	struct dp_control *c, const struct kmsc_stream *info, unsigned slot, struct dp_stream **out)
+make_stream(struct dp_control *c, const struct kmsc_stream *info, const struct entry *e,
+	struct dp_stream **out)
 {
 	struct dp_stream *stream = aligned_alloc(64, (sizeof(*stream) + 63) / 64 * 64);
 
@@ -257,17 +208,11 @@ make_stream(
 	memcpy(stream->arn, info->arn, sizeof(stream->arn));
 	stream->id = info->id;
 	stream->encrypted_kms = info->encrypted_kms;
-	stream->shard_count = info->shard_count;
-	stream->slot = slot;
+	stream->slot = (unsigned)(e - c->entries);
 	stream->worker = choose_worker(c, stream);
-	int rc = stream->shard_count >= 1 && stream->shard_count <= DP_SHARD_COUNT_MAX ? SLK_OK
-										       : SLK_RANGE;
+	int rc = fmt_context_for_stream(stream->arn, &stream->context);
 	if (rc == SLK_OK)
-		rc = fmt_context_for_stream(stream->arn, &stream->context);
-	if (rc == SLK_OK)
-		rc = make_shards(stream);
-	if (rc == SLK_OK)
-		rc = make_feeds(c, stream, &stream->feeds, &stream->feed_count);
+		rc = dp_control_make_routes(c, stream, e->rows, e->rows_count, &stream->routes);
 	if (rc != SLK_OK) {
 		dp_stream_free(stream);
 		return rc;
@@ -276,8 +221,44 @@ make_stream(
 	return SLK_OK;
 }
 
+/* With the change that waits, if there is one. */
 static int
-add_stream(struct dp_control *c, const struct kmsc_stream *info, struct entry **out,
+hand_over(struct dp_control *c, struct entry *e, struct dp_stream *stream)
+{
+	struct dp_ctl *ctl = dp_control_new_ctl(DP_CTL_ADD, stream);
+	struct dp_change *change = ctl != NULL ? calloc(1, sizeof(*change)) : NULL;
+
+	int rc = change != NULL
+		? dp_pending_new(e->rows, e->rows_count, &change->pending, &change->pending_count)
+		: SLK_NO_MEMORY;
+	if (rc == SLK_OK && change->pending_count > 0) {
+		ctl->change = change;
+		change = NULL;
+		e->resharding = true;
+	}
+	dp_change_free(change);
+	if (rc == SLK_OK)
+		return dp_control_send_ctl(c, ctl);
+	if (ctl != NULL)
+		dp_control_free_ctl(ctl);
+	return rc;
+}
+
+static void
+forget_entry(struct entry *e)
+{
+	free(e->rows);
+	free(e->ended);
+	e->rows = NULL;
+	e->ended = NULL;
+	e->rows_count = 0;
+	e->ended_count = 0;
+	e->change = 0;
+	e->resharding = e->rekeying = e->ending = e->telling = false;
+}
+
+int
+dp_control_add_stream(struct dp_control *c, const struct kmsc_stream *info, struct entry **out,
 	struct slk_error *err)
 {
 	struct entry *e = free_entry(c);
@@ -286,15 +267,22 @@ add_stream(struct dp_control *c, const struct kmsc_stream *info, struct entry **
 	if (e == NULL)
 		return slk_fail(
 			err, SLK_LIMIT, "ingestd writes %u streams already", DP_STREAMS_MAX);
-	int rc = make_stream(c, info, (unsigned)(e - c->entries), &stream);
+	forget_entry(e);
+	int rc = dp_control_read_shards(c, info->name, &e->rows, &e->rows_count, err);
+	if (rc != SLK_OK)
+		return rc;
+	rc = make_stream(c, info, e, &stream);
 	if (rc == SLK_OK) {
-		rc = dp_control_send_ctl(c, dp_control_new_ctl(DP_CTL_ADD, stream));
+		atomic_store(&e->open_shards, stream->routes.shard_count);
+		rc = hand_over(c, e, stream);
 		if (rc != SLK_OK)
 			dp_stream_free(stream);
 	}
-	if (rc != SLK_OK)
+	if (rc != SLK_OK) {
+		forget_entry(e);
 		return slk_fail(err, rc, "stream %s cannot be written: %s", info->name,
 			slk_status_sentence(rc));
+	}
 	dp_renew_init(&e->renew, c->interval_ns, c->grace_ns);
 	memcpy(e->key_arn, info->key_arn, sizeof(e->key_arn));
 	e->encrypted_kms = info->encrypted_kms;
@@ -305,6 +293,8 @@ add_stream(struct dp_control *c, const struct kmsc_stream *info, struct entry **
 	pthread_mutex_lock(&c->lock);
 	e->stream = stream;
 	pthread_mutex_unlock(&c->lock);
+	if (is_updating(info))
+		dp_control_follow(c, e, info);
 	*out = e;
 	return SLK_OK;
 }
@@ -314,12 +304,6 @@ remove_stream(struct dp_control *c, struct entry *e)
 {
 	if (dp_control_send_ctl(c, dp_control_new_ctl(DP_CTL_REMOVE, e->stream)) == SLK_OK)
 		e->removing = true;
-}
-
-static bool
-is_deleting(const struct kmsc_stream *info)
-{
-	return strcmp(info->status, "DELETING") == 0;
 }
 
 /* What the catalog says now of a stream that we write. false: it is not that stream any more, and is being taken away. */
@@ -332,6 +316,8 @@ keep(struct dp_control *c, struct entry *e, const struct kmsc_stream *info)
 		remove_stream(c, e);
 		return false;
 	}
+	if (is_updating(info))
+		dp_control_follow(c, e, info);
 	e->encrypted_kms = info->encrypted_kms;
 	if (strcmp(e->key_arn, info->key_arn) != 0) {
 		memcpy(e->key_arn, info->key_arn, sizeof(e->key_arn));
@@ -358,38 +344,12 @@ dp_control_refresh(
 	if (rc != SLK_OK)
 		return rc;
 	if (e == NULL)
-		return add_stream(c, &info, out, err);
+		return dp_control_add_stream(c, &info, out, err);
 	*out = e;
 	return SLK_OK;
 }
 
 /* --- the catalog's changes --- */
-
-/* A worker still has it. */
-static bool
-is_held(const struct dp_control *c, uint64_t id)
-{
-	for (unsigned i = 0; i < DP_STREAMS_MAX; i++) {
-		if (c->entries[i].stream != NULL && c->entries[i].stream->id == id)
-			return true;
-	}
-	return false;
-}
-
-/* No worker takes records of it any more: kmsd may forget it. Said again at the next look if that is not heard. */
-static void
-end_deletion(struct dp_control *c, const struct kmsc_stream *info)
-{
-	struct slk_error err = {0};
-	int rc = dp_control_ask_kms(c, &err);
-
-	if (rc == SLK_OK)
-		rc = dp_control_saw_kms(c, kmsc_stream_changed(c->kms, info, NULL, 0, &err), &err);
-	if (rc != SLK_OK && rc != SLK_NOT_FOUND)
-		slk_warn("kmsd does not take a stream's deletion",
-			slk_kv("stream", (const char *)info->name),
-			slk_kv("reason", (const char *)err.text));
-}
 
 static void
 see(struct dp_control *c, const struct kmsc_stream *info)
@@ -400,8 +360,12 @@ see(struct dp_control *c, const struct kmsc_stream *info)
 		dp_control_hurry(c, info->name);
 	else
 		e->seen = true;
-	if (is_deleting(info) && !is_held(c, info->id))
-		end_deletion(c, info);
+	if (dp_control_held(c, info->id) != NULL)
+		return;
+	if (is_deleting(info))
+		dp_control_end_deletion(c, info);
+	else if (is_updating(info))
+		dp_control_follow_unheld(c, info);
 }
 
 /* Every stream of the catalog, page by page, so that those which are not there any more are known. */
@@ -453,6 +417,7 @@ look(struct dp_control *c)
 	c->rights_seen = status.right_changes;
 	if (status.stream_changes == c->changes_seen)
 		return;
+	c->unfinished = false;
 	rc = list_streams(c, &err);
 	if (rc != SLK_OK) {
 		slk_warn("the streams cannot be listed; trying again",
@@ -460,7 +425,8 @@ look(struct dp_control *c)
 		return;
 	}
 	remove_unseen(c);
-	c->changes_seen = status.stream_changes;
+	if (!c->unfinished)
+		c->changes_seen = status.stream_changes;
 }
 
 uint64_t

@@ -106,7 +106,7 @@ dp_seal_stage(struct dp_worker *w, struct dp_stream *stream, uint32_t shard,
 	if (hopeless(w, stream))
 		return dp_loss_from_status(stream->error);
 	int rc = dp_stage_add(
-		&w->stage, &stream->shards[shard], keyless(stream), record, owner, kind);
+		&w->stage, &stream->routes.shards[shard], keyless(stream), record, owner, kind);
 	if (rc == SLK_FULL && !keyless(stream))
 		return DP_LOSS_BACKPRESSURE;
 	if (rc != SLK_OK)
@@ -166,10 +166,28 @@ drop_first(struct dp_worker *w, struct dp_shard *shard, uint32_t n, enum dp_loss
 }
 
 static void
+drop_routes(struct dp_worker *w, const struct dp_routes *routes, enum dp_loss why, int status)
+{
+	for (uint32_t i = 0; i < routes->shard_count; i++)
+		drop_first(w, &routes->shards[i], routes->shards[i].count, why, status);
+}
+
+static void
 drop_stream(struct dp_worker *w, struct dp_stream *stream, enum dp_loss why, int status)
 {
-	for (uint32_t i = 0; i < stream->shard_count && stream->staged > 0; i++)
-		drop_first(w, &stream->shards[i], stream->shards[i].count, why, status);
+	if (stream->changing != NULL && stream->staged > 0)
+		drop_routes(w, &stream->changing->routes, why, status);
+	if (stream->staged > 0)
+		drop_routes(w, &stream->routes, why, status);
+}
+
+static void fail_staged_puts(struct dp_worker *w, struct dp_shard *shard, int status);
+
+static void
+fail_puts_of(struct dp_worker *w, const struct dp_routes *routes, int status)
+{
+	for (uint32_t i = 0; i < routes->shard_count; i++)
+		fail_staged_puts(w, &routes->shards[i], status);
 }
 
 /* Puts cannot wait for a KMS that is away: their clients get its error; records of listeners stay. */
@@ -252,6 +270,7 @@ begin_epoch(struct dp_worker *w, struct dp_stream *stream, const struct dp_ctl *
 	end_epoch(w, stream);
 	stream->epoch = epoch;
 	ends_at(w, stream, ctl->end_ns);
+	stream->encrypted_kms = ctl->key.encrypted_kms;
 	stream->error = SLK_OK;
 	dp_stage_key_changed(&w->stage, stream->staged, false);
 	atomic_store_explicit(&stream->wanted, 0, memory_order_relaxed);
@@ -273,16 +292,18 @@ take_error(struct dp_worker *w, struct dp_stream *stream, int status)
 		atomic_store_explicit(&stream->wanted, 0, memory_order_relaxed);
 		return;
 	}
-	for (uint32_t i = 0; i < stream->shard_count; i++)
-		fail_staged_puts(w, &stream->shards[i], status);
+	if (stream->changing != NULL)
+		fail_puts_of(w, &stream->changing->routes, status);
+	fail_puts_of(w, &stream->routes, status);
 }
 
 static void
 attach_feeds(struct dp_worker *w, struct dp_stream *stream)
 {
-	for (uint32_t i = 0; i < stream->feed_count; i++) {
-		w->listeners[stream->feeds[i].listener].stream = stream;
-		w->listeners[stream->feeds[i].listener].partition = stream->feeds[i].partition;
+	for (uint32_t i = 0; i < stream->routes.feed_count; i++) {
+		w->listeners[stream->routes.feeds[i].listener].stream = stream;
+		w->listeners[stream->routes.feeds[i].listener].partition =
+			stream->routes.feeds[i].partition;
 	}
 }
 
@@ -290,8 +311,8 @@ attach_feeds(struct dp_worker *w, struct dp_stream *stream)
 static void
 detach_feeds(struct dp_worker *w, struct dp_stream *stream)
 {
-	for (uint32_t i = 0; i < stream->feed_count; i++) {
-		struct dp_listener *l = &w->listeners[stream->feeds[i].listener];
+	for (uint32_t i = 0; i < stream->routes.feed_count; i++) {
+		struct dp_listener *l = &w->listeners[stream->routes.feeds[i].listener];
 		if (l->stream != stream)
 			continue;
 		l->stream = NULL;
@@ -299,11 +320,29 @@ detach_feeds(struct dp_worker *w, struct dp_stream *stream)
 	}
 }
 
-static void
-attach(struct dp_worker *w, struct dp_stream *stream)
+static int
+attach(struct dp_worker *w, struct dp_ctl *ctl)
 {
+	struct dp_stream *stream = ctl->stream;
+	int rc = SLK_OK;
+
+	for (uint32_t i = 0; i < stream->routes.shard_count && rc == SLK_OK; i++)
+		rc = jnl_lane_raise_sequence(w->lane, stream->id, stream->routes.shards[i].number,
+			stream->routes.shards[i].first_sequence);
 	w->streams[stream->slot] = stream;
 	attach_feeds(w, stream);
+	if (ctl->change != NULL)
+		dp_seal_change_begin(w, ctl);
+	return rc;
+}
+
+/* Between two blocks: records that come from now on go to the new shards. */
+static void
+reshard(struct dp_worker *w, struct dp_ctl *ctl)
+{
+	detach_feeds(w, ctl->stream);
+	dp_seal_change_begin(w, ctl);
+	attach_feeds(w, ctl->stream);
 }
 
 /* The answer carries the old ones back, to be freed by who made them. */
@@ -311,12 +350,12 @@ static void
 swap_feeds(struct dp_worker *w, struct dp_ctl *ctl)
 {
 	struct dp_stream *stream = ctl->stream;
-	struct dp_feed *old = stream->feeds;
-	uint32_t old_count = stream->feed_count;
+	struct dp_feed *old = stream->routes.feeds;
+	uint32_t old_count = stream->routes.feed_count;
 
 	detach_feeds(w, stream);
-	stream->feeds = ctl->feeds;
-	stream->feed_count = ctl->feed_count;
+	stream->routes.feeds = ctl->feeds;
+	stream->routes.feed_count = ctl->feed_count;
 	ctl->feeds = old;
 	ctl->feed_count = old_count;
 	attach_feeds(w, stream);
@@ -345,17 +384,28 @@ forget_active(struct dp_worker *w, const struct dp_stream *stream)
 }
 
 static void
+flush_routes(struct dp_worker *w, struct dp_stream *stream, const struct dp_routes *routes)
+{
+	for (uint32_t i = 0; i < routes->shard_count && stream->epoch != NULL && !w->blocked; i++)
+		(void)flush_shard(w, &routes->shards[i], true);
+}
+
+static void
 detach(struct dp_worker *w, struct dp_stream *stream)
 {
 	/* What came before goes into its last blocks, as far as there is a key and room. */
 	w->blocked = false;
-	for (uint32_t i = 0; i < stream->shard_count && stream->epoch != NULL && !w->blocked; i++)
-		(void)flush_shard(w, &stream->shards[i], true);
+	if (stream->changing != NULL)
+		flush_routes(w, stream, &stream->changing->routes);
+	(void)dp_seal_changes(w);
+	flush_routes(w, stream, &stream->routes);
 	end_epoch(w, stream);
 	drop_stream(w, stream, DP_LOSS_UNKNOWN_STREAM, SLK_NOT_FOUND);
 	forget_active(w, stream);
 	w->streams[stream->slot] = NULL;
 	detach_feeds(w, stream);
+	if (stream->changing != NULL)
+		stream->changing->given_up = true;
 }
 
 static void
@@ -390,7 +440,9 @@ handle(struct dp_worker *w, struct dp_ctl *ctl)
 {
 	switch (ctl->op) {
 	case DP_CTL_ADD:
-		attach(w, ctl->stream);
+		return attach(w, ctl);
+	case DP_CTL_RESHARD:
+		reshard(w, ctl);
 		return SLK_OK;
 	case DP_CTL_REMOVE:
 		detach(w, ctl->stream);
@@ -425,9 +477,13 @@ dp_seal_control(struct dp_worker *w, unsigned max)
 		if (ctl == NULL)
 			break;
 		ctl->outcome = handle(w, ctl);
+		n++;
+		if (ctl->op == DP_CTL_REMOVE || ctl->change != NULL) {
+			dp_seal_wait(w, ctl);
+			continue;
+		}
 		if (!dp_spsc_push(&w->ctl_out, ctl))
 			break; /* cannot happen: there was room and nobody else pushes */
-		n++;
 	}
 	if (n > 0)
 		dp_wake(w->control_fd);
@@ -457,16 +513,15 @@ dp_seal_puts(struct dp_worker *w, unsigned max)
 			continue;
 		}
 		put->arrival_ns = w->wall_ns;
-		put->shard =
-			dp_hash_key_shard(dp_hash_key_from_md5(put->hash), stream->shard_count);
+		uint32_t at = dp_hash_key_find(dp_hash_key_from_md5(put->hash),
+			stream->routes.starts, stream->routes.shard_count);
 		/* While the KMS is away and no key is left, the answer is known. */
 		if (keyless(stream) && error_is_fresh(w, stream)) {
 			want_key(w, stream);
 			fail_put(w, put, stream->error);
 			continue;
 		}
-		enum dp_loss lost =
-			dp_seal_stage(w, stream, put->shard, &record, put, DP_OWNER_PUT);
+		enum dp_loss lost = dp_seal_stage(w, stream, at, &record, put, DP_OWNER_PUT);
 		if (lost != DP_LOSS_COUNT)
 			fail_put(w, put,
 				lost == DP_LOSS_BACKPRESSURE || lost == DP_LOSS_NO_KEY
@@ -499,6 +554,7 @@ appended(struct dp_worker *w, struct dp_shard *shard, uint32_t n, const struct j
 			continue;
 		}
 		struct dp_put *put = s.owner;
+		put->shard = shard->number;
 		put->sequence = a->first_sequence + i;
 		put->encrypted_kms = stream->encrypted_kms;
 		wait_durable(w, put, a->lsn);
@@ -524,8 +580,8 @@ seal_block(struct dp_worker *w, struct dp_shard *shard)
 
 	uint32_t n =
 		dp_stage_peek(&w->stage, shard, w->scratch, JNL_BLOCK_RECORDS_MAX, w->block_bytes);
-	int rc =
-		jnl_lane_append(w->lane, w->thread, stream->epoch, shard->index, w->scratch, n, &a);
+	int rc = jnl_lane_append(
+		w->lane, w->thread, stream->epoch, shard->number, w->scratch, n, &a);
 	switch (rc) {
 	case SLK_OK:
 		appended(w, shard, n, &a);
@@ -581,7 +637,7 @@ flush_shard(struct dp_worker *w, struct dp_shard *shard, bool all)
 {
 	unsigned blocks = 0;
 
-	while (shard->count > 0 && (all || block_is_full(w, shard))) {
+	while (shard->count > 0 && !shard->held && (all || block_is_full(w, shard))) {
 		if (!has_key(w, shard->stream))
 			break;
 		int rc = seal_block(w, shard);
@@ -669,7 +725,7 @@ dp_seal_complete(struct dp_worker *w)
 	}
 	if (n > 0 && atomic_exchange(&w->door_sleeps, 0) != 0)
 		dp_wake(w->door_fd);
-	return n;
+	return n + dp_seal_changes(w);
 }
 
 void

@@ -26,6 +26,14 @@ unsigned dp_seal_puts(struct dp_worker *w, unsigned max);
 /* Append full blocks, and everything once the lane is ready (or all, at stop); submit. Returns the blocks appended. */
 unsigned dp_seal_flush(struct dp_worker *w, bool all);
 
+/* --- seal_changes.c: changes of shards --- */
+/* Begin it: new records go to the new shards at once. */
+void dp_seal_change_begin(struct dp_worker *w, struct dp_ctl *ctl);
+/* Answer it later, when what was appended so far is durable and the change, if it has one, is performed. */
+void dp_seal_wait(struct dp_worker *w, struct dp_ctl *ctl);
+/* Go on with what waits; answer what is done. Returns how many. */
+unsigned dp_seal_changes(struct dp_worker *w);
+
 /* Complete puts that are durable, or whose lane failed. Returns how many. */
 unsigned dp_seal_complete(struct dp_worker *w);
 

@@ -25,10 +25,10 @@ dp_stage_fini(struct dp_stage *stage)
 }
 
 void
-dp_shard_init(struct dp_shard *shard, struct dp_stream *stream, uint32_t index)
+dp_shard_init(struct dp_shard *shard, struct dp_stream *stream, uint32_t number)
 {
 	*shard = (struct dp_shard){
-		.stream = stream, .index = index, .head = DP_STAGE_NONE, .tail = DP_STAGE_NONE};
+		.stream = stream, .number = number, .head = DP_STAGE_NONE, .tail = DP_STAGE_NONE};
 }
 
 void

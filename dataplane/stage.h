@@ -30,12 +30,14 @@ struct dp_staged {
 /* The queue of one shard. Zeroed and dp_shard_init() before use. */
 struct dp_shard {
 	struct dp_stream *stream;
-	uint32_t index;
+	uint32_t number; /* in the catalog and in the journal */
 	uint32_t head, tail;
 	uint32_t count;
 	uint64_t bytes; /* of the block's plaintext that these records would make */
 	struct dp_shard *active_next; /* shards that hold records, in order of arrival */
 	bool active;
+	bool held; /* no block before its parents have had their last one */
+	uint64_t first_sequence; /* no record has a lower number */
 };
 
 struct dp_stage {
@@ -52,7 +54,7 @@ struct dp_stage {
 MUST_USE int dp_stage_init(struct dp_stage *stage, uint32_t capacity, uint32_t keyless_max);
 void dp_stage_fini(struct dp_stage *stage);
 
-void dp_shard_init(struct dp_shard *shard, struct dp_stream *stream, uint32_t index);
+void dp_shard_init(struct dp_shard *shard, struct dp_stream *stream, uint32_t number);
 
 /* Append a record. SLK_FULL: the pool is full; SLK_LIMIT: the stream has no key and the keyless bound is reached. On error
  * nothing is kept and the owner stays the caller's. */

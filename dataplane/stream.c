@@ -11,12 +11,31 @@ dp_feeds_free(struct dp_feed *feeds, uint32_t count)
 }
 
 void
+dp_routes_fini(struct dp_routes *routes)
+{
+	dp_feeds_free(routes->feeds, routes->feed_count);
+	free(routes->shards);
+	free(routes->starts);
+	*routes = (struct dp_routes){0};
+}
+
+void
+dp_change_free(struct dp_change *change)
+{
+	if (change == NULL)
+		return;
+	dp_routes_fini(&change->routes);
+	free(change->moved_to);
+	free(change->pending);
+	free(change);
+}
+
+void
 dp_stream_free(struct dp_stream *stream)
 {
 	if (stream == NULL)
 		return;
-	dp_feeds_free(stream->feeds, stream->feed_count);
+	dp_routes_fini(&stream->routes);
 	fmt_context_free(stream->context);
-	free(stream->shards);
 	free(stream);
 }

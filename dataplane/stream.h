@@ -15,6 +15,7 @@
 #include "format/context.h"
 #include "format/port.h"
 #include "kmsclient/kmsclient.h"
+#include "layout.h"
 #include "net/framing.h"
 #include "net/partition.h"
 #include "seal/epoch.h"
@@ -30,13 +31,35 @@ struct dp_feed {
 	struct dp_partition *partition; /* NULL: its rule does not fit the stream */
 };
 
+/* Where records of a stream go. A shard is named by its place among the open ones, by range. */
+struct dp_routes {
+	uint32_t shard_count;
+	struct dp_shard *shards;
+	dp_hash_key *starts; /* of their ranges, for dp_hash_key_find(); NULL: equal ones */
+	struct dp_feed *feeds;
+	uint32_t feed_count;
+};
+
+/* A change of shards on its way: made by the control thread, performed by the worker, who gives it back once it is durable.
+ * The new shards take records at once and seal none before those that close have had their last block. */
+struct dp_change {
+	bool moves; /* routes are new ones; else the stream was made with them already */
+	struct dp_routes
+		routes; /* to be swapped with the stream's; then the old ones, to be freed */
+	uint32_t *moved_to; /* of each old shard its place among the new; DP_NO_SHARD: it closes */
+	struct dp_pending
+		*pending; /* all that it closes and opens; their ends, once it was performed */
+	uint32_t pending_count;
+	bool drained; /* written by the worker */
+	bool given_up; /* likewise: the stream went */
+};
+
 struct dp_stream {
 	/* Set before it is handed over, then constant. */
 	char name[KMSC_NAME_MAX];
 	char arn[KMSC_ARN_MAX];
 	char key_arn[KMSC_ARN_MAX];
 	uint64_t id;
-	uint32_t shard_count;
 	unsigned slot; /* 0..DP_STREAMS_MAX - 1 */
 	unsigned worker;
 	struct fmt_context *context;
@@ -56,24 +79,28 @@ struct dp_stream {
 	int error; /* the KMS's last answer; SLK_OK: none, or a key came */
 	uint64_t error_until_ns; /* how long it speaks for the KMS */
 	uint32_t staged;
-	struct dp_feed *feeds;
-	uint32_t feed_count;
-	struct dp_shard *shards; /* shard_count */
+	struct dp_routes routes;
+	struct dp_change *changing; /* shards that it closes may still hold records; NULL: none */
 };
 
 /* NULL allowed. */
 void dp_feeds_free(struct dp_feed *feeds, uint32_t count);
+void dp_routes_fini(struct dp_routes *routes);
+/* NULL allowed. */
+void dp_change_free(struct dp_change *change);
 /* NULL allowed; shards must be empty and the epoch ended. */
 void dp_stream_free(struct dp_stream *stream);
 
 enum dp_ctl_op {
-	DP_CTL_ADD, /* stream */
-	DP_CTL_REMOVE, /* stream: seal what is staged under its last key, end its epoch, drop the rest */
+	DP_CTL_ADD, /* stream; change, if it was made in the middle of one: answered as RESHARD */
+	DP_CTL_REMOVE, /* stream: seal what is staged under its last key, end its epoch, drop the rest; answered once that is
+			* durable */
+	DP_CTL_RESHARD, /* stream, change: answered once the last blocks of the shards that it closes are durable */
 	DP_CTL_FEEDS, /* stream, feeds: the listeners that feed it from now on; the answer has those before */
 	DP_CTL_OPEN, /* listener: take datagrams of that UDP port; its stream comes by FEEDS or ADD */
 	DP_CTL_CLOSE, /* listener: take no more */
 	DP_CTL_KEY, /* stream, key, end_ns: begin a new epoch */
-	DP_CTL_END, /* stream, end_ns: the key ends then */
+	DP_CTL_END, /* stream, end_ns: the key ends then; 0: before the next block */
 	DP_CTL_ERROR, /* stream, status: the KMS refused */
 };
 
@@ -86,12 +113,15 @@ struct dp_ctl_listener {
 };
 
 struct dp_ctl {
+	struct dp_ctl *next; /* of the worker, while it waits */
 	enum dp_ctl_op op;
 	unsigned worker; /* whose it is */
 	struct dp_stream *stream; /* NULL for OPEN and CLOSE */
 	struct dp_ctl_listener listener;
 	struct dp_feed *feeds;
 	uint32_t feed_count;
+	struct dp_change *change; /* owned; NULL: none */
+	uint64_t lsn; /* the worker's: answered when this is durable */
 	struct kmsc_data_key key;
 	uint64_t end_ns;
 	int status; /* ERROR: the KMS's */

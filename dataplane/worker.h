@@ -107,6 +107,8 @@ struct dp_worker {
 	struct fmt_record *scratch;
 	struct dp_put *durable_head, *durable_tail; /* appended, not yet durable, in order of lsn */
 	struct dp_put *done_head, *done_tail; /* complete, not yet in the ring */
+	struct dp_ctl *waiting_head,
+		*waiting_tail; /* performed, not yet durable, in order of arrival */
 	uint64_t reply_tokens;
 	uint64_t reply_refill_ns;
 	uint64_t announce_ns;

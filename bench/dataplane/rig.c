@@ -207,18 +207,19 @@ make_stream(struct rig *r, struct slk_error *err)
 	snprintf(s->name, sizeof(s->name), "%s", r->shape.name);
 	snprintf(s->arn, sizeof(s->arn), "arn:aws:kinesis:local:000000000000:stream/%s", s->name);
 	s->id = 1;
-	s->shard_count = r->shape.shards;
-	s->shards = calloc(s->shard_count, sizeof(*s->shards));
-	s->feeds = calloc(1, sizeof(*s->feeds));
-	if (s->shards == NULL || s->feeds == NULL)
+	struct dp_routes *to = &s->routes;
+	to->shard_count = r->shape.shards;
+	to->shards = calloc(to->shard_count, sizeof(*to->shards));
+	to->feeds = calloc(1, sizeof(*to->feeds));
+	if (to->shards == NULL || to->feeds == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory");
-	for (uint32_t i = 0; i < s->shard_count; i++)
-		dp_shard_init(&s->shards[i], s, i);
+	for (uint32_t i = 0; i < to->shard_count; i++)
+		dp_shard_init(&to->shards[i], s, i);
 	int rc = fmt_context_for_stream(s->arn, &s->context);
 	if (rc == SLK_OK)
 		rc = make_partition(
-			r, r->config->listeners[0].partition.rule, &s->feeds[0].partition, err);
-	s->feed_count = rc == SLK_OK;
+			r, r->config->listeners[0].partition.rule, &to->feeds[0].partition, err);
+	to->feed_count = rc == SLK_OK;
 	return rc;
 }
 

@@ -4,11 +4,13 @@
 #include <arpa/inet.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MD5_BYTES 16u
 #define KEY_CHARACTERS_MAX 256u /* of a partition key, as Kinesis counts them */
 #define SENDER_SLOTS 128u /* power of two */
 #define SHARD_KEY_SEARCH_MAX 10000000u
+#define SHARD_KEY_SEARCH_GIVEN 1000000u /* of ranges that may be narrow */
 
 /* The key that stands for a shard: a decimal number of at most 7 digits. */
 struct shard_key {
@@ -29,12 +31,14 @@ struct sender {
 
 struct dp_partition {
 	struct dp_partition_config config;
-	dp_hash_key width; /* of a hash key range */
+	dp_hash_key width; /* of a hash key range, if they are equal */
+	dp_hash_key *starts; /* or where each begins; NULL */
 	EVP_MD *md5;
 	EVP_MD_CTX *md5_ctx;
 	const struct dp_packet *packet; /* of the datagram at hand */
 	uint8_t *room;
 	const struct sender *sender; /* of the datagram at hand; NULL: not looked up yet */
+	uint32_t fixed_shard;
 	uint32_t next_shard;
 	uint64_t fallback_count;
 	uint64_t hash_count;
@@ -114,29 +118,66 @@ dp_hash_key_shard(dp_hash_key key, uint32_t shard_count)
 	return shard_of(key, shard_count, range_width(shard_count));
 }
 
+/* The last one that does not start above key. */
+static uint32_t
+search(dp_hash_key key, const dp_hash_key *starts, uint32_t shard_count)
+{
+	uint32_t low = 0, high = shard_count;
+
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+		if (starts[middle] <= key)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+uint32_t
+dp_hash_key_find(dp_hash_key key, const dp_hash_key *starts, uint32_t shard_count)
+{
+	return starts != NULL ? search(key, starts, shard_count)
+			      : dp_hash_key_shard(key, shard_count);
+}
+
 static void
 count(uint64_t *counter)
 {
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
-/* A stream of one shard leaves nothing to find out. */
-int
-dp_partition_key_shard(struct dp_partition *p, struct slk_span key, uint32_t *out_shard)
+static uint32_t
+hash_shard(const struct dp_partition *p, dp_hash_key key)
+{
+	return p->starts != NULL ? search(key, p->starts, p->config.shard_count)
+				 : shard_of(key, p->config.shard_count, p->width);
+}
+
+static int
+hash(struct dp_partition *p, struct slk_span key, dp_hash_key *out)
 {
 	uint8_t digest[EVP_MAX_MD_SIZE];
 
-	if (p->config.shard_count == 1) {
-		*out_shard = 0;
-		return SLK_OK;
-	}
 	count(&p->hash_count);
 	if (EVP_DigestInit_ex2(p->md5_ctx, p->md5, NULL) != 1 ||
 		EVP_DigestUpdate(p->md5_ctx, key.ptr, key.len) != 1 ||
 		EVP_DigestFinal_ex(p->md5_ctx, digest, NULL) != 1)
 		return SLK_INTERNAL;
-	*out_shard = shard_of(dp_hash_key_from_md5(digest), p->config.shard_count, p->width);
+	*out = dp_hash_key_from_md5(digest);
 	return SLK_OK;
+}
+
+/* A stream of one shard leaves nothing to find out. */
+int
+dp_partition_key_shard(struct dp_partition *p, struct slk_span key, uint32_t *out_shard)
+{
+	dp_hash_key at = 0;
+	int rc = p->config.shard_count == 1 ? SLK_OK : hash(p, key, &at);
+
+	if (rc == SLK_OK)
+		*out_shard = hash_shard(p, at);
+	return rc;
 }
 
 /* --- start --- */
@@ -149,7 +190,8 @@ check_config(const struct dp_partition_config *c, struct slk_error *err)
 			c->shard_count, DP_SHARD_COUNT_MAX);
 	if ((size_t)c->rule >= RULE_COUNT)
 		return slk_fail(err, SLK_CONFIG, "no such partition rule: %d", (int)c->rule);
-	if (c->rule == DP_PARTITION_FIXED && c->fixed_shard >= c->shard_count)
+	if (c->rule == DP_PARTITION_FIXED && !c->has_fixed_range &&
+		c->fixed_shard >= c->shard_count)
 		return slk_fail(err, SLK_CONFIG,
 			"shard %u does not exist: the stream has %u, from 0", c->fixed_shard,
 			c->shard_count);
@@ -188,29 +230,62 @@ decimal_key(uint32_t number)
 	return key;
 }
 
-/* Try 0, 1, 2, ... until every wanted shard has its key: about n ln n numbers, 100,000 for 10,000
- * shards. */
+/* The key of the fixed shard: the first number that falls into the range, wherever that belongs now. */
 static int
-find_shard_keys(struct dp_partition *p)
+find_fixed_key(struct dp_partition *p, struct slk_error *err)
 {
-	bool one = p->config.rule == DP_PARTITION_FIXED;
-	uint32_t wanted = one ? 1 : p->config.shard_count;
+	dp_hash_key at;
 
-	for (uint32_t number = 0; wanted > 0 && number < SHARD_KEY_SEARCH_MAX; number++) {
+	if (p->config.shard_count == 1 && !p->config.has_fixed_range) {
+		p->shard_keys[0] = decimal_key(0);
+		return SLK_OK;
+	}
+	for (uint32_t number = 0; number < SHARD_KEY_SEARCH_MAX; number++) {
+		struct shard_key key = decimal_key(number);
+		int status = hash(p, slk_span(key.text, key.len), &at);
+		if (status != SLK_OK)
+			return slk_fail(err, status, "libcrypto cannot hash a partition key");
+		if (at < p->config.fixed_start || at > p->config.fixed_end)
+			continue;
+		p->shard_keys[0] = key;
+		p->fixed_shard = hash_shard(p, at);
+		return SLK_OK;
+	}
+	return slk_fail(err, SLK_CONFIG, "the shard is too narrow for a partition key to be found");
+}
+
+/* To the next shard that has a key; one has. */
+static void
+advance(struct dp_partition *p)
+{
+	do {
+		p->next_shard = p->next_shard + 1 == p->config.shard_count ? 0 : p->next_shard + 1;
+	} while (p->shard_keys[p->next_shard].len == 0);
+}
+
+/* Try 0, 1, 2, ... until every shard has its key: about n ln n numbers, 100,000 for 10,000 equal ones. */
+static int
+find_shard_keys(struct dp_partition *p, struct slk_error *err)
+{
+	uint32_t wanted = p->config.shard_count;
+	uint32_t most = p->starts != NULL ? SHARD_KEY_SEARCH_GIVEN : SHARD_KEY_SEARCH_MAX;
+
+	for (uint32_t number = 0; wanted > 0 && number < most; number++) {
 		struct shard_key key = decimal_key(number);
 		uint32_t shard;
 		int status = dp_partition_key_shard(p, slk_span(key.text, key.len), &shard);
 		if (status != SLK_OK)
-			return status;
-		if (one && shard != p->config.fixed_shard)
-			continue;
-		struct shard_key *slot = &p->shard_keys[one ? 0 : shard];
-		if (slot->len == 0) {
-			*slot = key;
+			return slk_fail(err, status, "libcrypto cannot hash a partition key");
+		if (p->shard_keys[shard].len == 0) {
+			p->shard_keys[shard] = key;
 			wanted--;
 		}
 	}
-	return wanted == 0 ? SLK_OK : SLK_INTERNAL;
+	if (wanted == p->config.shard_count)
+		return slk_fail(err, SLK_INTERNAL, "no partition keys found for the shards");
+	if (p->shard_keys[p->next_shard].len == 0)
+		advance(p);
+	return SLK_OK;
 }
 
 static int
@@ -223,9 +298,33 @@ make_shard_keys(struct dp_partition *p, struct slk_error *err)
 	if (p->shard_keys == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory for the keys of %u shards",
 			p->config.shard_count);
-	int status = find_shard_keys(p);
-	return status == SLK_OK ? SLK_OK
-				: slk_fail(err, status, "no partition keys found for the shards");
+	return p->config.rule == DP_PARTITION_FIXED ? find_fixed_key(p, err)
+						    : find_shard_keys(p, err);
+}
+
+static int
+take_ranges(struct dp_partition *p, const struct dp_partition_config *config, struct slk_error *err)
+{
+	size_t bytes = config->shard_count * sizeof(*config->starts);
+
+	if (config->starts != NULL) {
+		p->starts = malloc(bytes);
+		if (p->starts == NULL)
+			return slk_fail(err, SLK_NO_MEMORY, "no memory for the ranges of %u shards",
+				config->shard_count);
+		memcpy(p->starts, config->starts, bytes);
+	}
+	if (config->has_fixed_range || config->rule != DP_PARTITION_FIXED)
+		return SLK_OK;
+	dp_hash_key_range(config->fixed_shard, config->shard_count, &p->config.fixed_start,
+		&p->config.fixed_end);
+	if (p->starts == NULL)
+		return SLK_OK;
+	p->config.fixed_start = p->starts[config->fixed_shard];
+	p->config.fixed_end = config->fixed_shard + 1 < config->shard_count
+		? p->starts[config->fixed_shard + 1] - 1
+		: HASH_KEY_MAX;
+	return SLK_OK;
 }
 
 int
@@ -239,9 +338,12 @@ dp_partition_new(const struct dp_partition_config *config, struct dp_partition *
 	if (p == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory for a partition rule");
 	p->config = *config;
+	p->config.starts = NULL; /* the caller's */
 	p->width = range_width(config->shard_count);
 	p->next_shard = config->start_shard % config->shard_count;
-	status = fetch_md5(p, err);
+	status = take_ranges(p, config, err);
+	if (status == SLK_OK)
+		status = fetch_md5(p, err);
 	if (status == SLK_OK)
 		status = make_shard_keys(p, err);
 	if (status != SLK_OK) {
@@ -260,6 +362,7 @@ dp_partition_free(struct dp_partition *p)
 	EVP_MD_CTX_free(p->md5_ctx);
 	EVP_MD_free(p->md5);
 	free(p->shard_keys);
+	free(p->starts);
 	free(p);
 }
 
@@ -436,11 +539,11 @@ dp_partition_record(struct dp_partition *p, struct slk_span record, uint32_t *ou
 {
 	switch (p->config.rule) {
 	case DP_PARTITION_FIXED:
-		by_shard_key(p, p->config.fixed_shard, 0, out_shard, out_key);
+		by_shard_key(p, p->fixed_shard, 0, out_shard, out_key);
 		return SLK_OK;
 	case DP_PARTITION_ROUND_ROBIN:
 		by_shard_key(p, p->next_shard, p->next_shard, out_shard, out_key);
-		p->next_shard = p->next_shard + 1 == p->config.shard_count ? 0 : p->next_shard + 1;
+		advance(p);
 		return SLK_OK;
 	case DP_PARTITION_SOURCE:
 		return by_source(p, out_shard, out_key);

@@ -2,10 +2,13 @@
  *
  * The rule of Amazon Kinesis holds for every record, whatever the listener's rule: MD5 of the
  * partition key, read as a big-endian 128-bit integer, lies in the hash key range of the record's
- * shard. Range i of n starts at floor(2^128 / n) * i and the last one ends at 2^128 - 1.
+ * shard. Range i of n starts at floor(2^128 / n) * i and the last one ends at 2^128 - 1, unless the
+ * stream's shards were split or merged: then the ranges are given. A shard is named by its place
+ * among the open ones, in the order of their ranges.
  *
- *     fixed        always one shard; the key is the smallest decimal number whose MD5 falls there
- *     round-robin  shard after shard, per worker; keys likewise
+ *     fixed        always one shard; the key is the smallest decimal number whose MD5 falls into its
+ *                  range, or into one that is given: what is a shard's no more goes where its key does
+ *     round-robin  shard after shard, per worker; keys likewise; a shard too narrow for any is left out
  *     source       the key is the sender, "10.77.0.1:40000" or "[fe80::1]:514": one sender keeps
  * its shard field        the key is field N (from 1) of the record, fields being split at each
  * separator byte; N at the end of a record takes what is left. A record without it, or where it is
@@ -17,6 +20,7 @@
 #ifndef DP_NET_PARTITION_H
 #define DP_NET_PARTITION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -37,6 +41,8 @@ void dp_hash_key_range(
 	uint32_t index, uint32_t shard_count, dp_hash_key *out_start, dp_hash_key *out_end);
 /* The shard whose range holds key. */
 uint32_t dp_hash_key_shard(dp_hash_key key, uint32_t shard_count);
+/* The same for given ranges: where each starts, ascending, the first at 0. NULL: equal ones. */
+uint32_t dp_hash_key_find(dp_hash_key key, const dp_hash_key *starts, uint32_t shard_count);
 
 enum dp_partition_rule {
 	DP_PARTITION_FIXED,
@@ -52,7 +58,10 @@ const char *dp_partition_rule_name(enum dp_partition_rule rule);
 struct dp_partition_config {
 	enum dp_partition_rule rule;
 	uint32_t shard_count; /* 1..DP_SHARD_COUNT_MAX */
+	const dp_hash_key *starts; /* shard_count of them, as above; copied; NULL: equal ranges */
 	uint32_t fixed_shard; /* FIXED: 0..shard_count - 1 */
+	bool has_fixed_range; /* FIXED: in place of fixed_shard */
+	dp_hash_key fixed_start, fixed_end; /* inclusive */
 	uint32_t field; /* FIELD: 1..DP_PARTITION_FIELD_MAX */
 	uint8_t separator; /* FIELD: any byte */
 	uint32_t start_shard; /* ROUND_ROBIN: where to begin (modulo shard_count), so that workers

@@ -102,6 +102,11 @@ void jnl_lane_epoch_end(struct jnl_lane *lane, struct seal_epoch *epoch);
 /* The next sequence number of a shard: 0 for a new one, otherwise behind whatever recovery found. */
 uint64_t jnl_lane_next_sequence(struct jnl_lane *lane, uint64_t stream_id, uint32_t shard);
 
+/* No record of the shard gets a number below this one; 0 and what is lower already change nothing. SLK_LIMIT as for
+ * jnl_lane_append(). */
+MUST_USE int jnl_lane_raise_sequence(
+	struct jnl_lane *lane, uint64_t stream_id, uint32_t shard, uint64_t at_least);
+
 /* Seal records as one block of (epoch's stream, shard). Payloads of 512 bytes and more are sealed straight from where
  * they lie, smaller ones are gathered first. The records' bytes are borrowed until return only.
  * count: 1..JNL_BLOCK_RECORDS_MAX; records and their table (24 bytes each) together at most JNL_BLOCK_PLAIN_MAX and what

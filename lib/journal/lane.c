@@ -434,6 +434,19 @@ jnl_lane_next_sequence(struct jnl_lane *l, uint64_t stream_id, uint32_t shard)
 	return row != NULL ? row->next_sequence : 0;
 }
 
+int
+jnl_lane_raise_sequence(struct jnl_lane *l, uint64_t stream_id, uint32_t shard, uint64_t at_least)
+{
+	if (at_least == 0)
+		return SLK_OK;
+	struct fmt_footer_shard *row = jnl_shards_get(&l->shards, stream_id, shard);
+	if (row == NULL)
+		return SLK_LIMIT;
+	if (row->next_sequence < at_least)
+		row->next_sequence = at_least;
+	return SLK_OK;
+}
+
 static int
 measure(const struct fmt_record *records, uint32_t count, uint64_t *out_plain, struct fmt_block *b)
 {

@@ -187,6 +187,11 @@ int __wrap_kmsc_describe_stream(
 	struct kmsc *c, const char *name, struct kmsc_stream *out, struct slk_error *err);
 int __wrap_kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out,
 	size_t cap, size_t *out_count, char *out_next, struct slk_error *err);
+int __wrap_kmsc_list_shards(struct kmsc *c, const char *stream,
+	const struct kmsc_shard_query *query, const char *marker, struct kmsc_shard *out,
+	size_t cap, size_t *out_count, char *out_next, struct slk_error *err);
+int __wrap_kmsc_stream_changed(struct kmsc *c, const struct kmsc_stream *stream,
+	const struct kmsc_shard_end *ends, size_t count, struct slk_error *err);
 int __wrap_kmsc_generate_stream_key(
 	struct kmsc *c, const char *arn, struct kmsc_data_key *out, struct slk_error *err);
 int __wrap_kmsc_authorize_uid(
@@ -256,6 +261,31 @@ __wrap_kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream 
 		if (sim_now->kms.streams[i].exists)
 			describe(&sim_now->kms.streams[i], &out[(*out_count)++]);
 	}
+	return SLK_OK;
+}
+
+/* As the stream was made: nothing is resharded here. */
+int
+__wrap_kmsc_list_shards(struct kmsc *c, const char *stream, const struct kmsc_shard_query *query,
+	const char *marker, struct kmsc_shard *out, size_t cap, size_t *out_count, char *out_next,
+	struct slk_error *err)
+{
+	(void)c;
+	(void)query;
+	(void)marker;
+	int rc = enter(err);
+	if (rc != SLK_OK)
+		return rc;
+	const struct sim_stream *st = stream_of(stream);
+	if (st == NULL)
+		return slk_fail(err, SLK_NOT_FOUND, "no stream %s", stream);
+	SIM_CHECK(sim_now, SIM_STUCK, st->shard_count <= cap);
+	for (uint32_t i = 0; i < st->shard_count; i++) {
+		out[i] = (struct kmsc_shard){.number = i};
+		dp_hash_key_range(i, st->shard_count, &out[i].start, &out[i].end);
+	}
+	*out_count = st->shard_count;
+	out_next[0] = '\0';
 	return SLK_OK;
 }
 
