@@ -5,6 +5,7 @@ again, and what was not answered is left alone: it may be stored or not. ACKS ge
 acknowledgement, and at the end "refused STATUS COUNT SENTENCE" per kind of refusal.
 """
 import collections
+import os
 import select
 import signal
 import socket
@@ -13,7 +14,8 @@ import sys
 import threading
 import time
 
-WINDOW = 24
+WINDOW = 8
+PAUSE_S = 0.0005  # after each answer: the load shall find what is lost, not fill the disk
 path, acks_path, streams = sys.argv[1], sys.argv[2], sys.argv[3:]
 acks = open(acks_path, "w", buffering=1)
 refused = collections.Counter()
@@ -29,7 +31,7 @@ def session(stream, counts, s):
     waiting, number = {}, 0
     while not stop.is_set() or waiting:
         while len(waiting) < WINDOW and not stop.is_set():
-            key = f"{stream}-{number % 8}"
+            key = f"{stream}-{os.getpid()}-{number % 8}"
             n = counts[key]
             counts[key] += 1
             waiting[number] = (key, n)
@@ -46,6 +48,7 @@ def session(stream, counts, s):
         key, n = waiting.pop(request)
         if status == 0:
             acks.write(f"{stream} {key} {n} {shard} {sequence}\n")
+            time.sleep(PAUSE_S)
         else:
             refused[(stream, status)] += 1
             sentences[(stream, status)] = reply[40:].decode()

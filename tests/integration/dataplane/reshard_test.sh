@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Streams that change under load: shards are split, merged and counted, encryption starts, changes and stops, streams come and go; ingestd
 # and kmsd are killed with -9 while changes are intended, performed or told. Every acknowledged record is read back once, in order,
-# parents before children; each change is performed; no put is acknowledged into a stream that is gone. Needs root. ROUNDS (default 12).
+# parents before children; each change is performed; no put is acknowledged into a stream that is gone. Needs root. ROUNDS (default 6).
 # Prints "N passed, N failed, N skipped" at the end.
 set -uo pipefail
 build=${1:?usage: reshard_test.sh BUILD_DIR}
 . "$(dirname "$0")/ingest.sh"
-rounds=${ROUNDS:-12}
+rounds=${ROUNDS:-6}
 ingest_needs
 ingest_site
 seed=${SEED:-$RANDOM}
@@ -124,7 +124,7 @@ done
 # --- streams come and go under load ---
 
 begin_load third web brief
-for ((i = 0; i < 8; i++)); do
+for ((i = 0; i < 4; i++)); do
 	sealock stream create brief --shards 2 --key alias/test >/dev/null || break
 	wait_for 5 '[ -n "$(sealock tail brief --no-follow 2>/dev/null | head -n 1)" ]'
 	sealock stream delete brief >/dev/null || break
@@ -133,7 +133,7 @@ for ((i = 0; i < 8; i++)); do
 	sleep 0.2
 	[ "$(grep -c "^brief " "$site/acks.third")" = "$before" ] || break
 done
-check "a stream is made and deleted under load, eight times, and takes nothing once it is gone" '[ $i = 8 ]'
+check "a stream is made and deleted under load, four times, and takes nothing once it is gone" '[ $i = 4 ]'
 end_load
 verify web third
 check "and the other stream loses nothing" '[ $code = 0 ]'

@@ -36,6 +36,9 @@ static const struct kmsc_stream stream = {
 	.shard_count = 2,
 	.encrypted_kms = true,
 	.key_arn = "arn:aws:kms:local:000000000000:key/1",
+	.key_name = "alias/web",
+	.mode = "PROVISIONED",
+	.retention_hours = 24,
 	.status = "ACTIVE",
 	.created_ns = 1763978400000000000ull,
 };
@@ -154,7 +157,8 @@ a_stream_in_json_says_how_it_is_encrypted(void **state)
 		"{\"name\":\"web\",\"arn\":\"arn:aws:kinesis:local:000000000000:stream/"
 		"web\",\"id\":3,\"shards\":2,"
 		"\"status\":\"ACTIVE\",\"encryption\":\"KMS\",\"key_arn\":\"arn:aws:kms:local:"
-		"000000000000:key/1\","
+		"000000000000:key/1\",\"key_name\":\"alias/web\",\"retention_hours\":24,"
+		"\"mode\":\"PROVISIONED\","
 		"\"created\":\"2025-11-24T10:00:00.000000000Z\"}");
 }
 

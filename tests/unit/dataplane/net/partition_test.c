@@ -489,6 +489,77 @@ names_go_both_ways(void **state)
 	assert_string_equal(dp_partition_rule_name(DP_PARTITION_FIELD + 1), "unknown");
 }
 
+/* --- given ranges --- */
+
+static const dp_hash_key given[] = {0, 7, (dp_hash_key)1 << 100, ((dp_hash_key)1 << 127) + 5};
+
+static void
+keys_find_their_given_range(void **state)
+{
+	(void)state;
+	assert_int_equal(dp_hash_key_find(0, given, 4), 0);
+	assert_int_equal(dp_hash_key_find(6, given, 4), 0);
+	assert_int_equal(dp_hash_key_find(7, given, 4), 1);
+	assert_int_equal(dp_hash_key_find(given[2] - 1, given, 4), 1);
+	assert_int_equal(dp_hash_key_find(given[2], given, 4), 2);
+	assert_int_equal(dp_hash_key_find(given[3] - 1, given, 4), 2);
+	assert_int_equal(dp_hash_key_find(~(dp_hash_key)0, given, 4), 3);
+	assert_int_equal(dp_hash_key_find(~(dp_hash_key)0, given, 1), 0);
+	assert_int_equal(dp_hash_key_find(~(dp_hash_key)0, NULL, 9), 8);
+}
+
+/* Shards 0 and 1 are too narrow for any short key: the turn goes on without them. */
+static void
+round_robin_leaves_out_what_is_too_narrow(void **state)
+{
+	(void)state;
+	static const dp_hash_key starts[] = {0, 3, 6, (dp_hash_key)1 << 126, (dp_hash_key)1 << 127};
+	const struct dp_partition_config c = {
+		.rule = DP_PARTITION_ROUND_ROBIN, .shard_count = 5, .starts = starts};
+	struct dp_partition *p = NULL;
+	struct slk_span key;
+	uint32_t shard, again;
+
+	assert_ok(dp_partition_new(&c, &p, NULL));
+	for (uint32_t i = 0; i < 9; i++) {
+		assert_ok(dp_partition_record(p, slk_span_str("x"), &shard, &key));
+		assert_int_equal(shard, 2 + i % 3);
+		assert_ok(dp_partition_key_shard(p, key, &again));
+		assert_int_equal(again, shard);
+	}
+	dp_partition_free(p);
+}
+
+/* The key of a shard that was split stays the same, and its records go where it belongs. */
+static void
+fixed_rule_keeps_its_key(void **state)
+{
+	(void)state;
+	struct dp_partition_config c = {
+		.rule = DP_PARTITION_FIXED, .shard_count = 2, .fixed_shard = 1};
+	struct dp_partition *before = NULL, *after = NULL;
+	struct slk_span key, same;
+	uint32_t shard;
+
+	assert_ok(dp_partition_new(&c, &before, NULL));
+	assert_ok(dp_partition_record(before, slk_span_str("x"), &shard, &key));
+	assert_int_equal(shard, 1);
+	dp_hash_key_range(1, 2, &c.fixed_start, &c.fixed_end);
+	c.has_fixed_range = true;
+	c.shard_count = 4;
+	c.starts = given;
+	assert_ok(dp_partition_new(&c, &after, NULL));
+	assert_ok(dp_partition_record(after, slk_span_str("x"), &shard, &same));
+	assert_true(slk_span_equal(key, same));
+	assert_int_equal(shard, 3);
+	dp_partition_free(before);
+	dp_partition_free(after);
+	c.fixed_start = c.fixed_end = 5;
+	struct slk_error err;
+	assert_int_equal(dp_partition_new(&c, &after, &err), SLK_CONFIG);
+	assert_non_null(strstr(err.text, "too narrow"));
+}
+
 int
 main(void)
 {
@@ -510,6 +581,9 @@ main(void)
 		cmocka_unit_test(a_stream_of_one_shard_hashes_nothing),
 		cmocka_unit_test(configurations_out_of_range_are_refused),
 		cmocka_unit_test(names_go_both_ways),
+		cmocka_unit_test(keys_find_their_given_range),
+		cmocka_unit_test(round_robin_leaves_out_what_is_too_narrow),
+		cmocka_unit_test(fixed_rule_keeps_its_key),
 	};
 
 	return cmocka_run_group_tests_name("dpnet_partition", tests, NULL, NULL);
