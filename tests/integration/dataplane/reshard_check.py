@@ -2,7 +2,7 @@
 
 RECORDS: `sealock tail STREAM --format json`; SHARDS: `sealock stream shards STREAM --json`. Every acknowledged record is there
 once, where the answer said; none is twice; each key's records are in order, which parents before children makes so; each lies
-in a shard that takes its key, and inside the shard's numbers.
+in a shard that takes its key, and inside the shard's numbers; what it got (NONE, KMS) is one thing per epoch.
 """
 import collections
 import hashlib
@@ -18,11 +18,12 @@ def wrong(text):
     errors.append(text)
 
 
-acked = {}
+acked, encryption, of_epoch = {}, {}, {}
 for line in open(acks_path):
-    parts = line.split(" ", 4)
+    parts = line.split()
     if parts[0] == stream:
         acked[(parts[1], int(parts[2]))] = (int(parts[3]), int(parts[4]))
+        encryption[(parts[1], int(parts[2]))] = parts[5]
 last_of_key, next_of_shard, seen, closed = {}, {}, {}, set()
 per_shard = collections.Counter()
 for line in open(records_path):
@@ -36,6 +37,9 @@ for line in open(records_path):
     if n <= last_of_key.get(key, -1):
         wrong(f"{text} comes after {last_of_key[key]}")
     last_of_key[key] = n
+    got = encryption.get((key, n))
+    if got is not None and of_epoch.setdefault(r["epoch"], got) != got:
+        wrong(f"{text} got another encryption than its epoch has")
     if sequence < next_of_shard.get(shard, 0):
         wrong(f"shard {shard}: {sequence} comes after {next_of_shard[shard] - 1}")
     next_of_shard[shard] = sequence + 1
@@ -67,5 +71,6 @@ if at != 1 << 128:
     wrong("the highest hash keys are nobody's")
 for text in errors[:20]:
     print(text)
-print(f"{stream}: {len(acked)} acknowledged, {len(seen)} read, {len(shards)} shards, {len(per_shard)} with records")
+print(f"{stream}: {len(acked)} acknowledged, {len(seen)} read, {len(shards)} shards, {len(per_shard)} with records, "
+      f"encryption {sorted(set(encryption.values()))}")
 sys.exit(1 if errors or not acked else 0)

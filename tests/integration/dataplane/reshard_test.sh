@@ -8,7 +8,9 @@ build=${1:?usage: reshard_test.sh BUILD_DIR}
 . "$(dirname "$0")/ingest.sh"
 rounds=${ROUNDS:-6}
 ingest_needs
+[ -x "$build/tests/reshard_drive" ] || skip_all "reshard_drive was not built"
 ingest_site
+install -m 0755 "$build/tests/reshard_drive" "$site/bin/"
 seed=${SEED:-$RANDOM}
 RANDOM=$seed
 echo "seed $seed (SEED=$seed draws the same numbers)"
@@ -18,7 +20,7 @@ sealock stream create plain --shards 3 >/dev/null || die_with_log "$site/kmsd.lo
 ingest_config "  - {name: wire, type: ring, ipv4: 10.77.1.2}" ""
 ingest_start ""
 begin_load() { # NAME STREAM...
-	python3 "$here/reshard_drive.py" "$SEALOCK_INGEST_SOCKET" "$site/acks.$1" "${@:2}" &
+	reshard_drive "$site/acks.$1" "${@:2}" &
 	load=$!
 	wait_for 10 '[ -s "$site/acks.'"$1"'" ]'
 }
