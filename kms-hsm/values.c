@@ -166,9 +166,12 @@ put_time(uint64_t wall_ns)
 }
 
 static void
-put_way(const struct kms_facts *f)
+put_way(const struct kms_realm *realm, const struct kms_identity *who, const struct kms_facts *f)
 {
 	put("kms:ViaService", f->via_service);
+	put("aws:RequestedRegion", realm->region);
+	if (who->type != KMS_IS_SERVICE)
+		put_truth("aws:ViaAWSService", f->via_service != NULL ? KMS_TRUE : KMS_FALSE);
 	put("aws:SourceArn", f->source_arn);
 	put("aws:SourceIp", f->source_ip);
 	if (f->source_ip != NULL)
@@ -336,7 +339,7 @@ kms_values_gather(const struct kms_iam *iam, const struct kms_identity *who,
 			put_principal(who, question->session);
 		if (f != NULL) {
 			put_time(f->wall_ns);
-			put_way(f);
+			put_way(&realm, who, f);
 			rc = put_facts(iam, f, needs);
 			put_given(f);
 		}
