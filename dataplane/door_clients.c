@@ -12,7 +12,7 @@
 #define RING_BYTES (4u << 20) /* for a client that leaves it to us */
 #define COMPLETIONS 4096u
 #define MESSAGES_PER_TURN 16u /* of one client */
-#define HELLO_NS (10 * SLK_NS_PER_S)
+#define HELLO_NS (5 * SLK_NS_PER_S)
 
 /* --- clients --- */
 

@@ -277,6 +277,7 @@ make_all(struct ingestd *d, struct slk_error *err)
 	if (rc == SLK_OK && d->config->eal.telemetry)
 		rc = dp_telemetry_start(d->workers, d->workers_made, err);
 	const struct dp_status_sources sources = {.control = d->control,
+		.door = d->door != NULL ? dp_door_counters(d->door) : NULL,
 		.workers = d->workers,
 		.worker_count = d->workers_made,
 		.config = d->config,

@@ -283,6 +283,22 @@ put_ports(FILE *f, const struct dp_status_sources *s)
 	}
 }
 
+static void
+put_local_port(FILE *f, const struct dp_door_counters *c)
+{
+	family(f, "local_port_clients", "gauge", "Clients of the local port.");
+	fprintf(f, PREFIX "local_port_clients %llu\n",
+		(unsigned long long)atomic_load(&c->clients));
+	family(f, "local_port_hang_ups_total", "counter",
+		"Clients that broke the protocol or found no place.");
+	fprintf(f, PREFIX "local_port_hang_ups_total %llu\n",
+		(unsigned long long)atomic_load(&c->hang_ups));
+	family(f, "puts_refused_total", "counter",
+		"Records of the local port completed with an error.");
+	fprintf(f, PREFIX "puts_refused_total %llu\n",
+		(unsigned long long)atomic_load(&c->refused));
+}
+
 int
 dp_metrics_text(const struct dp_status_sources *s, char **out_text, size_t *out_len)
 {
@@ -302,6 +318,7 @@ dp_metrics_text(const struct dp_status_sources *s, char **out_text, size_t *out_
 	family(f, "data_keys_total", "counter", "Data keys fetched from kmsd.");
 	fprintf(f, PREFIX "data_keys_total %llu\n",
 		(unsigned long long)dp_control_keys(s->control));
+	put_local_port(f, s->door);
 	put_worker_rows(f, s);
 	put_time(f, s);
 	put_drops(f, s);

@@ -32,6 +32,7 @@ run ask format "$site/metrics"
 check "in the text format: every family in one piece with help and type, every sample once" '[ $code = 0 ]'
 check "records are counted, by worker and by stream" \
 	'[ "$(value records_total worker=0)" = 100 ] && [ "$(value stream_records_total stream=web)" = 100 ] && [ "$(value puts_total)" = 100 ]'
+check "the local port has its own" '[ -n "$(value local_port_clients)" ] && [ "$(value local_port_hang_ups_total)" = 0 ] && [ "$(value puts_refused_total)" = 0 ]'
 check "as the status has them" '[ "$(value blocks_total)" = "$(ingest_status .blocks)" ] && [ "$(value data_keys_total)" = "$(ingest_status .keys)" ]'
 check "all that was appended is durable: the watermark" \
 	'[ "$(value durable_bytes_total)" = "$(value appended_bytes_total)" ] && [ "$(value durable_bytes_total)" != 0 ]'
