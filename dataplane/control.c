@@ -368,6 +368,7 @@ dp_control_new(const struct dp_control_config *config, struct dp_control **out_c
 	c->worker_count = config->worker_count;
 	c->control_fd = config->control_fd;
 	c->door_fd = config->door_fd;
+	c->ages = config->ages;
 	c->interval_ns = config->config->keys.renewal_seconds * SLK_NS_PER_S;
 	c->grace_ns = config->config->keys.grace_seconds * SLK_NS_PER_S;
 	dp_control_places_init(c);

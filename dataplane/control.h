@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ages.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/status.h"
@@ -47,6 +48,7 @@ struct dp_control_config {
 	unsigned worker_count;
 	int control_fd; /* eventfd: written to wake this thread */
 	int door_fd; /* eventfd: written when an answer is there */
+	struct dp_ages *ages; /* told how long streams are kept; NULL: nobody wants to know */
 };
 
 /* SLK_NO_MEMORY. */

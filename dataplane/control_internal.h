@@ -69,6 +69,7 @@ struct dp_control {
 	unsigned worker_count;
 	int control_fd;
 	int door_fd;
+	struct dp_ages *ages; /* NULL: none */
 	uint64_t interval_ns;
 	uint64_t grace_ns;
 	struct kmsc *kms;

@@ -377,16 +377,23 @@ list_streams(struct dp_control *c, struct slk_error *err)
 
 	for (unsigned i = 0; i < DP_STREAMS_MAX; i++)
 		c->entries[i].seen = false;
+	if (c->ages != NULL)
+		dp_ages_begin(c->ages);
 	do {
 		int rc = dp_control_saw_kms(c,
 			kmsc_list_streams(c->kms, marker, c->page, DP_LIST_PAGE, &count, next, err),
 			err);
 		if (rc != SLK_OK)
 			return rc;
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++) {
+			if (c->ages != NULL)
+				dp_ages_add(c->ages, c->page[i].id, c->page[i].retention_hours);
 			see(c, &c->page[i]);
+		}
 		memcpy(marker, next, sizeof(marker));
 	} while (marker[0] != '\0' && atomic_load(&c->stop) == 0);
+	if (c->ages != NULL && marker[0] == '\0')
+		dp_ages_end(c->ages);
 	return SLK_OK;
 }
 

@@ -114,6 +114,13 @@ dp_keeper_watch(struct dp_keeper *k, const struct jnl_mirror *mirror)
 }
 
 void
+dp_keeper_keep(struct dp_keeper *k, struct dp_ages *ages)
+{
+	k->retention.stream_age_ns = dp_ages_of;
+	k->retention.arg = ages;
+}
+
+void
 dp_keeper_free(struct dp_keeper *k)
 {
 	if (k == NULL)

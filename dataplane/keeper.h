@@ -6,6 +6,7 @@
 #ifndef DP_KEEPER_H
 #define DP_KEEPER_H
 
+#include "ages.h"
 #include "base/error.h"
 #include "base/status.h"
 #include "config.h"
@@ -22,6 +23,8 @@ MUST_USE int dp_keeper_new(const struct dp_config *config, struct jnl *journal,
 	struct dp_keeper **out_keeper, struct slk_error *err);
 /* The mirrored pair that the journal lies in (NULL: none), for the stats. Before the thread is started. */
 void dp_keeper_watch(struct dp_keeper *keeper, const struct jnl_mirror *mirror);
+/* How long streams are kept (borrowed); without it as the configuration says for all. Before the thread is started. */
+void dp_keeper_keep(struct dp_keeper *keeper, struct dp_ages *ages);
 void dp_keeper_free(struct dp_keeper *keeper); /* after its thread has ended; NULL allowed */
 
 /* The thread. Logs when signing begins to fail, and when it is well again. Returns NULL after dp_keeper_stop(). */

@@ -55,6 +55,7 @@ struct ingestd {
 	struct dp_control *control;
 	struct dp_door *door;
 	struct dp_keeper *keeper;
+	struct dp_ages *ages;
 	struct dp_metrics *metrics; /* NULL: nobody wants them */
 	pthread_t control_thread, door_thread, keeper_thread, metrics_thread;
 	bool control_runs, door_runs, keeper_runs, metrics_run;
@@ -253,7 +254,12 @@ make_all(struct ingestd *d, struct slk_error *err)
 
 	for (unsigned i = 0; i < d->eal.workers && rc == SLK_OK; i++)
 		rc = make_worker(d, i, err);
+	if (rc == SLK_OK &&
+		dp_ages_new(d->config->journal.retention.hours * 3600 * SLK_NS_PER_S, &d->ages) !=
+			SLK_OK)
+		rc = slk_fail(err, SLK_NO_MEMORY, "no memory for the retention of streams");
 	const struct dp_control_config cc = {.config = d->config,
+		.ages = d->ages,
 		.clock = slk_clock_system(),
 		.workers = d->workers,
 		.worker_count = d->workers_made,
@@ -265,6 +271,8 @@ make_all(struct ingestd *d, struct slk_error *err)
 		rc = dp_keeper_new(d->config, d->journal, &d->keeper, err);
 	if (rc == SLK_OK)
 		dp_keeper_watch(d->keeper, d->mirror);
+	if (rc == SLK_OK)
+		dp_keeper_keep(d->keeper, d->ages);
 	const struct dp_door_config dc = {.config = d->config,
 		.clock = slk_clock_system(),
 		.control = d->control,
@@ -506,6 +514,7 @@ stop_threads(struct ingestd *d)
 	dp_door_free(d->door);
 	dp_keeper_free(d->keeper);
 	dp_control_free(d->control);
+	dp_ages_free(d->ages);
 }
 
 static void

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Streams that change under load: shards are split, merged and counted, encryption starts, changes and stops, streams come and go; ingestd
 # and kmsd are killed with -9 while changes are intended, performed or told. Every acknowledged record is read back once, in order,
-# parents before children; each change is performed; no put is acknowledged into a stream that is gone. Needs root. ROUNDS (default 6).
+# parents before children; each change is performed; no put is acknowledged into a stream that is gone. Needs root. ROUNDS (default 4).
 # Prints "N passed, N failed, N skipped" at the end.
 set -uo pipefail
 build=${1:?usage: reshard_test.sh BUILD_DIR}
 . "$(dirname "$0")/ingest.sh"
-rounds=${ROUNDS:-6}
+rounds=${ROUNDS:-4}
 ingest_needs
 [ -x "$build/tests/reshard_drive" ] || skip_all "reshard_drive was not built"
 ingest_site
