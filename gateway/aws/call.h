@@ -80,6 +80,7 @@ struct gw_thread {
 	bool rights_known;
 	uint64_t right_changes;
 	struct gw_kinesis *kinesis;
+	uint64_t warned_ns; /* of reads that failed: when it was logged */
 	struct gw_counters counters;
 };
 

@@ -1,7 +1,7 @@
 /* Kinesis Data Streams: what a thread and the process keep for it. Internal to aws/.
  *
  * A thread has a producer of its own (records go to ingestd without waiting) and remembers streams with their shards until kmsd
- * says that some changed. Readers are threads that may wait for files and keys: kinesis_read.c.
+ * says that some changed. Readers are threads that may wait for files and keys: readers.h.
  */
 #ifndef GATEWAY_AWS_KINESIS_H
 #define GATEWAY_AWS_KINESIS_H
@@ -110,7 +110,7 @@ MUST_USE int gw_puts_start(struct gw_thread *t, struct gw_puts **out_puts);
 void gw_puts_stop(struct gw_puts *puts); /* NULL allowed */
 void gw_puts_turn(struct gw_puts *puts);
 
-struct gw_readers; /* kinesis_read.c */
+struct gw_readers; /* readers.h */
 MUST_USE int gw_readers_new(
 	const struct gw_app_config *config, struct gw_readers **out_readers, struct slk_error *err);
 void gw_readers_free(struct gw_readers *readers); /* NULL allowed */

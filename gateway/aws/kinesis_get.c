@@ -1,478 +1,24 @@
-/* GetShardIterator, GetRecords: readers, threads that may wait for files and for kmsd.
- *
- * A job goes to a reader and comes back to its loop, which writes the answer while it holds the consumer. Consumers are kept by
- * the place where they stand, so that the next GetRecords of an iterator goes on without looking for it. Keys that were
- * unwrapped are kept per caller (struct view): one caller's right to decrypt opens nothing for another. A call that ended leaves
- * its job without a call; the job frees itself when it comes back.
- */
-#include <pthread.h>
+/* GetShardIterator, GetRecords. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "aws/kinesis.h"
+#include "aws/readers.h"
 #include "base/log.h"
 #include "format/utf8.h"
-#include "sealock/consumer.h"
 
-#define READERS 4u
-#define JOBS_MAX 1024u
-#define VIEWS_MAX 64u
-#define OPENERS_MAX 8u /* kept per view */
-#define CONSUMERS_MAX 256u /* kept */
-#define ANSWER_BYTES_MAX (10u << 20)
 #define RECORDS_MAX 10000u
-#define TRIES 32u /* reads of one GetRecords, if nothing is found */
-#define LOOPS_MAX 64u
-
-/* What one caller may open. */
-struct view {
-	uint8_t credential[GW_SHA256_BYTES];
-	struct sealock_keys *keys;
-	struct sealock_opener *openers[OPENERS_MAX];
-	unsigned openers_count, users;
-	uint64_t used; /* a clock of uses */
-};
-
-enum job_kind { JOB_READ, JOB_LATEST };
-
-struct job {
-	struct job *next;
-	struct gw_readers *readers;
-	struct gw_thread *thread;
-	struct gw_call *call; /* NULL: it ended. The loop's only */
-	enum job_kind kind;
-	uint64_t stream_id;
-	uint32_t shard;
-	char stream_arn[KMSC_ARN_MAX];
-	struct sealock_position position;
-	size_t records_max;
-	/* For whom: */
-	uint8_t credential[GW_SHA256_BYTES];
-	char key_id[GW_SIGV4_KEY_ID_MAX], source_ip[HTTP_ADDRESS_MAX];
-	char *token;
-	bool over_tls;
-	/* What came of it: */
-	int status;
-	struct slk_error err;
-	char refusal[64]; /* kmsd's exception when a key was refused */
-	struct sealock_consumer *consumer;
-	struct sealock_batch batch;
-	uint64_t latest;
-};
-
-struct kept {
-	uint64_t stream_id, sequence;
-	uint32_t shard;
-	struct sealock_consumer *consumer;
-};
-
-struct gw_readers {
-	char *journal, *kms_socket, *via_service;
-	pthread_t threads[READERS];
-	unsigned threads_count;
-	pthread_mutex_t lock;
-	pthread_cond_t more, less;
-	bool stop;
-	struct job *first, **tail; /* to do */
-	unsigned jobs; /* to do, being done or done */
-	struct {
-		struct job *first;
-		unsigned under_way;
-	} loops[LOOPS_MAX]; /* done, by index of their loop */
-	struct view views[VIEWS_MAX];
-	uint64_t uses;
-	struct kept kept[CONSUMERS_MAX];
-	unsigned kept_next;
-};
-
-/* The reader's own, while it does a job. */
-static _Thread_local struct {
-	struct kmsc *kms;
-	struct job *job;
-} self;
-
-/* --- keys --- */
-
-static int
-unwrap(void *ctx, const struct sealock_epoch *epoch, struct slk_secret **out_data_key,
-	struct slk_error *err)
-{
-	struct gw_readers *readers = ctx;
-	struct job *job = self.job;
-	const struct kmsc_caller caller = {.session_token = job->token,
-		.access_key_id = job->key_id,
-		.source_ip = job->source_ip[0] != '\0' ? job->source_ip : NULL,
-		.over_tls = job->over_tls,
-		.via_service = readers->via_service,
-		.source_arn = epoch->stream_arn};
-	struct fmt_context *context = NULL;
-
-	int rc = fmt_context_for_stream(epoch->stream_arn, &context);
-	if (rc != SLK_OK)
-		return slk_fail(err, rc, "no encryption context for %s", epoch->stream_arn);
-	kmsc_act_for(self.kms, &caller);
-	rc = kmsc_decrypt(self.kms, NULL, context, epoch->wrapped, out_data_key, NULL, err);
-	if (rc != SLK_OK) {
-		const struct kmsc_refusal *refusal = kmsc_refusal(self.kms);
-		(void)snprintf(job->refusal, sizeof(job->refusal), "%s", refusal->exception);
-		if (refusal->message[0] != '\0')
-			(void)slk_fail(err, rc, "%s", refusal->message);
-	}
-	kmsc_act_for(self.kms, NULL);
-	fmt_context_free(context);
-	return rc;
-}
-
-static void
-view_empty(struct view *v)
-{
-	while (v->openers_count > 0)
-		sealock_opener_free(v->openers[--v->openers_count]);
-	sealock_keys_free(v->keys);
-	v->keys = NULL;
-}
-
-/* The caller's view, with an opener of it. With the lock held. */
-static int
-view_take(struct gw_readers *r, const uint8_t credential[GW_SHA256_BYTES], struct view **out_view,
-	struct sealock_opener **out_opener, struct slk_error *err)
-{
-	struct view *found = NULL, *oldest = NULL;
-	int rc = SLK_OK;
-
-	for (unsigned i = 0; i < VIEWS_MAX && found == NULL; i++) {
-		struct view *v = &r->views[i];
-		if (v->keys != NULL && memcmp(v->credential, credential, GW_SHA256_BYTES) == 0)
-			found = v;
-		else if (v->users == 0 && (oldest == NULL || v->used < oldest->used))
-			oldest = v;
-	}
-	if (found == NULL) {
-		const struct sealock_keys_config config = {
-			.unwrap = unwrap, .ctx = r, .age_max_s = 60};
-		if (oldest == NULL)
-			return slk_fail(err, SLK_LIMIT, "too many callers read at once");
-		view_empty(oldest);
-		rc = sealock_keys_new(&config, &oldest->keys, err);
-		if (rc != SLK_OK)
-			return rc;
-		memcpy(oldest->credential, credential, GW_SHA256_BYTES);
-		found = oldest;
-	}
-	found->used = ++r->uses;
-	if (found->openers_count > 0)
-		*out_opener = found->openers[--found->openers_count];
-	else
-		rc = sealock_opener_new(found->keys, out_opener, err);
-	if (rc == SLK_OK) {
-		found->users++;
-		*out_view = found;
-	}
-	return rc;
-}
-
-static void
-view_give_back(struct gw_readers *r, struct view *v, struct sealock_opener *opener)
-{
-	pthread_mutex_lock(&r->lock);
-	v->users--;
-	if (v->openers_count < OPENERS_MAX) {
-		v->openers[v->openers_count++] = opener;
-		opener = NULL;
-	}
-	pthread_mutex_unlock(&r->lock);
-	sealock_opener_free(opener);
-}
-
-void
-gw_readers_forget(struct gw_readers *readers)
-{
-	pthread_mutex_lock(&readers->lock);
-	for (unsigned i = 0; i < VIEWS_MAX; i++)
-		if (readers->views[i].keys != NULL)
-			sealock_keys_forget(readers->views[i].keys);
-	pthread_mutex_unlock(&readers->lock);
-}
-
-/* --- consumers --- */
-
-/* One that stands where the job begins, or NULL. */
-static struct sealock_consumer *
-kept_take(struct gw_readers *r, const struct job *job)
-{
-	struct sealock_consumer *c = NULL;
-
-	if (job->position.from != SEALOCK_FROM_AT_SEQUENCE)
-		return NULL;
-	pthread_mutex_lock(&r->lock);
-	for (unsigned i = 0; i < CONSUMERS_MAX && c == NULL; i++) {
-		struct kept *k = &r->kept[i];
-		if (k->consumer != NULL && k->stream_id == job->stream_id &&
-			k->shard == job->shard && k->sequence == job->position.value) {
-			c = k->consumer;
-			k->consumer = NULL;
-		}
-	}
-	pthread_mutex_unlock(&r->lock);
-	return c;
-}
-
-/* What the batch holds may not be looked at any more. */
-static void
-kept_give(struct gw_readers *r, struct job *job)
-{
-	struct sealock_consumer *old = job->consumer;
-
-	if (job->consumer != NULL && job->status == SLK_OK && job->batch.has_next) {
-		pthread_mutex_lock(&r->lock);
-		struct kept *k = &r->kept[r->kept_next++ % CONSUMERS_MAX];
-		old = k->consumer;
-		*k = (struct kept){
-			job->stream_id, job->batch.next_sequence, job->shard, job->consumer};
-		pthread_mutex_unlock(&r->lock);
-	}
-	sealock_consumer_free(old);
-	job->consumer = NULL;
-}
-
-/* --- jobs --- */
-
-static bool
-is_damage(int status)
-{
-	return slk_status_class(status) == SLK_CLASS_CORRUPT && status != SLK_INVALID_CIPHERTEXT;
-}
-
-/* Until there is something, or nothing more. What is damaged was told where it was found; reading goes on behind it. */
-static int
-read_some(struct job *job, struct sealock_opener *opener)
-{
-	int rc = SLK_OK;
-
-	for (unsigned i = 0; i < TRIES; i++) {
-		rc = sealock_consumer_read(job->consumer, opener, job->records_max,
-			ANSWER_BYTES_MAX, &job->batch, &job->err);
-		if (rc == SLK_OK && (job->batch.count > 0 || job->batch.at_tip))
-			return rc;
-		if (is_damage(rc))
-			slk_warn("records cannot be read",
-				slk_kv("error", (const char *)job->err.text));
-		else if (rc != SLK_OK)
-			return rc;
-	}
-	return rc;
-}
-
-static void
-do_read(struct job *job)
-{
-	struct gw_readers *r = job->readers;
-	struct sealock_opener *opener = NULL;
-	struct view *view = NULL;
-
-	job->consumer = kept_take(r, job);
-	if (job->consumer == NULL) {
-		const struct sealock_consumer_config config = {.journal_dir = r->journal,
-			.stream_arn = job->stream_arn,
-			.stream_id = job->stream_id,
-			.shard = job->shard,
-			.position = job->position};
-		job->status = sealock_consumer_new(&config, &job->consumer, &job->err);
-		if (job->status != SLK_OK)
-			return;
-	}
-	pthread_mutex_lock(&r->lock);
-	job->status = view_take(r, job->credential, &view, &opener, &job->err);
-	pthread_mutex_unlock(&r->lock);
-	if (job->status != SLK_OK)
-		return;
-	job->status = read_some(job, opener);
-	view_give_back(r, view, opener);
-}
-
-static void
-give_job_back(struct job *job)
-{
-	struct gw_readers *r = job->readers;
-	struct http_loop *loop = job->thread->loop;
-	unsigned index = http_loop_index(loop);
-
-	pthread_mutex_lock(&r->lock);
-	job->next = r->loops[index].first;
-	r->loops[index].first = job;
-	r->loops[index].under_way--;
-	http_loop_wake(loop);
-	pthread_cond_broadcast(&r->less);
-	pthread_mutex_unlock(&r->lock);
-}
-
-static void *
-read_jobs(void *arg)
-{
-	struct gw_readers *r = arg;
-
-	if (kmsc_new(r->kms_socket, 0, &self.kms) != SLK_OK)
-		self.kms = NULL;
-	pthread_mutex_lock(&r->lock);
-	for (;;) {
-		while (r->first == NULL && !r->stop)
-			pthread_cond_wait(&r->more, &r->lock);
-		struct job *job = r->first;
-		if (job == NULL)
-			break;
-		r->first = job->next;
-		if (r->first == NULL)
-			r->tail = &r->first;
-		pthread_mutex_unlock(&r->lock);
-		self.job = job;
-		if (self.kms == NULL && kmsc_new(r->kms_socket, 0, &self.kms) != SLK_OK)
-			job->status = slk_fail(&job->err, SLK_NO_MEMORY, "no memory for a reader");
-		else if (job->kind == JOB_READ)
-			do_read(job);
-		else
-			job->status = sealock_shard_latest(
-				r->journal, job->stream_id, job->shard, &job->latest, &job->err);
-		self.job = NULL;
-		give_job_back(job);
-		pthread_mutex_lock(&r->lock);
-	}
-	pthread_mutex_unlock(&r->lock);
-	kmsc_free(self.kms);
-	self.kms = NULL;
-	return NULL;
-}
-
-int
-gw_readers_new(
-	const struct gw_app_config *config, struct gw_readers **out_readers, struct slk_error *err)
-{
-	struct gw_readers *r = calloc(1, sizeof(*r));
-
-	if (r == NULL)
-		return slk_fail(err, SLK_NO_MEMORY, "no memory for readers");
-	r->tail = &r->first;
-	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->more, NULL);
-	pthread_cond_init(&r->less, NULL);
-	r->journal = strdup(config->journal);
-	r->kms_socket = config->kms_socket != NULL ? strdup(config->kms_socket) : NULL;
-	if (asprintf(&r->via_service, "kinesis.%s.amazonaws.com", config->region) < 0)
-		r->via_service = NULL;
-	int rc = r->journal != NULL && r->via_service != NULL &&
-			(config->kms_socket == NULL || r->kms_socket != NULL)
-		? SLK_OK
-		: slk_fail(err, SLK_NO_MEMORY, "no memory for readers");
-	for (unsigned i = 0; rc == SLK_OK && i < READERS; i++) {
-		int error = pthread_create(&r->threads[i], NULL, read_jobs, r);
-		if (error != 0)
-			rc = slk_fail(
-				err, slk_status_from_errno(error), "a reader cannot be started");
-		else
-			r->threads_count++;
-	}
-	if (rc != SLK_OK) {
-		gw_readers_free(r);
-		return rc;
-	}
-	*out_readers = r;
-	return SLK_OK;
-}
-
-void
-gw_readers_free(struct gw_readers *readers)
-{
-	if (readers == NULL)
-		return;
-	pthread_mutex_lock(&readers->lock);
-	readers->stop = true;
-	pthread_cond_broadcast(&readers->more);
-	pthread_mutex_unlock(&readers->lock);
-	for (unsigned i = 0; i < readers->threads_count; i++)
-		(void)pthread_join(readers->threads[i], NULL);
-	for (unsigned i = 0; i < CONSUMERS_MAX; i++)
-		sealock_consumer_free(readers->kept[i].consumer);
-	for (unsigned i = 0; i < VIEWS_MAX; i++)
-		view_empty(&readers->views[i]);
-	pthread_cond_destroy(&readers->more);
-	pthread_cond_destroy(&readers->less);
-	pthread_mutex_destroy(&readers->lock);
-	free(readers->journal);
-	free(readers->kms_socket);
-	free(readers->via_service);
-	free(readers);
-}
-
-static void
-job_free(struct job *job)
-{
-	kept_give(job->readers, job);
-	pthread_mutex_lock(&job->readers->lock);
-	job->readers->jobs--;
-	pthread_mutex_unlock(&job->readers->lock);
-	if (job->token != NULL)
-		slk_wipe(job->token, strlen(job->token));
-	free(job->token);
-	free(job);
-}
-
-static void job_done(struct gw_call *call, struct job *job);
-
-static struct job *
-take_done(struct gw_readers *r, unsigned index)
-{
-	pthread_mutex_lock(&r->lock);
-	struct job *job = r->loops[index].first;
-	r->loops[index].first = NULL;
-	pthread_mutex_unlock(&r->lock);
-	return job;
-}
-
-void
-gw_readers_turn(struct gw_thread *t)
-{
-	struct gw_readers *r = gw_kinesis_readers(gw_app_kinesis(t->app));
-
-	if (r == NULL)
-		return;
-	for (struct job *job = take_done(r, http_loop_index(t->loop)), *next; job != NULL;
-		job = next) {
-		struct gw_call *call = job->call;
-		next = job->next;
-		if (call != NULL) {
-			call->cancel = NULL;
-			job_done(call, job);
-		}
-		job_free(job);
-	}
-}
-
-void
-gw_readers_stop(struct gw_thread *t)
-{
-	struct gw_readers *r = gw_kinesis_readers(gw_app_kinesis(t->app));
-	unsigned index = http_loop_index(t->loop);
-
-	if (r == NULL)
-		return;
-	pthread_mutex_lock(&r->lock);
-	while (r->loops[index].under_way > 0)
-		pthread_cond_wait(&r->less, &r->lock);
-	pthread_mutex_unlock(&r->lock);
-	for (struct job *job = take_done(r, index), *next; job != NULL; job = next) {
-		next = job->next;
-		job_free(job);
-	}
-}
 
 /* The place that a GetShardIterator or GetRecords is about; in the call's arena. */
 struct place {
 	struct gw_stream_name stream;
 	struct gw_ticket ticket;
-	enum job_kind kind;
-	struct job *job;
+	enum gw_job_kind kind;
+	struct gw_job *job;
 };
+
+static void job_done(struct gw_call *call, struct gw_job *job);
 
 static void
 forget_job(struct gw_call *call)
@@ -489,12 +35,12 @@ submit(struct gw_call *call, struct place *place)
 	if (r == NULL)
 		return gw_fault_set(
 			&call->fault, "InternalFailureException", "Internal Service Failure");
-	struct job *job = calloc(1, sizeof(*job));
+	struct gw_job *job = calloc(1, sizeof(*job));
 	if (job == NULL)
 		return gw_call_fault_status(call, SLK_NO_MEMORY, "no memory for a reader");
-	job->readers = r;
 	job->thread = call->thread;
 	job->call = call;
+	job->done = job_done;
 	job->kind = place->kind;
 	job->stream_id = place->ticket.stream_id;
 	job->shard = place->ticket.shard;
@@ -509,17 +55,7 @@ submit(struct gw_call *call, struct place *place)
 	job->over_tls = call->source_ip[0] != '\0' && client->via == HTTP_VIA_TLS;
 	if (call->sig.token != NULL)
 		job->token = strdup(call->sig.token);
-	bool ok = call->sig.token == NULL || job->token != NULL;
-	pthread_mutex_lock(&r->lock);
-	ok = ok && r->jobs < JOBS_MAX;
-	if (ok) {
-		r->jobs++;
-		r->loops[http_loop_index(call->thread->loop)].under_way++;
-		*r->tail = job;
-		r->tail = &job->next;
-		pthread_cond_signal(&r->more);
-	}
-	pthread_mutex_unlock(&r->lock);
+	bool ok = (call->sig.token == NULL || job->token != NULL) && gw_readers_submit(r, job);
 	if (!ok) {
 		free(job->token);
 		free(job);
@@ -562,7 +98,7 @@ answer_iterator(struct gw_call *call, struct place *place)
 
 /* Why a key was not given, as Kinesis says it. */
 static void
-read_failed(struct gw_call *call, const struct job *job)
+read_failed(struct gw_call *call, const struct gw_job *job)
 {
 	static const char *const names[][2] = {
 		{"AccessDeniedException", "KMSAccessDeniedException"},
@@ -577,7 +113,12 @@ read_failed(struct gw_call *call, const struct job *job)
 			gw_call_fail(call);
 			return;
 		}
-	slk_warn("records cannot be read", slk_kv("error", (const char *)job->err.text));
+	/* Whoever asks again and again does not fill the log. */
+	if (http_loop_now_ns(call->thread->loop) - call->thread->warned_ns >= SLK_NS_PER_S ||
+		call->thread->warned_ns == 0) {
+		call->thread->warned_ns = http_loop_now_ns(call->thread->loop);
+		slk_warn("records cannot be read", slk_kv("error", (const char *)job->err.text));
+	}
 	call->thread->counters.unavailable++;
 	(void)gw_fault_set(&call->fault, "InternalFailureException", "Internal Service Failure");
 	gw_call_fail(call);
@@ -676,7 +217,7 @@ write_records(struct gw_writer *w, const struct gw_stream *stream, const struct 
 }
 
 static void
-answer_records(struct gw_call *call, const struct gw_stream *stream, const struct job *job)
+answer_records(struct gw_call *call, const struct gw_stream *stream, const struct gw_job *job)
 {
 	struct place *place = call->user;
 	const struct kmsc_shard *shard = gw_stream_shard(stream, job->shard);
@@ -709,7 +250,7 @@ answer_records(struct gw_call *call, const struct gw_stream *stream, const struc
 }
 
 static void
-job_done(struct gw_call *call, struct job *job)
+job_done(struct gw_call *call, struct gw_job *job)
 {
 	struct place *place = call->user;
 
@@ -717,7 +258,7 @@ job_done(struct gw_call *call, struct job *job)
 		read_failed(call, job);
 		return;
 	}
-	if (job->kind == JOB_LATEST) {
+	if (job->kind == GW_JOB_LATEST) {
 		place->ticket.kind = SEALOCK_FROM_AT_SEQUENCE;
 		place->ticket.value = job->latest;
 		answer_iterator(call, place);
@@ -818,7 +359,7 @@ place_of(struct gw_call *call, const struct gw_stream *stream, const struct kmsc
 	if (strcmp(type, "AT_TIMESTAMP") == 0)
 		return starting_time(call, place);
 	if (strcmp(type, "LATEST") == 0)
-		place->kind = JOB_LATEST;
+		place->kind = GW_JOB_LATEST;
 	place->ticket.kind = SEALOCK_FROM_TRIM_HORIZON;
 	place->ticket.value = 0;
 	return true;
@@ -834,18 +375,18 @@ iterator_for(struct gw_call *call, const struct gw_stream *stream)
 
 	if (kmsc_shard_id_parse(id, &number) == SLK_OK)
 		shard = gw_stream_shard(stream, number);
-	place->kind = JOB_READ;
+	place->kind = GW_JOB_READ;
 	bool ok = shard != NULL ||
 		gw_fault_set(&call->fault, "ResourceNotFoundException",
 			"Shard %s in stream %s under account %s does not exist", id, stream->name,
 			gw_app_config_of(call->thread->app)->account);
 	ok = ok && place_of(call, stream, shard, place);
-	if (ok && place->kind == JOB_LATEST && shard->closed_ns == 0) {
+	if (ok && place->kind == GW_JOB_LATEST && shard->closed_ns == 0) {
 		ok = submit(call, place);
 		if (ok)
 			return;
 	}
-	if (ok && place->kind == JOB_LATEST) { /* of a closed shard: its end */
+	if (ok && place->kind == GW_JOB_LATEST) { /* of a closed shard: its end */
 		place->ticket.kind = SEALOCK_FROM_AT_SEQUENCE;
 		place->ticket.value = shard->end_sequence;
 	}
@@ -964,7 +505,7 @@ gw_kinesis_get_records(struct gw_call *call)
 	memcpy(place->stream.name, place->ticket.name, sizeof(place->stream.name));
 	(void)snprintf(resource, sizeof(resource), "stream/%s", place->stream.name);
 	gw_call_arn(call, "kinesis", resource, place->stream.arn);
-	place->kind = JOB_READ;
+	place->kind = GW_JOB_READ;
 	call->user = place;
 	return gw_call_authorize(call, "kinesis:GetRecords", place->stream.arn, may_read);
 }
