@@ -448,7 +448,7 @@ def kinesis_reshard_part():
 
 PARTS = {"kms": kms_part, "sts": sts_part, "streams": kinesis_streams_part, "records": kinesis_records_part,
          "encryption": kinesis_encryption_part, "reshard": kinesis_reshard_part, "hostile": hostile_part}
-for part in sys.argv[1:] or ["kms", "sts", "streams", "records", "hostile"]:
+for part in sys.argv[1:] or PARTS:
     try:
         PARTS[part]()
     except Exception as e:
