@@ -439,6 +439,7 @@ static int
 all(struct bench *b, struct slk_error *err)
 {
 	const bool with_libp11 = access(LIBP11, R_OK) == 0;
+	const unsigned most = bench_quick(b) ? 1 : 4; /* workers of nginx */
 	static const struct bench_contender calls[] = {{"raw PKCS#11", NULL, NULL},
 		{"8 threads", NULL, NULL}, {"8, audit in RAM", NULL, NULL}, {"alone", NULL, NULL},
 		{"alone, in RAM", NULL, NULL}};
@@ -460,7 +461,7 @@ all(struct bench *b, struct slk_error *err)
 	bench_library(b, "nginx", sn_nginx_version());
 	bench_heading(b, "nginx, TLS 1.3 handshakes by 8 clients", servers, with_libp11 ? 3 : 2);
 	for (unsigned kind = 0; rc == SLK_OK && kind < 2; kind++)
-		for (unsigned workers = 1; rc == SLK_OK && workers <= 4; workers += 3)
+		for (unsigned workers = 1; rc == SLK_OK && workers <= most; workers += 3)
 			rc = nginx(b, kind, workers, with_libp11, err);
 	return rc;
 }
