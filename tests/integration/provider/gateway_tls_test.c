@@ -1,0 +1,184 @@
+/* The gateway's TLS with its private key in the HSM: by a URI, through the provider that it loads by itself. */
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/provider.h>
+#include <openssl/store.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http/tls.h"
+#include "kmsclient/life.h"
+#include "kmsd_rig.h"
+#include "slk_test.h"
+
+#define KEY "sealock:alias/tls"
+
+static struct kmsd_rig rig;
+static char certificate[200];
+static struct http_tls_config config = {.certificate = certificate, .key = KEY};
+
+/* --- set-up --- */
+
+/* In a library context of its own, so that the gateway's is as it finds it. */
+static X509 *
+make_certificate(OSSL_LIB_CTX *libctx)
+{
+	OSSL_STORE_CTX *store = OSSL_STORE_open_ex(KEY, libctx, NULL, NULL, NULL, NULL, NULL, NULL);
+	assert_non_null(store);
+	OSSL_STORE_INFO *info = OSSL_STORE_load(store);
+	EVP_PKEY *key = OSSL_STORE_INFO_get1_PKEY(info);
+	X509 *cert = X509_new_ex(libctx, NULL);
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+
+	assert_non_null(key);
+	assert_int_equal(X509_set_version(cert, X509_VERSION_3), 1);
+	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(cert), 1), 1);
+	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), 0));
+	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), 86400));
+	assert_int_equal(X509_set_pubkey(cert, key), 1);
+	assert_int_equal(EVP_DigestSignInit_ex(md, NULL, "SHA256", libctx, NULL, key, NULL), 1);
+	assert_true(X509_sign_ctx(cert, md) > 0);
+	EVP_MD_CTX_free(md);
+	EVP_PKEY_free(key);
+	OSSL_STORE_INFO_free(info);
+	OSSL_STORE_close(store);
+	return cert;
+}
+
+static void
+write_certificate(void)
+{
+	OSSL_LIB_CTX *libctx = OSSL_LIB_CTX_new();
+	OSSL_PROVIDER *theirs = OSSL_PROVIDER_load(libctx, "default");
+	OSSL_PROVIDER *ours = OSSL_PROVIDER_load(libctx, "sealock");
+
+	assert_non_null(ours);
+	X509 *cert = make_certificate(libctx);
+	snprintf(certificate, sizeof(certificate), "%s/crt.pem", rig.base);
+	FILE *f = fopen(certificate, "w");
+	assert_non_null(f);
+	assert_int_equal(PEM_write_X509(f, cert), 1);
+	assert_int_equal(fclose(f), 0);
+	X509_free(cert);
+	OSSL_PROVIDER_unload(ours);
+	OSSL_PROVIDER_unload(theirs);
+	OSSL_LIB_CTX_free(libctx);
+}
+
+static int
+setup(void **state)
+{
+	const struct kmsc_key_kind kind = {.spec = "ECC_NIST_P256", .usage = "SIGN_VERIFY"};
+	static struct kmsc_key key;
+	struct slk_error err = {0};
+
+	(void)state;
+	kmsd_rig_init(&rig);
+	kmsd_rig_start(&rig);
+	kmsd_rig_wait_ready(&rig);
+	assert_ok(kmsc_create_key_with(rig.client, &kind, &key, &err));
+	assert_ok(kmsc_create_alias(rig.client, "alias/tls", key.id, &err));
+	assert_int_equal(setenv("SEALOCK_KMS_SOCKET", rig.socket, 1), 0);
+	assert_int_equal(setenv("OPENSSL_MODULES", PROVIDER_DIR, 1), 0);
+	write_certificate();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	kmsd_rig_fini(&rig);
+	return 0;
+}
+
+/* --- a connection --- */
+
+static void *
+be_client(void *arg)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(ctx);
+	char in[8] = "";
+
+	/* The server proves its key in the handshake; whose it is is not asked. */
+	bool good = SSL_set_fd(ssl, *(int *)arg) == 1 && SSL_connect(ssl) == 1 &&
+		SSL_read(ssl, in, sizeof(in)) == 5 && memcmp(in, "hello", 5) == 0;
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	close(*(int *)arg);
+	return good ? arg : NULL;
+}
+
+static bool
+serves(struct http_tls *tls)
+{
+	pthread_t client;
+	SSL *ssl = NULL;
+	void *result;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_ok(http_tls_accept(tls, fds[0], &ssl));
+	assert_int_equal(pthread_create(&client, NULL, be_client, &fds[1]), 0);
+	bool good = SSL_do_handshake(ssl) == 1 && SSL_write(ssl, "hello", 5) == 5;
+	ERR_clear_error();
+	SSL_free(ssl);
+	close(fds[0]);
+	assert_int_equal(pthread_join(client, &result), 0);
+	return good && result != NULL;
+}
+
+static void
+a_key_in_the_hsm_serves_and_outlives_a_restart_of_kmsd(void **state)
+{
+	struct slk_error err = {0};
+	struct http_tls *tls = NULL;
+
+	(void)state;
+	assert_ok(http_tls_new(&config, &tls, &err));
+	assert_true(serves(tls));
+	assert_int_equal(kmsd_rig_stop(&rig), 0);
+	assert_false(serves(tls));
+	assert_int_not_equal(http_tls_reload(tls, &err), SLK_OK); /* the old one stays */
+	kmsd_rig_start(&rig);
+	kmsd_rig_wait_ready(&rig);
+	assert_true(serves(tls));
+	assert_ok(http_tls_reload(tls, &err));
+	assert_true(serves(tls));
+	http_tls_free(tls);
+}
+
+static void
+a_key_that_is_not_there_is_said(void **state)
+{
+	const struct http_tls_config other = {
+		.certificate = certificate, .key = "sealock:alias/none"};
+	struct slk_error err = {0};
+	struct http_tls *tls = NULL;
+
+	(void)state;
+	assert_int_equal(http_tls_new(&other, &tls, &err), SLK_CONFIG);
+	assert_non_null(strstr(err.text, "alias/none"));
+	assert_null(tls);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_in_the_hsm_serves_and_outlives_a_restart_of_kmsd),
+		cmocka_unit_test(a_key_that_is_not_there_is_said),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of SSL_write() */
+	if (!kmsd_rig_possible())
+		return 77;
+	return cmocka_run_group_tests_name("provider_gateway_tls", tests, setup, teardown);
+}
