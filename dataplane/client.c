@@ -16,19 +16,20 @@
 
 static_assert((1u << INDEX_BITS) == DP_ATTACHMENTS_MAX, "an index fits");
 
-/* --- shared positions: naturally aligned, read and written whole --- */
+/* --- shared positions: naturally aligned, read and written whole. Who sleeps sets its flag and then looks at the position, who
+ * publishes does it the other way round: all four are of one order (seq_cst) --- */
 
 static uint64_t
 load(const struct dp_client *c, size_t at)
 {
 	return le64toh(
-		__atomic_load_n((const uint64_t *)(const void *)(c->map + at), __ATOMIC_ACQUIRE));
+		__atomic_load_n((const uint64_t *)(const void *)(c->map + at), __ATOMIC_SEQ_CST));
 }
 
 static void
 store(struct dp_client *c, size_t at, uint64_t value)
 {
-	__atomic_store_n((uint64_t *)(void *)(c->map + at), htole64(value), __ATOMIC_RELEASE);
+	__atomic_store_n((uint64_t *)(void *)(c->map + at), htole64(value), __ATOMIC_SEQ_CST);
 }
 
 static uint8_t *
@@ -188,10 +189,8 @@ dp_client_publish(struct dp_client *c)
 		return;
 	store(c, FMT_PORT_AT_COMPLETED, c->completed);
 	c->completed_told = c->completed;
-	/* Who sleeps sets its flag and then looks at the position; we the other way round. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	const uint32_t *flag = (const uint32_t *)(const void *)(c->map + FMT_PORT_AT_CLIENT_SLEEPS);
-	c->bell |= __atomic_load_n(flag, __ATOMIC_RELAXED) != 0;
+	c->bell |= __atomic_load_n(flag, __ATOMIC_SEQ_CST) != 0;
 }
 
 void
@@ -200,9 +199,7 @@ dp_client_sleeps(struct dp_client *c, bool sleeps)
 	if (c->map == NULL)
 		return;
 	uint32_t *flag = (uint32_t *)(void *)(c->map + FMT_PORT_AT_INGESTD_SLEEPS);
-	__atomic_store_n(flag, htole32(sleeps ? 1 : 0), __ATOMIC_RELAXED);
-	if (sleeps)
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__atomic_store_n(flag, htole32(sleeps ? 1 : 0), __ATOMIC_SEQ_CST);
 }
 
 /* --- streams --- */

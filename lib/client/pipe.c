@@ -70,19 +70,20 @@ struct client_pipe {
 	EVP_MD_CTX *md;
 };
 
-/* --- shared positions --- */
+/* --- shared positions. Who sleeps sets its flag and then looks at the position, who publishes does it the other way round: all four
+ * are of one order (seq_cst) --- */
 
 static uint64_t
 load(const struct client_pipe *p, size_t at)
 {
 	return le64toh(
-		__atomic_load_n((const uint64_t *)(const void *)(p->map + at), __ATOMIC_ACQUIRE));
+		__atomic_load_n((const uint64_t *)(const void *)(p->map + at), __ATOMIC_SEQ_CST));
 }
 
 static void
-store(struct client_pipe *p, size_t at, uint64_t value)
+store(struct client_pipe *p, size_t at, uint64_t value, int order)
 {
-	__atomic_store_n((uint64_t *)(void *)(p->map + at), htole64(value), __ATOMIC_RELEASE);
+	__atomic_store_n((uint64_t *)(void *)(p->map + at), htole64(value), order);
 }
 
 static void
@@ -90,7 +91,7 @@ set_flag(struct client_pipe *p, bool sleeps)
 {
 	uint32_t *flag = (uint32_t *)(void *)(p->map + FMT_PORT_AT_CLIENT_SLEEPS);
 
-	__atomic_store_n(flag, htole32(sleeps ? 1 : 0), __ATOMIC_RELAXED);
+	__atomic_store_n(flag, htole32(sleeps ? 1 : 0), __ATOMIC_SEQ_CST);
 	p->armed = sleeps;
 }
 
@@ -490,7 +491,7 @@ write_entry(struct client_pipe *p, const struct fmt_port_entry *e, uint32_t pad,
 	memset(at + put->data.len, 0,
 		e->entry_bytes - FMT_PORT_RECORD_BYTES - put->key.len - put->data.len);
 	p->submitted += e->entry_bytes;
-	store(p, FMT_PORT_AT_SUBMITTED, p->submitted);
+	store(p, FMT_PORT_AT_SUBMITTED, p->submitted, __ATOMIC_RELEASE);
 }
 
 int
@@ -551,12 +552,11 @@ client_pipe_flush(struct client_pipe *p)
 	if (p->state != CONNECTED || p->flushed == p->submitted)
 		return;
 	p->flushed = p->submitted;
-	/* Who sleeps sets its flag and then looks at the position; we the other way round. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	store(p, FMT_PORT_AT_SUBMITTED, p->submitted, __ATOMIC_SEQ_CST);
 	const uint32_t *flag =
 		(const uint32_t *)(const void *)(p->map + FMT_PORT_AT_INGESTD_SLEEPS);
 	/* A socket that is full wakes its reader as well; one that is broken shows when it is read. */
-	if (__atomic_load_n(flag, __ATOMIC_RELAXED) != 0)
+	if (__atomic_load_n(flag, __ATOMIC_SEQ_CST) != 0)
 		(void)send_message(p, &bell);
 }
 
@@ -621,7 +621,7 @@ client_pipe_poll(
 	while (n < cap && p->state == CONNECTED && next_completion(p, &out[n]))
 		n++;
 	if (p->state == CONNECTED && p->read != p->read_told) {
-		store(p, FMT_PORT_AT_READ, p->read);
+		store(p, FMT_PORT_AT_READ, p->read, __ATOMIC_RELEASE);
 		p->read_told = p->read;
 	}
 	if (n < cap && p->state == CONNECTED && p->completed != p->read)
@@ -648,7 +648,6 @@ client_pipe_arm(struct client_pipe *p)
 	if (p->state != CONNECTED)
 		return SLK_OK; /* the timer or the welcome */
 	set_flag(p, true);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (load(p, FMT_PORT_AT_COMPLETED) == p->read)
 		return SLK_OK;
 	set_flag(p, false);
