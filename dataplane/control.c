@@ -103,6 +103,8 @@ fetch_key(struct dp_control *c, struct entry *e)
 		fetch_failed(c, e, SLK_NO_MEMORY, &err);
 		return;
 	}
+	ctl->generation =
+		dp_vmgen_number(c->vmgen); /* an answer that another copy gets, too, is of no use */
 	int rc = dp_control_ask_kms(c, &err);
 	if (rc == SLK_OK)
 		rc = dp_control_saw_kms(
@@ -175,6 +177,8 @@ key_not_taken(struct dp_control *c, struct entry *e, int status)
 
 	dp_renew_lost(&e->renew);
 	atomic_store(&e->key_asked_ns, 0);
+	if (status == SLK_INVALID_STATE)
+		return; /* the machine became another one meanwhile: it is asked for anew, if it is wanted */
 	(void)slk_fail(&err, status, "the journal did not begin an epoch: %s",
 		slk_status_sentence(status));
 	fetch_failed(c, e, status, &err);
@@ -366,6 +370,7 @@ dp_control_new(const struct dp_control_config *config, struct dp_control **out_c
 	c->clock = config->clock;
 	c->workers = config->workers;
 	c->worker_count = config->worker_count;
+	c->vmgen = config->vmgen;
 	c->control_fd = config->control_fd;
 	c->door_fd = config->door_fd;
 	c->ages = config->ages;

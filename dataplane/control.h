@@ -46,6 +46,7 @@ struct dp_control_config {
 	const struct slk_clock *clock;
 	struct dp_worker **workers;
 	unsigned worker_count;
+	const struct dp_vmgen *vmgen; /* NULL: this machine is never duplicated */
 	int control_fd; /* eventfd: written to wake this thread */
 	int door_fd; /* eventfd: written when an answer is there */
 	struct dp_ages *ages; /* told how long streams are kept; NULL: nobody wants to know */

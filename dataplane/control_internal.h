@@ -67,6 +67,7 @@ struct dp_control {
 	const struct slk_clock *clock;
 	struct dp_worker **workers;
 	unsigned worker_count;
+	const struct dp_vmgen *vmgen;
 	int control_fd;
 	int door_fd;
 	struct dp_ages *ages; /* NULL: none */

@@ -56,6 +56,7 @@ struct ingestd {
 	struct dp_door *door;
 	struct dp_keeper *keeper;
 	struct dp_ages *ages;
+	struct dp_vmgen vmgen;
 	struct dp_metrics *metrics; /* NULL: nobody wants them */
 	pthread_t control_thread, door_thread, keeper_thread, metrics_thread;
 	bool control_runs, door_runs, keeper_runs, metrics_run;
@@ -234,6 +235,7 @@ make_worker(struct ingestd *d, unsigned index, struct slk_error *err)
 		.config = d->config,
 		.lane = jnl_lane(d->journal, index),
 		.clock = slk_clock_system(),
+		.vmgen = &d->vmgen,
 		.control_fd = d->control_fd,
 		.door_fd = d->door_fd};
 
@@ -263,6 +265,7 @@ make_all(struct ingestd *d, struct slk_error *err)
 		.clock = slk_clock_system(),
 		.workers = d->workers,
 		.worker_count = d->workers_made,
+		.vmgen = &d->vmgen,
 		.control_fd = d->control_fd,
 		.door_fd = d->door_fd};
 	if (rc == SLK_OK)
@@ -402,6 +405,8 @@ start_all(struct ingestd *d, struct slk_error *err)
 	if (rc == SLK_OK)
 		rc = make_all(d, err);
 	if (rc == SLK_OK)
+		rc = dp_vmgen_start(&d->vmgen, err); /* before the first key is asked for */
+	if (rc == SLK_OK)
 		rc = start_threads(d, err);
 	return rc;
 }
@@ -497,6 +502,7 @@ stop_threads(struct ingestd *d)
 		dp_keeper_stop(d->keeper);
 		pthread_join(d->keeper_thread, NULL);
 	}
+	dp_vmgen_stop(&d->vmgen);
 	dp_telemetry_stop();
 	if (d->metrics_run) {
 		dp_metrics_stop(d->metrics);

@@ -70,6 +70,8 @@ static const struct row worker_rows[] = {
 	ROW("field_fallbacks_total", "counter", field_fallbacks,
 		"Records whose partition key is their sender, for want of the field."),
 	ROW("sleeps_total", "counter", sleeps, "Sleeps of an idle worker."),
+	ROW("generation_ends_total", "counter", generation_ends,
+		"Epochs ended and keys refused because the machine was duplicated or put back."),
 	ROW("waits_total", "counter", waits,
 		"Turns in which a port was left alone because staging was full."),
 	ROW("staged_records", "gauge", staged_records, "Records that wait for their block."),

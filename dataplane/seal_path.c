@@ -235,9 +235,30 @@ ends_at(struct dp_worker *w, struct dp_stream *stream, uint64_t end_ns)
 		w->next_end_ns = end_ns;
 }
 
+/* The machine that this one was made of, or its other copies, have the same keys and go on with the same nonces. */
+static void
+end_generation(struct dp_worker *w, uint64_t generation)
+{
+	w->generation = generation;
+	for (unsigned i = 0; i < DP_STREAMS_MAX; i++) {
+		struct dp_stream *stream = w->streams[i];
+		if (stream == NULL || stream->epoch == NULL)
+			continue;
+		end_epoch(w, stream);
+		atomic_store_explicit(&stream->key_gone, 1, memory_order_release);
+		if (stream->staged > 0)
+			want_key(w, stream);
+		count(&w->counters.generation_ends, 1);
+	}
+}
+
 void
 dp_seal_expire(struct dp_worker *w)
 {
+	uint64_t generation = dp_vmgen_number(w->vmgen);
+
+	if (generation != w->generation)
+		end_generation(w, generation);
 	if (w->now_ns < w->next_end_ns)
 		return;
 	w->next_end_ns = UINT64_MAX;
@@ -456,6 +477,10 @@ handle(struct dp_worker *w, struct dp_ctl *ctl)
 		close_listener(w, &ctl->listener);
 		return SLK_OK;
 	case DP_CTL_KEY:
+		if (ctl->generation != dp_vmgen_number(w->vmgen)) {
+			count(&w->counters.generation_ends, 1);
+			return SLK_INVALID_STATE;
+		}
 		return begin_epoch(w, ctl->stream, ctl);
 	case DP_CTL_END:
 		ends_at(w, ctl->stream, ctl->end_ns);

@@ -40,7 +40,8 @@ unsigned dp_seal_complete(struct dp_worker *w);
 /* Give up everything staged: count it as lost, fail its puts with status. */
 void dp_seal_abandon(struct dp_worker *w, enum dp_loss why, int status);
 
-/* End the epochs whose time is over, so that no key stays in memory for want of records. Once a turn. */
+/* End the epochs whose time is over, so that no key stays in memory for want of records; and all of them once the machine
+ * has become another one (vmgen.h). Once a turn. */
 void dp_seal_expire(struct dp_worker *w);
 
 /* End all epochs: no key outlives the worker. */

@@ -208,6 +208,7 @@ put_worker(yajl_gen g, const struct dp_worker *w)
 	put_u64(g, "idle_cycles", get(&w->counters.idle_cycles));
 	put_u64(g, "sleeps", get(&w->counters.sleeps));
 	put_u64(g, "waits", get(&w->counters.waits));
+	put_u64(g, "generation_ends", get(&w->counters.generation_ends));
 	put_u64(g, "field_fallbacks", get(&w->counters.field_fallbacks));
 	put_u64(g, "durable", lane.durable_lsn);
 	put_u64(g, "appended", lane.appended_lsn);

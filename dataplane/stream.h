@@ -124,6 +124,7 @@ struct dp_ctl {
 	uint64_t lsn; /* the worker's: answered when this is durable */
 	struct kmsc_data_key key;
 	uint64_t end_ns;
+	uint64_t generation; /* KEY: of the machine, when it was asked for */
 	int status; /* ERROR: the KMS's */
 	int outcome; /* written by the worker */
 };

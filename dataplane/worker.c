@@ -308,8 +308,8 @@ dp_worker_turn(struct dp_worker *worker)
 	unsigned done = 0;
 
 	read_clocks(w);
-	done += dp_seal_control(w, CTL_PER_TURN);
 	dp_seal_expire(w);
+	done += dp_seal_control(w, CTL_PER_TURN);
 	done += dp_seal_puts(w, PUTS_PER_TURN);
 	if (atomic_load_explicit(&w->stop, memory_order_relaxed) == 0)
 		done += receive(w);
@@ -344,6 +344,7 @@ finish(struct dp_worker *w)
 
 	for (;;) {
 		read_clocks(w);
+		dp_seal_expire(w);
 		dp_seal_control(w, CTL_PER_TURN);
 		unsigned puts = closed ? 0 : dp_seal_puts(w, PUTS_PER_TURN);
 		bool late = w->now_ns >= deadline ||
@@ -439,6 +440,8 @@ dp_worker_new(
 	w->port_count = config->port_count;
 	w->lane = config->lane;
 	w->clock = config->clock;
+	w->vmgen = config->vmgen;
+	w->generation = dp_vmgen_number(w->vmgen);
 	w->idle = config->config->eal.idle;
 	w->block_bytes = config->config->journal.block_kb * 1024u;
 	w->staged_buffers_max = config->config->eal.buffers / 2;

@@ -29,6 +29,7 @@
 #include "spsc.h"
 #include "stage.h"
 #include "stream.h"
+#include "vmgen.h"
 
 #define DP_LISTENERS_MAX 255u
 
@@ -57,6 +58,8 @@ struct dp_counters {
 	uint64_t staged_buffers;
 	uint64_t field_fallbacks; /* records whose key is the sender for want of the field */
 	uint64_t sleeps; /* of an idle worker */
+	uint64_t
+		generation_ends; /* epochs ended, and keys refused, since the machine became another one */
 	uint64_t waits; /* turns in which a port was left alone because the staging was full */
 	uint64_t drops[DP_DROP_COUNT];
 	uint64_t losses[DP_LOSS_COUNT];
@@ -79,6 +82,7 @@ struct dp_worker_config {
 	const struct dp_config *config;
 	struct jnl_lane *lane;
 	const struct slk_clock *clock;
+	const struct dp_vmgen *vmgen; /* NULL: this machine is never duplicated */
 	int control_fd; /* eventfds of the peers */
 	int door_fd;
 };
@@ -99,6 +103,8 @@ struct dp_worker {
 	uint64_t wall_ns;
 	uint64_t appended_lsn; /* of the last block */
 	uint64_t next_end_ns; /* no key ends before this */
+	const struct dp_vmgen *vmgen;
+	uint64_t generation; /* of the machine; keys of another are not used any more */
 	bool unsubmitted; /* something was appended since the last submit */
 	bool blocked; /* the lane had no buffer in this turn */
 	struct dp_stage stage;

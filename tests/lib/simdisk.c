@@ -128,6 +128,20 @@ simdisk_rot(struct simdisk *d, const char *path, uint64_t offset, uint64_t len)
 	return SLK_OK;
 }
 
+int
+simdisk_flip(struct simdisk *d, const char *path, uint64_t bit)
+{
+	const struct entry *e = simdisk_find(&d->now, path);
+
+	if (e == NULL || e->inode == NULL)
+		return SLK_NOT_FOUND;
+	if (bit / 8 >= e->inode->now_size)
+		return SLK_RANGE;
+	e->inode->now[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	e->inode->disk[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	return SLK_OK;
+}
+
 const struct slk_fs *
 simdisk_fs(struct simdisk *d)
 {

@@ -76,5 +76,7 @@ void simdisk_set_space(struct simdisk *disk, uint64_t bytes);
 
 /* Bit rot: change bytes where they lie, durably. SLK_NOT_FOUND, SLK_RANGE. */
 MUST_USE int simdisk_rot(struct simdisk *disk, const char *path, uint64_t offset, uint64_t len);
+/* Or one bit, which the same call turns back. */
+MUST_USE int simdisk_flip(struct simdisk *disk, const char *path, uint64_t bit);
 
 #endif

@@ -32,6 +32,7 @@ static const unsigned expected[SIM_PLANTS] = {
 	[SIM_PLANT_ALLOW_ALL] = BIT(SIM_REFUSED),
 	[SIM_PLANT_NAMELESS] = BIT(SIM_UNTYPED),
 	[SIM_PLANT_SILENT_LOSS] = BIT(SIM_UNCOUNTED),
+	[SIM_PLANT_NOT_ANNOUNCED] = BIT(SIM_NONCE),
 };
 
 /* What a child says of a fault. */

@@ -55,7 +55,7 @@ sim_plant_name(enum sim_plant plant)
 		"grace whatever the KMS says", "a key not wiped",
 		"a record written beside its block", "a data key written in the clear",
 		"checksums ignored", "every right granted", "an error without a name",
-		"a record dropped in silence"};
+		"a record dropped in silence", "a duplication that is not announced"};
 
 	return names[plant];
 }
@@ -216,6 +216,7 @@ start_threads(struct sim *s, struct slk_error *err)
 			.config = &s->config,
 			.lane = jnl_lane(s->journal, i),
 			.clock = simdisk_clock(s->disk),
+			.vmgen = &s->vmgen,
 			.control_fd = s->control_fd,
 			.door_fd = s->door_fd};
 		rc = dp_worker_new(&wc, &s->worker[i], err);
@@ -225,6 +226,7 @@ start_threads(struct sim *s, struct slk_error *err)
 		.clock = simdisk_clock(s->disk),
 		.workers = s->worker,
 		.worker_count = s->workers,
+		.vmgen = &s->vmgen,
 		.control_fd = s->control_fd,
 		.door_fd = s->door_fd};
 	if (rc == SLK_OK)

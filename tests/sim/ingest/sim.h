@@ -77,6 +77,7 @@ enum sim_plant {
 	SIM_PLANT_ALLOW_ALL, /* what kmsd says of a right is not looked at */
 	SIM_PLANT_NAMELESS, /* an append fails as something internal */
 	SIM_PLANT_SILENT_LOSS, /* a record is dropped and not counted */
+	SIM_PLANT_NOT_ANNOUNCED, /* the machine was duplicated, and nobody heard of it */
 	SIM_PLANTS
 };
 const char *sim_plant_name(enum sim_plant plant);
@@ -171,6 +172,9 @@ struct sim_frame {
 struct sim_reader {
 	struct jnl_reader *reader;
 	bool gap_allowed; /* damage was reported since */
+	uint64_t blocks; /* it was given, and one of them by chance: */
+	char victim[96];
+	uint64_t victim_pos, victim_len;
 	struct {
 		uint64_t epoch_id;
 		struct jnl_epoch_key *key;
@@ -193,7 +197,7 @@ struct sim {
 	struct dp_port_config port_configs[SIM_PORTS];
 	struct dp_listener_config listeners[SIM_LISTENERS];
 	unsigned workers;
-	bool with_puts, damages, heavy;
+	bool with_puts, heavy;
 
 	/* the process */
 	bool running;
@@ -205,6 +209,8 @@ struct sim {
 	struct dp_worker *worker[SIM_PORTS];
 	struct dp_control *control;
 	struct dp_keeper *keeper;
+	struct dp_vmgen vmgen;
+	uint64_t duplicated_ns; /* keys that were asked for before have another user now */
 	int control_fd, door_fd;
 	bool disk_failed; /* a fault was let loose on it in this process */
 	bool in_sleep, stopping;

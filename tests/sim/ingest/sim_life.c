@@ -102,6 +102,15 @@ pass_time(struct sim *s)
 	}
 }
 
+/* Another machine goes on with a copy of this one's memory. */
+static void
+duplicate(struct sim *s)
+{
+	s->duplicated_ns = sim_time(s);
+	if (s->plant != SIM_PLANT_NOT_ANNOUNCED)
+		dp_vmgen_announce(&s->vmgen);
+}
+
 static void
 fail_disk(struct sim *s)
 {
@@ -152,6 +161,8 @@ step(struct sim *s)
 		sim_read_some(s, 1 + (unsigned)sim_below(s, 20));
 	else if (dice < 995 && !s->disk_failed)
 		sim_read_lies(s);
+	else if (dice == 998)
+		duplicate(s);
 	else if (dice == 999 && !s->disk_failed)
 		fail_disk(s);
 }

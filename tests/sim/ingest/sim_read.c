@@ -8,7 +8,7 @@
 #include "journal/inspect.h"
 #include "sim.h"
 
-#define LIES_PASSES 10u
+#define LIES_PASSES 4u
 #define LIES_READ_MAX 10000u
 
 void
@@ -66,10 +66,15 @@ check_durable(struct sim *s, const struct jnl_block *b)
 {
 	char name[FMT_JFILE_NAME_MAX], path[FMT_JFILE_NAME_MAX + sizeof(SIM_DIR) + 1];
 
-	if (s->damages)
-		return; /* a disk that loses what it flushed */
 	fmt_jfile_name(FMT_JFILE_LANE, b->file_id, name);
 	snprintf(path, sizeof(path), SIM_DIR "/%s", name);
+	if (sim_below(s, ++s->reader.blocks) == 0) {
+		snprintf(s->reader.victim, sizeof(s->reader.victim), "%s", path);
+		s->reader.victim_pos = b->position;
+		s->reader.victim_len = b->header.len + b->ciphertext.len + b->tag.len;
+	}
+	if (s->real_disk)
+		return;
 	SIM_CHECK(s, SIM_WATERMARK,
 		simdisk_is_durable(s->disk, path, b->position,
 			b->header.len + b->ciphertext.len + b->tag.len));
@@ -168,6 +173,22 @@ read_wrong(struct sim *s)
 			slk_status_name(rc), err.text);
 }
 
+/* A block that cannot be read for a while. */
+static void
+flip_one_bit(struct sim *s)
+{
+	char path[sizeof(s->reader.victim)];
+
+	sim_read_all(s);
+	if (s->reader.blocks == 0)
+		return;
+	uint64_t bit = 8 * s->reader.victim_pos + sim_below(s, 8 * s->reader.victim_len);
+	memcpy(path, s->reader.victim, sizeof(path));
+	SIM_MUST(s, simdisk_flip(s->disk, path, bit));
+	read_wrong(s);
+	SIM_MUST(s, simdisk_flip(s->disk, path, bit));
+}
+
 void
 sim_read_lies(struct sim *s)
 {
@@ -178,6 +199,7 @@ sim_read_lies(struct sim *s)
 		read_wrong(s);
 		simdisk_lie(s->disk, lie, 0);
 	}
+	flip_one_bit(s);
 	sim_read_open(s);
 }
 

@@ -392,6 +392,7 @@ seen_append(struct sim *s, struct jnl_lane *lane, struct seal_epoch *epoch, uint
 	uint64_t id;
 
 	if (s->plant != SIM_PLANT_KEY_CARRIED_ON) {
+		SIM_CHECK(s, SIM_NONCE, k == NULL || k->asked_ns >= s->duplicated_ns);
 		SIM_CHECK(s, SIM_EPOCH_END, k != NULL && !k->over && k->stream_id == stream_id);
 		SIM_CHECK(s, SIM_EPOCH_END, sim_time(s) < end_of(s, k) + SLACK_NS);
 	}
