@@ -247,7 +247,7 @@ wrong_options_are_usage_errors(void **state)
 		{"key", "sign", "k"},
 		{"key", "verify", "k", "--algorithm", "ECDSA_SHA_256"},
 		{"stream", "create", "web", "--shards", "0"},
-		{"stream", "create", "web", "--shards", "1025"},
+		{"stream", "create", "web", "--shards", "10001"},
 		{"stream", "create", "web", "--shards", "two"},
 		{"stream", "delete", "a", "b"},
 		{"put", "web", "file", "more"},
