@@ -201,6 +201,10 @@ take_answer(struct dp_control *c, struct dp_ctl *ctl)
 			slk_kv("reason", slk_status_sentence(outcome)));
 	if (stream == NULL)
 		return;
+	if (op == DP_CTL_ADD && outcome != SLK_OK)
+		slk_error_log("the journal has no room for a stream's shards",
+			slk_kv("stream", (const char *)stream->name),
+			slk_kv("reason", slk_status_sentence(outcome)));
 	struct entry *e = &c->entries[stream->slot];
 	if (op == DP_CTL_KEY && outcome != SLK_OK && !e->removing)
 		key_not_taken(c, e, outcome);

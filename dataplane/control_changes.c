@@ -161,11 +161,11 @@ dp_control_resharded(struct dp_control *c, struct entry *e, struct dp_change *ch
 {
 	e->resharding = false;
 	if (outcome != SLK_OK) {
+		/* It was deleted meanwhile; or the disk failed, and the next start performs it. */
 		if (outcome != SLK_NOT_FOUND)
 			slk_error_log("a change of shards was not performed",
 				slk_kv("stream", (const char *)e->stream->name),
 				slk_kv("reason", slk_status_sentence(outcome)));
-		e->change = 0;
 		return;
 	}
 	free(e->ended);

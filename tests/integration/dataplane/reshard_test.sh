@@ -139,6 +139,24 @@ check "a stream is made and deleted under load, four times, and takes nothing on
 end_load
 verify web third
 check "and the other stream loses nothing" '[ $code = 0 ]'
+
+# --- a key that is refused by the time it is needed ---
+
+sealock stream create locked --key alias/test >/dev/null
+run sh -c 'printf one | sealock put locked --partition-key k'
+check "a stream has an epoch under its key" '[ $code = 0 ]'
+kill -STOP $ingestd_pid
+sealock stream encrypt locked alias/other >/dev/null
+sealock key disable alias/other >/dev/null
+kill -CONT $ingestd_pid
+settled locked
+check "a change to a key that was disabled meanwhile ends, too" 'is_active locked'
+run sh -c 'printf two | sealock put locked --partition-key k'
+check "nothing more is sealed under the key before it: the put is refused by the KMS" '[ $code = 1 ] && said "[Dd]isabled"'
+sealock key enable alias/other >/dev/null
+wait_for 10 'printf three | sealock put locked --partition-key k >/dev/null 2>&1'
+read_back locked
+check "and taken once the key works" '[ $code = 0 ] && [ "$(cat "$out")" = "$(printf "one\nthree")" ]'
 ingest_term
 check "ingestd stops in peace" '[ $code = 0 ]'
 run as $uid_reader sealock journal verify --with-keys --json
