@@ -105,21 +105,46 @@ begin_file(struct jnl_lane *l, const struct fmt_jfile_header *header)
 	c->lapsed = jnl_prover_begin(&c->prover, header) != SLK_OK || !hand_on(c, NULL);
 }
 
-/* A block of a group: its own worker has written the header, so its length is believed. */
-static bool
-hash_block(struct jnl_chapters *c, const uint8_t *raw, uint32_t room, uint32_t *out_len)
+/* The blocks of a group from an offset on, as many as are hashed at once: its own worker has written their headers, so their lengths
+ * are believed. Returns how many; 0: there is something else. */
+static unsigned
+cut_blocks(const uint8_t *raw, uint32_t room, uint32_t slice, struct slk_span spans[],
+	struct fmt_block blocks[])
 {
-	struct fmt_block b;
+	uint32_t at = 0;
+	unsigned count = 0;
 
-	if (room < FMT_BLOCK_HEADER_BYTES ||
-		fmt_block_decode(slk_span(raw, FMT_BLOCK_HEADER_BYTES), &b) != SLK_OK ||
-		b.total_bytes > room)
-		return false;
-	*out_len = b.total_bytes;
-	const struct slk_span piece = slk_span(raw, b.total_bytes);
-	int rc = jnl_prover_add(&c->prover, piece, &b);
-	if (rc == SLK_FULL && hand_on(c, NULL))
-		rc = jnl_prover_add(&c->prover, piece, &b);
+	while (count < SEAL_DIGEST_MANY && at < room && at < slice) {
+		struct fmt_block *b = &blocks[count];
+		if (room - at < FMT_BLOCK_HEADER_BYTES ||
+			fmt_block_decode(slk_span(raw + at, FMT_BLOCK_HEADER_BYTES), b) != SLK_OK ||
+			b->total_bytes > room - at)
+			return 0;
+		spans[count++] = slk_span(raw + at, b->total_bytes);
+		at += b->total_bytes;
+	}
+	return count;
+}
+
+/* Hash a slice; *out_len bytes of it. */
+static bool
+hash_blocks(struct jnl_chapters *c, const uint8_t *raw, uint32_t room, uint32_t slice,
+	uint32_t *out_len)
+{
+	struct slk_span spans[SEAL_DIGEST_MANY];
+	struct fmt_block blocks[SEAL_DIGEST_MANY];
+	uint8_t hashes[SEAL_DIGEST_MANY][SEAL_SHA256_BYTES];
+	const unsigned count = cut_blocks(raw, room, slice, spans, blocks);
+	int rc = count > 0 ? seal_digest_many(c->prover.running, spans, count, hashes)
+			   : SLK_MALFORMED;
+
+	*out_len = 0;
+	for (unsigned i = 0; rc == SLK_OK && i < count; i++) {
+		rc = jnl_prover_add_hashed(&c->prover, spans[i], &blocks[i], hashes[i]);
+		if (rc == SLK_FULL && hand_on(c, NULL))
+			rc = jnl_prover_add_hashed(&c->prover, spans[i], &blocks[i], hashes[i]);
+		*out_len += (uint32_t)spans[i].len;
+	}
 	return rc == SLK_OK;
 }
 
@@ -148,20 +173,18 @@ bool
 jnl_chapters_hash(struct jnl_lane *l)
 {
 	struct jnl_chapters *c = &l->chapters;
-	uint32_t sliced = 0;
+	/* A thread of its own has nothing else to look at. */
+	const uint32_t slice = l->hasher_runs ? JNL_HASH_MANY_BYTES : JNL_HASH_SLICE_BYTES;
 
 	if (l->hashed == l->next_write || must_wait(l))
 		return false;
 	const struct jnl_group *g = &l->groups[l->hashed % l->journal->config.group_count];
 	if (g->file_id != c->file_id)
 		begin_file(l, &g->header);
-	while (c->offset < g->len && sliced < JNL_HASH_SLICE_BYTES && !c->lapsed) {
-		uint32_t len = 0;
-		if (!hash_block(c, g->buf + c->offset, g->len - c->offset, &len))
-			c->lapsed = true;
-		c->offset += len;
-		sliced += len;
-	}
+	uint32_t len = 0;
+	if (!c->lapsed && !hash_blocks(c, g->buf + c->offset, g->len - c->offset, slice, &len))
+		c->lapsed = true;
+	c->offset += len;
 	if (c->lapsed)
 		c->offset = g->len;
 	if (c->offset >= g->len) {

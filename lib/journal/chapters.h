@@ -16,6 +16,7 @@
 
 #define JNL_CHAPTERS_MAX_BYTES (32u << 20) /* of one lane, waiting */
 #define JNL_CHECKPOINT_NS (10ull * 1000 * 1000 * 1000)
+#define JNL_HASH_MANY_BYTES (2u << 20) /* at once by a thread of its own, at most */
 #define JNL_HASH_SLICE_BYTES \
 	(64u * 1024) /* then a lane thread that hashes looks at its I/O again */
 

@@ -66,12 +66,19 @@ jnl_prover_add(struct jnl_prover *p, struct slk_span raw, const struct fmt_block
 
 	if (p->count == FMT_PROOF_PIECES_MAX)
 		return SLK_FULL;
-	uint8_t *entry = p->entries + (size_t)p->count * FMT_PROOF_PIECE_BYTES;
 	int rc = seal_digest_one(p->running, raw, hash);
-	if (rc == SLK_OK) {
-		fmt_proof_piece_put(entry, (uint32_t)raw.len, hash);
-		rc = seal_digest_update(p->running, slk_span(entry, FMT_PROOF_PIECE_BYTES));
-	}
+	return rc == SLK_OK ? jnl_prover_add_hashed(p, raw, b, hash) : rc;
+}
+
+int
+jnl_prover_add_hashed(struct jnl_prover *p, struct slk_span raw, const struct fmt_block *b,
+	const uint8_t hash[FMT_PROOF_HASH_BYTES])
+{
+	if (p->count == FMT_PROOF_PIECES_MAX)
+		return SLK_FULL;
+	uint8_t *entry = p->entries + (size_t)p->count * FMT_PROOF_PIECE_BYTES;
+	fmt_proof_piece_put(entry, (uint32_t)raw.len, hash);
+	int rc = seal_digest_update(p->running, slk_span(entry, FMT_PROOF_PIECE_BYTES));
 	if (rc == SLK_OK && b != NULL && b->type == FMT_BLOCK_KEY)
 		rc = add_key(p, fmt_block_body(raw.ptr, b));
 	if (rc != SLK_OK)

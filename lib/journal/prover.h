@@ -29,6 +29,9 @@ MUST_USE int jnl_prover_begin(struct jnl_prover *p, const struct fmt_jfile_heade
 /* The next piece: a block, or bytes that are none (block NULL). SLK_FULL: FMT_PROOF_PIECES_MAX wait to be taken. */
 MUST_USE int jnl_prover_add(
 	struct jnl_prover *p, struct slk_span raw, const struct fmt_block *block);
+/* The same of a block that was hashed already. */
+MUST_USE int jnl_prover_add_hashed(struct jnl_prover *p, struct slk_span raw,
+	const struct fmt_block *block, const uint8_t hash[FMT_PROOF_HASH_BYTES]);
 /* Everything up to now. flags: FMT_PROOF_*. */
 MUST_USE int jnl_prover_state(const struct jnl_prover *p, uint32_t flags, uint64_t made_ns,
 	struct fmt_proof_statement *out_statement);

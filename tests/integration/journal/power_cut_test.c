@@ -7,6 +7,7 @@
 #include "slk_test.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -96,7 +97,7 @@ struct writer {
 static void
 die(int status, const char *why)
 {
-	snprintf(shared->why, sizeof(shared->why), "%s", why);
+	snprintf(shared->why, sizeof(shared->why), "%s (errno %d)", why, errno);
 	atomic_store(&shared->status, status);
 	_exit(0);
 }
