@@ -178,27 +178,38 @@ pads_end_where_the_ring_does(void **state)
 	assert_int_equal(client.taken, 2 * RING);
 }
 
+/* SplitMix64 */
+static uint64_t
+draw(uint64_t *seed, uint64_t below)
+{
+	uint64_t z = (*seed += 0x9e3779b97f4a7c15ull);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return (z ^ (z >> 31)) % below;
+}
+
 static void
 garbage_is_refused_or_lies_within_the_ring(void **state)
 {
 	(void)state;
 	struct fmt_port_entry e;
+	uint64_t seed = 1;
 	unsigned taken = 0;
 
-	srand(1);
 	for (unsigned round = 0; round < 3000; round++) {
 		teardown(NULL);
 		setup(NULL);
-		uint64_t at = (uint64_t)(unsigned)rand() % (RING / 8) * 8;
+		uint64_t at = draw(&seed, RING / 8) * 8;
 		client.taken = at; /* as if it had come so far */
-		write_record(at, round, (uint16_t)(rand() % 8 + 1), (uint32_t)rand() % 64);
+		write_record(at, round, (uint16_t)(draw(&seed, 8) + 1), (uint32_t)draw(&seed, 64));
 		uint8_t *entry = theirs + FMT_PORT_PAGE_BYTES + at % RING;
 		for (unsigned i = 0; i < 2 && round % 4 != 0; i++) {
-			size_t where = (size_t)rand() % 40;
+			size_t where = (size_t)draw(&seed, 40);
 			if (entry + where < theirs + bytes)
-				entry[where] = (uint8_t)rand();
+				entry[where] = (uint8_t)draw(&seed, 256);
 		}
-		write_number(FMT_PORT_AT_SUBMITTED, at + ((uint64_t)(unsigned)rand() % 64) * 8);
+		write_number(FMT_PORT_AT_SUBMITTED, at + draw(&seed, 64) * 8);
 		taken += next(&e) == SLK_OK;
 	}
 	assert_true(taken > 150); /* and is no reason to refuse all */
