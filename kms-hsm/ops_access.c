@@ -212,6 +212,14 @@ find_key(struct kms_call *call, const char *user_name, const char *id,
 	return SLK_OK;
 }
 
+/* What doors remember of a caller goes with its key, as with a right. */
+static void
+changed(struct kms_call *call, int rc, const char *id)
+{
+	call->service->right_changes += rc == SLK_OK;
+	end(call, rc, id);
+}
+
 void
 kms_op_update_access_key(struct kms_call *call, const Kmsp__Request *request)
 {
@@ -219,7 +227,7 @@ kms_op_update_access_key(struct kms_call *call, const Kmsp__Request *request)
 	struct kms_identity_row user;
 
 	if (find_key(call, in->user, in->id, &user) == SLK_OK)
-		end(call,
+		changed(call,
 			kms_catalog_access_key_switch(
 				call->service->parts.catalog, user.id, in->id, in->active),
 			in->id);
@@ -232,7 +240,7 @@ kms_op_delete_access_key(struct kms_call *call, const Kmsp__Request *request)
 	struct kms_identity_row user;
 
 	if (find_key(call, in->user, in->id, &user) == SLK_OK)
-		end(call,
+		changed(call,
 			kms_catalog_access_key_delete(
 				call->service->parts.catalog, user.id, in->id),
 			in->id);

@@ -247,6 +247,23 @@ nobody_else_gets_one(void **state)
 	assert_int_equal(fake_hsm_calls_count(rig.link, HSM_UNWRAP), calls);
 }
 
+/* Who remembers callers is told that a key changed, as of a right. */
+static void
+a_key_that_changes_is_a_right_that_changes(void **state)
+{
+	(void)state;
+	make_key(&first);
+	uint64_t before = rig_status(&rig, RIG_ROOT)->service->right_changes;
+	assert_answered(access_update(&rig, RIG_ROOT, "carol", "AKIAAAAAAAAAAAAAAAAA", false),
+		SLK_NOT_FOUND);
+	assert_int_equal(rig_status(&rig, RIG_ROOT)->service->right_changes, before);
+	assert_answered(access_update(&rig, RIG_ROOT, "carol", first.id, false), SLK_OK);
+	uint64_t after = rig_status(&rig, RIG_ROOT)->service->right_changes;
+	assert_int_not_equal(after, before);
+	assert_answered(access_delete(&rig, RIG_ROOT, "carol", first.id), SLK_OK);
+	assert_int_not_equal(rig_status(&rig, RIG_ROOT)->service->right_changes, after);
+}
+
 static void
 inactive_deleted_and_unknown_keys_are_one_answer(void **state)
 {
@@ -548,6 +565,7 @@ main(void)
 		CASE(a_deny_of_the_policy_wins),
 		CASE(the_gateway_gets_the_key_of_the_day),
 		CASE(nobody_else_gets_one),
+		CASE(a_key_that_changes_is_a_right_that_changes),
 		CASE(inactive_deleted_and_unknown_keys_are_one_answer),
 		CASE(a_key_that_is_switched_off_meanwhile_gives_nothing),
 		CASE(scopes_that_are_none_are_refused),
