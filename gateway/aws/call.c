@@ -132,10 +132,14 @@ gw_call_authorize(struct gw_call *call, const char *action, const char *resource
 	struct gw_thread *t = call->thread;
 	Kmsp__Authorize authorize = KMSP__AUTHORIZE__INIT;
 	Kmsp__Request request = KMSP__REQUEST__INIT;
+	char where[HTTP_ADDRESS_MAX + 8];
 
 	call->on_allowed = on_allowed;
-	if (gw_decision_name(t->engine, call->credential, action, resource, call->source_ip,
-		    call->decision) != SLK_OK)
+	/* Policies may ask for both: aws:SourceIp, aws:SecureTransport. */
+	(void)snprintf(where, sizeof(where), "%s %d", call->source_ip,
+		(int)http_exchange_request(call->x)->client->via);
+	if (gw_decision_name(
+		    t->engine, call->credential, action, resource, where, call->decision) != SLK_OK)
 		return gw_call_fault_status(call, SLK_INTERNAL, "");
 	if (gw_decisions_has(t->decisions, call->decision, http_loop_now_ns(t->loop))) {
 		t->counters.decisions_hits++;

@@ -4,7 +4,7 @@
     make_shapes.py BOTOCORE_DATA_DIRECTORY
 
 Written are the input shapes of the operations named below: names, types, required members and limits. The tables are checked in,
-so that a build needs no models; a test holds them against those that are installed.
+so that a build needs no models.
 """
 import json, os, sys, gzip, glob
 

@@ -45,6 +45,21 @@ if [ -z "$only" ]; then
 	check "aws kms list-keys" '[ $code = 0 ] && json_of .Keys.0.KeyArn | grep -q ^arn:aws:kms:local:'
 	AWS_SHARED_CREDENTIALS_FILE=$site/nobody.credentials as_cli kms create-key
 	check "aws says who may not do what" '[ $code != 0 ] && said "user/nobody is not authorized to perform: kms:CreateKey"'
+	# What is remembered of a caller goes when it changes, not a minute later.
+	put_as() { AWS_SHARED_CREDENTIALS_FILE=$site/$1.credentials as_cli kinesis put-record --stream-name orders --partition-key a --data x; }
+	caller brief "$all"
+	put_as brief
+	check "a caller may put" '[ $code = 0 ]'
+	echo '{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"kinesis:PutRecord","Resource":"*"}}' >"$site/deny.json"
+	sealock iam user policy put brief p "$site/deny.json" >/dev/null
+	put_as brief
+	check "until its policy changes" '[ $code != 0 ] && said "AccessDeniedException" && said "kinesis:PutRecord"'
+	sealock iam user policy put brief p "$site/brief.json" >/dev/null
+	put_as brief
+	check "and again when it changes back" '[ $code = 0 ]'
+	sealock iam access-key disable brief "$(sed -n "s/^aws_access_key_id *= *//p" "$site/brief.credentials")" >/dev/null
+	put_as brief
+	check "until its key is disabled" '[ $code != 0 ] && said UnrecognizedClientException'
 	key_id=$(sed -n "s/^aws_access_key_id *= *//p" "$site/alice.credentials") secret=$(sed -n "s/^aws_secret_access_key *= *//p" "$site/alice.credentials")
 	run curl -sS --http2 --cacert "$site/ca.pem" --aws-sigv4 aws:amz:local:kms -K <(echo "user = \"$key_id:$secret\"") -w '\n%{http_version}' \
 		-H 'X-Amz-Target: TrentService.ListKeys' -H 'Content-Type: application/x-amz-json-1.1' -d '{}' "https://localhost:$port/"

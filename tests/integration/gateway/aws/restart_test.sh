@@ -30,5 +30,26 @@ code=$?
 check "nothing that was acknowledged is lost, and shards stay in order" '[ $code = 0 ]'
 check "records went on being taken" '[ "$(cut -d" " -f2 "$out")" -gt 500 ]'
 grep . "$out"
+
+# --- a peer that is away: an error that SDKs repeat, and nothing half-stored ---
+
+export AWS_CA_BUNDLE=$site/ca.pem AWS_DEFAULT_REGION=local AWS_CONFIG_FILE=/dev/null AWS_MAX_ATTEMPTS=1
+as_cli() { # CALLER ARGUMENT...
+	AWS_SHARED_CREDENTIALS_FILE=$site/$1.credentials run timeout 30 aws --endpoint-url "https://localhost:$port" --output json "${@:2}"
+}
+ingestd_stop
+as_cli producer kinesis put-record --stream-name restart --partition-key a --data away
+check "without ingestd a put fails so that it is repeated" '[ $code != 0 ] && said InternalFailure'
+ingestd_start
+as_cli producer kinesis put-record --stream-name restart --partition-key a --data back
+check "and goes when ingestd is back" '[ $code = 0 ] && json_of .SequenceNumber | grep -qE "^[0-9]{56}$"'
+kmsd_stop
+as_cli consumer kinesis get-shard-iterator --stream-name restart --shard-id 0 --shard-iterator-type LATEST
+check "without kmsd so does what it has to decide" '[ $code != 0 ] && said ServiceUnavailableException'
+as_cli producer sts get-caller-identity
+check "also of STS" '[ $code != 0 ] && said ServiceUnavailable'
+kmsd_start
+as_cli consumer kinesis get-shard-iterator --stream-name restart --shard-id 0 --shard-iterator-type LATEST
+check "and goes when kmsd is back" '[ $code = 0 ] && [ -n "$(json_of .ShardIterator)" ]'
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]
