@@ -401,6 +401,7 @@ dp_port_close(struct dp_port *port)
 		(void)rte_eth_dev_stop(port->id);
 	if (port->id != RTE_MAX_ETHPORTS)
 		(void)rte_eth_dev_close(port->id);
+	rte_mempool_free(port->pool); /* nobody holds a buffer any more; NULL allowed */
 	if (port->config->type == DP_PORT_AF_XDP && port->claim_fd >= 0 &&
 		dp_iface_detach_xdp(port->config->interface, &err) != SLK_OK)
 		slk_warn("the XDP program stays attached; run: ip link set IF xdp off",
