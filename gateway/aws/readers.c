@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 
@@ -14,6 +15,8 @@
 #define CONSUMERS_MAX 64u /* kept */
 #define ANSWER_BYTES_MAX (10u << 20)
 #define TRIES 32u /* reads of one GetRecords, if nothing is found */
+#define SHORTAGE_TRIES 10u
+#define SHORTAGE_PAUSE_NS 20000000
 #define LOOPS_MAX 64u
 
 /* What one caller may open. */
@@ -285,12 +288,17 @@ read_once(struct gw_job *job)
 	return rc;
 }
 
+/* What other readers hold is back as soon as their answers are written: a reader may wait for that. */
 static void
 do_read(struct gw_job *job)
 {
+	const struct timespec pause = {.tv_nsec = SHORTAGE_PAUSE_NS};
+
 	job->status = read_once(job);
-	if (is_shortage(job->status)) {
+	for (unsigned i = 0; i < SHORTAGE_TRIES && is_shortage(job->status); i++) {
 		kept_drop(job->readers);
+		if (i > 0)
+			(void)nanosleep(&pause, NULL);
 		job->status = read_once(job);
 	}
 }
