@@ -9,6 +9,7 @@
 #define UNREAD_MAX_BYTES (1u << 20) /* who takes no answers is not read from */
 #define STREAM_WINDOW_BYTES (1 << 20)
 #define CONNECTION_WINDOW_BYTES (8 << 20)
+#define TRIM_NS SLK_NS_PER_S /* of being idle */
 #define CREDIT_FIRST 400.0 /* frames */
 #define FIELDS_FIXED_COUNT 3u /* :status, date, content-length */
 
@@ -300,8 +301,10 @@ h2_deadline(const struct http_conn *c, enum http_refusal *out_reason)
 	uint64_t at = UINT64_MAX;
 
 	if (TAILQ_EMPTY(&h->all)) {
-		*out_reason = HTTP_REFUSED_idle_timeout;
-		return h->idle_ns + times->idle_ms * SLK_NS_PER_MS;
+		uint64_t end = h->idle_ns + times->idle_ms * SLK_NS_PER_MS;
+		bool trims = !h->is_trimmed && h->idle_ns + TRIM_NS < end;
+		*out_reason = trims ? HTTP_NOT_REFUSED : HTTP_REFUSED_idle_timeout;
+		return trims ? h->idle_ns + TRIM_NS : end;
 	}
 	if (h->heads_count > 0) {
 		*out_reason = HTTP_REFUSED_header_timeout;
@@ -346,6 +349,10 @@ h2_expired(struct http_conn *c, enum http_refusal reason)
 	struct h2 *h = c->own;
 	struct http_exchange *x, *next;
 
+	if (reason == HTTP_NOT_REFUSED) {
+		http_h2_trim(h);
+		return;
+	}
 	if (reason == HTTP_REFUSED_body_timeout) {
 		for (x = TAILQ_FIRST(&h->all); x != NULL; x = next) {
 			next = TAILQ_NEXT(x, entry);

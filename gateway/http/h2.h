@@ -17,10 +17,16 @@ struct h2 {
 	double credit;
 	uint64_t credit_ns;
 	bool is_flooding; /* it has been told so */
+	/* nghttp2's buffer for frames: most of what an idle connection would cost; its pages are given back after a second. */
+	void *frame_room;
+	size_t frame_room_bytes;
+	bool is_trimmed;
 };
 
-/* The session, its settings not sent yet. SLK_NO_MEMORY, SLK_INTERNAL. */
+/* The session of conn->own, its settings not sent yet. SLK_NO_MEMORY. */
 MUST_USE int http_h2_session_new(struct http_conn *conn, nghttp2_session **out_session);
+/* There is no stream: give pages back that are not needed until there is one. */
+void http_h2_trim(struct h2 *h);
 /* Answer a stream whose handler is not, or no longer, there to do it. */
 void http_h2_refuse_stream(struct h2 *h, int32_t stream, enum http_refusal refusal);
 

@@ -1,7 +1,9 @@
 /* What nghttp2 calls when frames come and go (RFC 9113). It has checked their syntax, the states of streams and the pseudo
  * headers; what is counted here is what it leaves to its user: floods of frames that bring nothing. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "http/h2.h"
 
@@ -68,6 +70,7 @@ on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
 	TAILQ_INSERT_TAIL(&h->all, x, entry);
+	h->is_trimmed = false;
 	if (h->heads_count++ == 0)
 		h->head_ns = x->head_ns;
 	return 0;
@@ -304,6 +307,66 @@ on_stream_close(nghttp2_session *session, int32_t stream, uint32_t error, void *
 	return 0;
 }
 
+/* --- memory --- */
+
+#define PAGE_BYTES 4096u
+#define ROOM_MIN_BYTES 16384u /* a frame's payload */
+
+/* Of whole pages, so that they can be given back without touching what lies beside it. */
+static void *
+allocate(size_t len, void *arg)
+{
+	struct h2 *h = arg;
+
+	if (len < ROOM_MIN_BYTES || h->frame_room != NULL)
+		return malloc(len);
+	size_t bytes = (len + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	h->frame_room = aligned_alloc(PAGE_BYTES, bytes);
+	h->frame_room_bytes = bytes;
+	return h->frame_room;
+}
+
+static void
+release(void *ptr, void *arg)
+{
+	struct h2 *h = arg;
+
+	if (ptr == h->frame_room)
+		h->frame_room = NULL;
+	free(ptr);
+}
+
+static void *
+allocate_zeroed(size_t count, size_t len, void *arg)
+{
+	(void)arg;
+	return calloc(count, len);
+}
+
+static void *
+reallocate(void *ptr, size_t len, void *arg)
+{
+	struct h2 *h = arg;
+	bool was_room = ptr != NULL && ptr == h->frame_room;
+
+	if (ptr == NULL)
+		return allocate(len, arg);
+	void *grown = realloc(ptr, len);
+
+	if (was_room && grown != NULL)
+		h->frame_room = NULL; /* it is an ordinary one now */
+	return grown;
+}
+
+void
+http_h2_trim(struct h2 *h)
+{
+	h->is_trimmed = true;
+	/* Nothing is in it between frames. If the system does not want the pages, they stay. */
+	if (h->frame_room != NULL && !nghttp2_session_want_write(h->session))
+		(void)madvise(h->frame_room, h->frame_room_bytes, MADV_DONTNEED);
+}
+
 /* --- the session --- */
 
 static nghttp2_session_callbacks *
@@ -328,12 +391,13 @@ http_h2_session_new(struct http_conn *c, nghttp2_session **out_session)
 {
 	nghttp2_session_callbacks *callbacks = new_callbacks();
 	nghttp2_option *option = NULL;
+	nghttp2_mem memory = {c->own, allocate, release, allocate_zeroed, reallocate};
 	int rc = callbacks != NULL ? nghttp2_option_new(&option) : NGHTTP2_ERR_NOMEM;
 
 	if (rc == 0) {
 		/* Its other defaults bound resets, CONTINUATION and acknowledgements. */
 		nghttp2_option_set_no_closed_streams(option, 1);
-		rc = nghttp2_session_server_new2(out_session, callbacks, c, option);
+		rc = nghttp2_session_server_new3(out_session, callbacks, c, option, &memory);
 	}
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
