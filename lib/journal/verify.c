@@ -69,7 +69,7 @@ lost_range(struct verifier *v, uint64_t offset, uint64_t bytes, bool is_data)
 		v->report->lost_bytes += is_data ? bytes : 0;
 		return;
 	}
-	if (v->lost_count == LOST_MAX)
+	if (v->lost == NULL || v->lost_count == LOST_MAX)
 		return;
 	v->lost[v->lost_count++] = (struct jnl_lost_range){offset, bytes, is_data};
 	v->lost_before[v->lane]++;

@@ -338,7 +338,7 @@ static void
 a_flip_costs_one_block_and_it_is_named(void **state)
 {
 	(void)state;
-	uint64_t key_pos;
+	uint64_t key_pos = 0;
 	uint64_t reported;
 
 	write_journal(true);
@@ -416,7 +416,7 @@ static void
 a_key_block_is_found_in_another_file(void **state)
 {
 	(void)state;
-	uint64_t key_pos;
+	uint64_t key_pos = 0;
 
 	write_journal(true);
 	(void)footer_of(1, &key_pos);
