@@ -49,7 +49,7 @@ make_room(void)
 
 	sim_watch_reserve(records);
 	s->record_cap = records;
-	s->records = calloc(records, sizeof(*s->records));
+	s->records = realloc(s->records, records * sizeof(*s->records));
 	assert_non_null(s->records);
 	for (unsigned id = 1; id <= SIM_STREAMS; id++) {
 		for (unsigned k = 0; k < SIM_SHARDS; k++) {

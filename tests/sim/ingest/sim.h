@@ -40,7 +40,7 @@
 #define SIM_FRAMES_QUEUED 512u
 #define SIM_INTERVAL_NS (300 * SLK_NS_PER_S)
 
-/* What must always hold: docs/ARCHITECTURE.md says it in words. */
+/* What must always hold. */
 enum sim_invariant {
 	SIM_OK,
 	SIM_LOST, /* something acknowledged, or seen by a reader, is not there any more */
