@@ -102,7 +102,7 @@ or_null(const char *path)
 static int
 confine_files(const struct gw_config *c, int *out_abi, struct slk_error *err)
 {
-	char certificate[PATH_MAX], key[PATH_MAX], access_log[PATH_MAX];
+	char certificate[PATH_MAX] = "", key[PATH_MAX] = "", access_log[PATH_MAX] = "";
 	bool key_is_uri =
 		c->tls.key != NULL && c->tls.key[0] != '/' && strchr(c->tls.key, ':') != NULL;
 	bool logs_to_file = c->access_log != NULL && strcmp(c->access_log, "-") != 0;

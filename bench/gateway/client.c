@@ -165,7 +165,9 @@ send_h2(struct gwb_client *c)
 static int
 receive_h2(struct gwb_client *c)
 {
-	uint8_t head[9], body[H2_BODY_MAX + 256];
+	uint8_t head[9] = {0}, body[H2_BODY_MAX + 256];
+
+	body[0] = 0;
 
 	for (;;) {
 		int rc = receive_exactly(c, head, sizeof(head));

@@ -150,7 +150,7 @@ static int
 take_descriptor(const struct http_listener *listener, int *out_fds, uint16_t *out_port,
 	struct slk_error *err)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 3);
 
 	if (fd < 0)

@@ -112,6 +112,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	run(data + 1, size - 1, size, &whole);
 	run(data + 1, size - 1, data[0] % 40u + 1u, &cut);
-	check(memcmp(&whole, &cut, sizeof(whole)) == 0);
+	check(whole.heads == cut.heads && whole.ends == cut.ends && whole.refusal == cut.refusal);
+	check(whole.body_len == cut.body_len && whole.body_crc == cut.body_crc);
+	check(whole.head_crc == cut.head_crc);
 	return 0;
 }

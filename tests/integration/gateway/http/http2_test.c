@@ -173,7 +173,7 @@ expect_frame(int fd, unsigned type, uint32_t stream)
 			return &f;
 	}
 	fail_msg("no frame of type %u on stream %u", type, stream);
-	return NULL;
+	return &f;
 }
 
 /* The status of an answer: our server writes :status indexed or as a literal with an indexed name. */
@@ -228,7 +228,8 @@ run(const char *command, uint16_t port)
 	char line[2048];
 
 	snprintf(line, sizeof(line),
-		"cd %s && P=%u && C=\"timeout 20 curl -sS --cacert ca.pem --noproxy localhost\" && (%s) "
+		"cd %s && P=%u && C=\"timeout 20 curl -sS --cacert ca.pem --noproxy localhost\" && "
+		"(%s) "
 		"2>&1",
 		rig.dir, port, command);
 	FILE *pipe = popen(line, "r");
@@ -316,7 +317,8 @@ a_body_beyond_its_cap_is_refused(void **state)
 	static const uint8_t piece[16384];
 	http_rig_start(&rig, 1, NULL, NULL);
 	int fd = open_h2(65535);
-	send_frame(fd, SETTINGS, ACK, 0, NULL, 0); /* from here on the windows are as wide as it said */
+	send_frame(fd, SETTINGS, ACK, 0, NULL,
+		0); /* from here on the windows are as wide as it said */
 	send_request(fd, 1, "/small", true);
 	for (int i = 0; i < 64; i++)
 		send_frame(fd, DATA, 0, 1, piece, sizeof(piece));

@@ -1,6 +1,5 @@
 #include "slk_test.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -52,6 +51,16 @@ fire(struct http_timer *timer, uint64_t at_ns)
 	world.order[world.fired++] = (unsigned)(timer - world.timers);
 }
 
+/* The same ones in every run. */
+static unsigned
+next_random(void)
+{
+	static uint64_t x = 7;
+
+	x = x * 6364136223846793005ull + 1442695040888963407ull;
+	return (unsigned)(x >> 33);
+}
+
 static void
 timers_fire_in_order_and_once(void **state)
 {
@@ -59,15 +68,14 @@ timers_fire_in_order_and_once(void **state)
 	uint64_t start = now_ns;
 	unsigned set = 0;
 	memset(&world, 0, sizeof(world));
-	srand(7);
 	for (unsigned i = 0; i < TIMERS_COUNT; i++) {
 		world.timers[i].fire = fire;
-		for (int again = rand() % 3; again >= 0; again--)
+		for (int again = (int)(next_random() % 3); again >= 0; again--)
 			assert_ok(http_timer_set(loop, &world.timers[i],
-				start + (uint64_t)(rand() % 1000) * SLK_NS_PER_MS));
+				start + (uint64_t)(next_random() % 1000) * SLK_NS_PER_MS));
 		set++;
-		if (rand() % 4 == 0) {
-			unsigned victim = (unsigned)rand() % (i + 1);
+		if (next_random() % 4 == 0) {
+			unsigned victim = next_random() % (i + 1);
 			set -= world.timers[victim].place != 0;
 			http_timer_cancel(loop, &world.timers[victim]);
 			http_timer_cancel(loop, &world.timers[victim]);
