@@ -29,7 +29,9 @@ set -- $(echo "$result" | tail -n 1)
 passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
 # --- the AWS CLI, and curl over HTTP/2 ---
 
-export AWS_CA_BUNDLE=$site/ca.pem AWS_DEFAULT_REGION=local AWS_SHARED_CREDENTIALS_FILE=$site/alice.credentials AWS_CONFIG_FILE=/dev/null
+# Version 2 of the AWS CLI takes data for base64 otherwise, version 1 as it is.
+printf '[default]\ncli_binary_format = raw-in-base64-out\n' >"$site/aws.config"
+export AWS_CA_BUNDLE=$site/ca.pem AWS_DEFAULT_REGION=local AWS_SHARED_CREDENTIALS_FILE=$site/alice.credentials AWS_CONFIG_FILE=$site/aws.config
 as_cli() { run timeout 30 aws --endpoint-url "https://localhost:$port" --output json "$@"; }
 if [ -z "$only" ]; then
 	as_cli sts get-caller-identity

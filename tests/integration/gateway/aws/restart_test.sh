@@ -33,7 +33,9 @@ grep . "$out"
 
 # --- a peer that is away: an error that SDKs repeat, and nothing half-stored ---
 
-export AWS_CA_BUNDLE=$site/ca.pem AWS_DEFAULT_REGION=local AWS_CONFIG_FILE=/dev/null AWS_MAX_ATTEMPTS=1
+# Version 2 of the AWS CLI takes data for base64 otherwise, version 1 as it is.
+printf '[default]\ncli_binary_format = raw-in-base64-out\n' >"$site/aws.config"
+export AWS_CA_BUNDLE=$site/ca.pem AWS_DEFAULT_REGION=local AWS_CONFIG_FILE=$site/aws.config AWS_MAX_ATTEMPTS=1
 as_cli() { # CALLER ARGUMENT...
 	AWS_SHARED_CREDENTIALS_FILE=$site/$1.credentials run timeout 30 aws --endpoint-url "https://localhost:$port" --output json "${@:2}"
 }
