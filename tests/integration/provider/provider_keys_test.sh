@@ -329,7 +329,7 @@ fi
 # sealock-gatewayd's server with its key in the HSM: by URI and by reference; both versions of HTTP.
 if [ -e "$build/tests/gatewayd_echo" ]; then
 	install -m 0644 p256.ref gateway.ref
-	for key in "sealock:alias/p256 18441" "$w/gateway.ref 18442"; do
+	for key in "sealock:alias/p256 18451" "$w/gateway.ref 18452"; do
 		cat >gateway.yaml <<-END
 			listen: [{address: '127.0.0.1:${key#* }'}]
 			tls: {certificate: $w/p256.crt, key: '${key% *}'}
