@@ -94,14 +94,16 @@ aws_as() {
 
 # Lines of the logs, by put-records, and back by get-records from before them on.
 show_gateway() {
-	local iterator
+	local iterator since
 	head -n "$gateway_lines" "$show/lines" >"$show/gateway.sent"
 	python3 - "$show/gateway.sent" >"$show/gateway.json" <<-'END'
 		import json, sys
 		lines = open(sys.argv[1], "rb").read().splitlines()
 		print(json.dumps([{"Data": line.decode("latin-1"), "PartitionKey": "show"} for line in lines]))
 	END
-	since=$(date +%s.%N)
+	# Version 2 of the AWS CLI sends whole seconds: none before may hold a record of the former steps.
+	since=$(($(date +%s) + 1))
+	sleep 1.2
 	aws_as quickstart-producer kinesis put-records --stream-name "$log_stream" --records "file://$show/gateway.json" \
 		>"$show/gateway.put" 2>"$show/gateway.err" || die "aws kinesis put-records failed: $(tail -n 1 "$show/gateway.err")"
 	row "aws kinesis put-records" "$(wc -l <"$show/gateway.sent") records, $(json .FailedRecordCount <"$show/gateway.put") failed" \
