@@ -95,7 +95,8 @@ aws_as() {
 # Lines of the logs, by put-records, and back by get-records from before them on.
 show_gateway() {
 	local iterator since
-	head -n "$gateway_lines" "$show/lines" >"$show/gateway.sent"
+	# The AWS CLI takes data as text: lines of plain ASCII come back as the bytes that they were.
+	LC_ALL=C awk -v count="$gateway_lines" '/^[ -~]+$/ {print; if (++n == count) exit}' "$show/lines" >"$show/gateway.sent"
 	python3 - "$show/gateway.sent" >"$show/gateway.json" <<-'END'
 		import json, sys
 		lines = open(sys.argv[1], "rb").read().splitlines()
