@@ -13,7 +13,8 @@
  * destination that had them already recognises them: by the object's key, the document's id, the delivery table's row, the
  * request's id. Only flow.c assigns the state.
  *
- * body holds records in the destination's own form (ops->gather); index says where each is, for what fails alone.
+ * body holds records in the destination's own form (ops->gather). raw and entries, which flow.c fills after each gather, hold them
+ * as they came, for what fails alone.
  */
 #ifndef DELIVERY_BATCH_H
 #define DELIVERY_BATCH_H

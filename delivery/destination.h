@@ -48,6 +48,11 @@ struct dlv_env {
 	const char *name, *arn; /* of the delivery stream */
 	const char *account, *region;
 	const struct dlv_spec *spec;
+	/* Of dlv_s3_ops: where its objects go: &spec->s3 or &spec->source_backup. Whoever else needs a bucket takes spec->s3. */
+	const struct dlv_s3 *s3;
+	/* Of dlv_s3_ops: NULL, or the type of an error output, "processing-failed": keys are made with error_prefix and this type, and
+	 * each record is a whole line already (no delimiter is added). */
+	const char *error_type;
 	uint64_t version; /* of the delivery stream */
 	struct dlv_loop *loop;
 	struct dlv_role *role;
@@ -71,6 +76,11 @@ struct dlv_destination_ops {
 	/* The last record is in: count, oldest_ns and planned_ns are final. Codes as gather, and those of KMS. */
 	int (*seal)(void *dest, struct dlv_batch *batch, struct slk_error *err);
 	void (*deliver)(void *dest, struct dlv_batch *batch, dlv_done done, void *arg);
+	/* The retry duration is over, and the records are in the error output or (Redshift) in the bucket: leave word of it where the
+	 * destination has it so (a manifest under errors/). As deliver. NULL: there is nothing to do. */
+	void (*give_up)(void *dest, struct dlv_batch *batch, dlv_done done, void *arg);
+	/* What records in the error output are called: "AmazonOpenSearchService-failed"; NULL: nothing goes there. */
+	const char *error_type;
 	/* Stop what is under way; done is not called any more. Whatever it did may have happened. */
 	void (*cancel)(void *dest, struct dlv_batch *batch);
 	void (*release)(void *dest, struct dlv_batch *batch); /* batch->work */
