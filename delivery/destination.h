@@ -17,6 +17,7 @@
 struct dlv_loop; /* loop.h */
 struct dlv_role; /* role.h: the sessions of the delivery role; data keys under its rights */
 struct dlv_stores; /* stores.h: what deliverd.yaml says of buckets */
+struct dlv_databases; /* databases.h: what it says of databases; NULL: nothing */
 
 enum dlv_outcome {
 	DLV_DELIVERED, /* all of it is durable there */
@@ -57,6 +58,7 @@ struct dlv_env {
 	struct dlv_loop *loop;
 	struct dlv_role *role;
 	const struct dlv_stores *stores;
+	const struct dlv_databases *databases;
 	struct dlv_pool *pool;
 	const struct slk_clock *clock;
 };
