@@ -13,7 +13,7 @@
 #include "base/status.h"
 
 struct dlv_pool;
-/* lock: refuse memory that cannot be locked. SLK_NO_MEMORY. */
+/* lock: refuse memory that cannot be locked; otherwise it is locked where the limit allows it. SLK_NO_MEMORY. */
 MUST_USE int dlv_pool_new(uint64_t max_bytes, bool lock, struct dlv_pool **out_pool);
 void dlv_pool_free(struct dlv_pool *pool); /* NULL allowed; no buffer is left */
 uint64_t dlv_pool_used(const struct dlv_pool *pool); /* bytes; thread: any */
@@ -26,7 +26,7 @@ struct dlv_buffer {
 
 void dlv_buffer_init(struct dlv_buffer *buffer, struct dlv_pool *pool);
 void dlv_buffer_fini(struct dlv_buffer *buffer);
-/* Room for more bytes behind len. SLK_LIMIT: the pool has no more now; SLK_NO_MEMORY. Nothing is changed then. */
+/* Room for more bytes behind len; bytes may move. Who writes there without append wipes what it does not add to len. SLK_LIMIT: the pool has no more now; SLK_NO_MEMORY. Nothing is changed then. */
 MUST_USE int dlv_buffer_reserve(struct dlv_buffer *buffer, size_t more);
 MUST_USE int dlv_buffer_append(struct dlv_buffer *buffer, struct slk_span bytes);
 void dlv_buffer_cut(
