@@ -33,6 +33,20 @@ struct seal_engine {
 		void *state, const struct seal_key *key, struct seal_item *items, uint32_t count);
 	uint32_t (*open)(
 		void *state, const struct seal_key *key, struct seal_item *items, uint32_t count);
+	/* One message in pieces (seal/stream.h); pieces are not empty. SLK_NO_MEMORY, SLK_INTERNAL. */
+	int (*stream_new)(void *state, const struct seal_key *key, enum seal_dir dir,
+		const uint8_t nonce[SEAL_NONCE_BYTES], const uint8_t *aad, uint32_t aad_len,
+		void **out_stream);
+	void (*stream_free)(void *stream);
+	int (*stream_update)(void *stream, const uint8_t *in, uint8_t *out, size_t len);
+	/* Writes the tag, or compares it: SLK_BAD_TAG. */
+	int (*stream_end)(void *stream, uint8_t tag[SEAL_TAG_BYTES]);
+};
+
+/* State of one thread, for stream.c. */
+struct seal_thread {
+	const struct seal_engine *engine;
+	void *state;
 };
 
 /* The head of every engine's key. */

@@ -264,11 +264,79 @@ open_all(void *state, const struct seal_key *key, struct seal_item *items, uint3
 	return good;
 }
 
+struct ipsecmb_stream {
+	const struct seal_ipsecmb_calls *calls;
+	const struct gcm_key_data *schedule;
+	struct gcm_context_data *work;
+	struct slk_secret *work_memory;
+	enum seal_dir dir;
+};
+
+static void
+stream_free(void *stream)
+{
+	struct ipsecmb_stream *s = stream;
+
+	slk_secret_free(s->work_memory);
+	free(s);
+}
+
+static int
+stream_new(void *state, const struct seal_key *key, enum seal_dir dir,
+	const uint8_t nonce[SEAL_NONCE_BYTES], const uint8_t *aad, uint32_t aad_len,
+	void **out_stream)
+{
+	const struct ipsecmb_state *of_thread = state;
+	const struct ipsecmb_key *k = (const struct ipsecmb_key *)key;
+	struct ipsecmb_stream *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return SLK_NO_MEMORY;
+	int rc = slk_secret_new(sizeof(*s->work), &s->work_memory);
+	if (rc != SLK_OK) {
+		free(s);
+		return rc;
+	}
+	s->work = (struct gcm_context_data *)slk_secret_bytes(s->work_memory);
+	s->calls = &of_thread->calls[k->calls_index];
+	s->schedule = k->schedule;
+	s->dir = dir;
+	s->calls->init(s->schedule, s->work, nonce, aad, aad_len);
+	*out_stream = s;
+	return SLK_OK;
+}
+
+static int
+stream_update(void *stream, const uint8_t *in, uint8_t *out, size_t len)
+{
+	struct ipsecmb_stream *s = stream;
+
+	s->calls->update[s->dir](s->schedule, s->work, out, in, len);
+	return SLK_OK;
+}
+
+static int
+stream_end(void *stream, uint8_t tag[SEAL_TAG_BYTES])
+{
+	struct ipsecmb_stream *s = stream;
+	uint8_t computed[SEAL_TAG_BYTES];
+	int rc = SLK_OK;
+
+	s->calls->finalize[s->dir](s->schedule, s->work, computed, SEAL_TAG_BYTES);
+	if (s->dir == SEAL_DIR_SEAL)
+		memcpy(tag, computed, SEAL_TAG_BYTES);
+	else if (!seal_tag_equal(computed, tag))
+		rc = SLK_BAD_TAG;
+	slk_wipe(computed, sizeof(computed));
+	return rc;
+}
+
 #define IPSECMB_ENGINE(engine_name, engine_path) \
 	{ \
 		.name = (engine_name), .path = (engine_path), .state_new = state_new, \
 		.state_free = state_free, .key_new = key_new, .key_free = key_free, .seal = seal, \
-		.open = open_all, \
+		.open = open_all, .stream_new = stream_new, .stream_free = stream_free, \
+		.stream_update = stream_update, .stream_end = stream_end, \
 	}
 
 static const struct seal_engine all[] = {

@@ -259,6 +259,107 @@ open_all(void *state, const struct seal_key *key, struct seal_item *items, uint3
 	return burst(state, key, SEAL_DIR_OPEN, items, count);
 }
 
+/* --- one message in pieces --- */
+
+struct openssl_stream {
+	EVP_CIPHER_CTX *ctx;
+	enum seal_dir dir;
+};
+
+static void
+stream_free(void *stream)
+{
+	struct openssl_stream *s = stream;
+
+	EVP_CIPHER_CTX_free(s->ctx);
+	free(s);
+}
+
+static int
+stream_begin(struct openssl_stream *s, const EVP_CIPHER *cipher, const struct openssl_key *k,
+	const uint8_t *nonce, const uint8_t *aad, uint32_t aad_len)
+{
+	int n = 0;
+
+	s->ctx = EVP_CIPHER_CTX_new();
+	if (s->ctx == NULL)
+		return SLK_NO_MEMORY;
+	if (EVP_CipherInit_ex2(s->ctx, cipher, slk_secret_peek(k->raw), nonce,
+		    s->dir == SEAL_DIR_SEAL, NULL) != 1 ||
+		EVP_CipherUpdate(s->ctx, NULL, &n, aad, (int)aad_len) != 1)
+		return SLK_INTERNAL;
+	return SLK_OK;
+}
+
+static int
+stream_new(void *state, const struct seal_key *key, enum seal_dir dir,
+	const uint8_t nonce[SEAL_NONCE_BYTES], const uint8_t *aad, uint32_t aad_len,
+	void **out_stream)
+{
+	const struct openssl_state *of_thread = state;
+	const struct openssl_key *k = (const struct openssl_key *)key;
+	struct openssl_stream *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return SLK_NO_MEMORY;
+	s->dir = dir;
+	ERR_set_mark();
+	int rc = stream_begin(s, of_thread->cipher[k->index], k, nonce, aad, aad_len);
+	ERR_pop_to_mark();
+	if (rc != SLK_OK) {
+		stream_free(s);
+		return rc;
+	}
+	*out_stream = s;
+	return SLK_OK;
+}
+
+static int
+stream_update(void *stream, const uint8_t *in, uint8_t *out, size_t len)
+{
+	struct openssl_stream *s = stream;
+	int rc = SLK_OK;
+
+	ERR_set_mark();
+	while (len > 0 && rc == SLK_OK) {
+		int piece = len < (1 << 30) ? (int)len : 1 << 30; /* EVP counts in int */
+		int n = 0;
+		if (EVP_CipherUpdate(s->ctx, out, &n, in, piece) != 1 || n != piece)
+			rc = SLK_INTERNAL;
+		in += piece;
+		out += piece;
+		len -= (size_t)piece;
+	}
+	ERR_pop_to_mark();
+	return rc;
+}
+
+static int
+stream_finish(struct openssl_stream *s, uint8_t tag[SEAL_TAG_BYTES])
+{
+	uint8_t none[SEAL_TAG_BYTES];
+	int n = 0;
+
+	if (s->dir == SEAL_DIR_SEAL)
+		return EVP_EncryptFinal_ex(s->ctx, none, &n) == 1 &&
+				EVP_CIPHER_CTX_ctrl(
+					s->ctx, EVP_CTRL_AEAD_GET_TAG, SEAL_TAG_BYTES, tag) == 1
+			? SLK_OK
+			: SLK_INTERNAL;
+	if (EVP_CIPHER_CTX_ctrl(s->ctx, EVP_CTRL_AEAD_SET_TAG, SEAL_TAG_BYTES, tag) != 1)
+		return SLK_INTERNAL;
+	return EVP_DecryptFinal_ex(s->ctx, none, &n) == 1 ? SLK_OK : SLK_BAD_TAG;
+}
+
+static int
+stream_end(void *stream, uint8_t tag[SEAL_TAG_BYTES])
+{
+	ERR_set_mark();
+	int rc = stream_finish(stream, tag);
+	ERR_pop_to_mark();
+	return rc;
+}
+
 const struct seal_engine seal_engine_openssl = {
 	.name = "openssl",
 	.state_new = state_new,
@@ -267,4 +368,8 @@ const struct seal_engine seal_engine_openssl = {
 	.key_free = key_free,
 	.seal = seal,
 	.open = open_all,
+	.stream_new = stream_new,
+	.stream_free = stream_free,
+	.stream_update = stream_update,
+	.stream_end = stream_end,
 };

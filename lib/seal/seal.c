@@ -4,11 +4,6 @@
 
 #include "seal/engine.h"
 
-struct seal_thread {
-	const struct seal_engine *engine;
-	void *state;
-};
-
 /* Best first; "openssl" is the last. */
 static const char *const names[] = {"ipsec-mb-avx512", "ipsec-mb-avx2", "ipsec-mb-sse", "openssl"};
 
