@@ -46,6 +46,7 @@ struct ingestd {
 	struct dp_port ports[DP_PORTS_MAX];
 	unsigned ports_open;
 	struct dp_port *of_worker[DP_CORES_MAX][DP_PORTS_MAX];
+	struct seal_cryptodev *cryptodev; /* NULL: the CPU seals */
 	struct jnl *journal;
 	struct jnl_mirror *mirror; /* NULL: one directory */
 	struct dp_worker *workers[DP_CORES_MAX];
@@ -138,6 +139,34 @@ start_dpdk(struct ingestd *d, struct slk_error *err)
 	if (rc == SLK_OK && !d->memory_locked)
 		slk_warn(
 			"memory is not locked: records may be swapped out (allow_unlocked_memory)");
+	return rc;
+}
+
+/* Nothing that is in memory may reach the disk any more: the device may still write to it. The journal recovers. */
+static void
+cryptodev_lost(void *arg)
+{
+	const struct dp_config *config = arg;
+
+	slk_error_log("the crypto device has stopped and keeps what it was given; ending at once",
+		slk_kv("engine", config->engine));
+	_exit(EXIT_FAILURE);
+}
+
+/* engine: cryptodev:NAME. Before privileges are given up: hardware may need them. */
+static int
+start_cryptodev(struct ingestd *d, struct slk_error *err)
+{
+	static const char prefix[] = "cryptodev:";
+	const char *engine = d->config->engine;
+
+	if (strncmp(engine, prefix, sizeof(prefix) - 1) != 0)
+		return SLK_OK;
+	/* A stream has a key that it writes with, and one that was fetched ahead. */
+	int rc = seal_cryptodev_new(engine + sizeof(prefix) - 1, d->eal.workers,
+		2 * DP_STREAMS_MAX * d->eal.workers, &d->cryptodev, err);
+	if (rc == SLK_OK)
+		seal_cryptodev_on_lost(d->cryptodev, cryptodev_lost, d->config);
 	return rc;
 }
 
@@ -234,6 +263,7 @@ make_worker(struct ingestd *d, unsigned index, struct slk_error *err)
 		.ports = d->of_worker[index],
 		.config = d->config,
 		.lane = jnl_lane(d->journal, index),
+		.cryptodev = d->cryptodev,
 		.clock = slk_clock_system(),
 		.vmgen = &d->vmgen,
 		.control_fd = d->control_fd,
@@ -399,6 +429,8 @@ start_all(struct ingestd *d, struct slk_error *err)
 	if (rc == SLK_OK)
 		rc = start_dpdk(d, err);
 	if (rc == SLK_OK)
+		rc = start_cryptodev(d, err);
+	if (rc == SLK_OK)
 		rc = open_ports(d, err);
 	if (rc == SLK_OK)
 		rc = open_journal(d, err);
@@ -549,6 +581,7 @@ stop_all(struct ingestd *d, bool started)
 	jnl_mirror_close(d->mirror);
 	for (unsigned i = 0; i < d->workers_made; i++)
 		dp_worker_free(d->workers[i]);
+	seal_cryptodev_free(d->cryptodev);
 	for (unsigned i = 0; i < d->ports_open; i++)
 		dp_port_close(&d->ports[i]);
 	if (d->eal_runs)

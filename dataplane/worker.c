@@ -455,7 +455,9 @@ dp_worker_new(
 		dp_stage_init(&w->stage, RECORDS_MAX, RECORDS_MAX / 4) != SLK_OK)
 		rc = slk_fail(err, SLK_NO_MEMORY, "no memory for worker %u", config->index);
 	if (rc == SLK_OK)
-		rc = seal_thread_new(config->config->engine, &w->thread, err);
+		rc = config->cryptodev != NULL
+			? seal_cryptodev_thread_new(config->cryptodev, &w->thread, err)
+			: seal_thread_new(config->config->engine, &w->thread, err);
 	if (rc != SLK_OK) {
 		dp_worker_free(w);
 		return rc;

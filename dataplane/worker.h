@@ -25,7 +25,7 @@
 #include "net/drop.h"
 #include "net/packet.h"
 #include "net/partition.h"
-#include "seal/seal.h"
+#include "seal/cryptodev.h"
 #include "spsc.h"
 #include "stage.h"
 #include "stream.h"
@@ -81,6 +81,7 @@ struct dp_worker_config {
 	unsigned port_count;
 	const struct dp_config *config;
 	struct jnl_lane *lane;
+	struct seal_cryptodev *cryptodev; /* that seals; NULL: the engine that config names */
 	const struct slk_clock *clock;
 	const struct dp_vmgen *vmgen; /* NULL: this machine is never duplicated */
 	int control_fd; /* eventfds of the peers */
