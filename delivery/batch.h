@@ -11,7 +11,7 @@
  * Before a batch is SENT its plan (number, id, from where to where in each shard, oldest arrival) is on the disk; after DONE or
  * BACKED_UP its end is (checkpoint.h). A restart in SENT or RETRY gathers the same records again under the same id, so that a
  * destination that had them already recognises them: by the object's key, the document's id, the delivery table's row, the
- * request's id. Only flow.c assigns the state.
+ * request's id. Only dlv_batch_step() assigns the state.
  *
  * body holds records in the destination's own form (ops->gather). raw and entries, which flow.c fills after each gather, hold them
  * as they came, for what fails alone.
@@ -24,7 +24,24 @@
 #include "buffer.h"
 #include "format/uuid.h"
 
-enum dlv_batch_state { DLV_FILLING, DLV_SENT, DLV_RETRY, DLV_BACKED_UP, DLV_DONE };
+enum dlv_batch_state {
+	DLV_FILLING,
+	DLV_SENT,
+	DLV_RETRY,
+	DLV_BACKED_UP,
+	DLV_DONE,
+	DLV_BATCH_STATES
+};
+
+enum dlv_batch_event {
+	DLV_EVENT_CLOSED, /* full, or its time is over; the plan is on the disk */
+	DLV_EVENT_DELIVERED,
+	DLV_EVENT_FAILED, /* all of it, or some records alone */
+	DLV_EVENT_WAITED, /* the backoff passed */
+	DLV_EVENT_BACKED_UP,
+	DLV_EVENT_EMPTIED, /* its records are gathered again */
+	DLV_BATCH_EVENTS
+};
 
 /* A record as it comes from the journal; borrowed. */
 struct dlv_record {
@@ -59,5 +76,18 @@ struct dlv_batch {
 	unsigned attempts; /* made so far */
 	void *work; /* the destination's own, between gather's first call and release */
 };
+
+void dlv_batch_init(struct dlv_batch *batch, struct dlv_pool *pool);
+void dlv_batch_fini(struct dlv_batch *batch); /* wipes; work is NULL */
+/* Number, version and id. SLK_INTERNAL (no SHA-256). */
+MUST_USE int dlv_batch_number(
+	struct dlv_batch *batch, uint64_t delivery_id, uint64_t number, uint64_t version);
+/* The one that assigns the state. SLK_INVALID_STATE: the event is refused, nothing is changed. */
+MUST_USE int dlv_batch_step(struct dlv_batch *batch, enum dlv_batch_event event);
+const char *dlv_batch_state_name(enum dlv_batch_state state);
+/* Room for records in raw and entries; then, with count as it was, the records themselves. SLK_LIMIT, SLK_NO_MEMORY. */
+MUST_USE int dlv_batch_keep(
+	struct dlv_batch *batch, const struct dlv_record *records, size_t count);
+void dlv_batch_kept(struct dlv_batch *batch, const struct dlv_record *records, size_t count);
 
 #endif
