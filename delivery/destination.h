@@ -18,6 +18,7 @@ struct dlv_loop; /* loop.h */
 struct dlv_role; /* role.h: the sessions of the delivery role; data keys under its rights */
 struct dlv_stores; /* stores.h: what deliverd.yaml says of buckets */
 struct dlv_databases; /* databases.h: what it says of databases; NULL: nothing */
+struct dlv_endpoints; /* endpoints.h: what it says of search clusters and HTTP endpoints; NULL: nothing */
 
 enum dlv_outcome {
 	DLV_DELIVERED, /* all of it is durable there */
@@ -38,7 +39,9 @@ struct dlv_result {
 	enum dlv_outcome outcome;
 	struct slk_error error; /* a sentence, unless DLV_DELIVERED */
 	char code[48]; /* for counters and status: "S3.SlowDown", "KMS.AccessDenied" */
-	const struct dlv_failed *failed; /* borrowed during done */
+	/* Borrowed during done. With DLV_FAILED and DLV_REFUSED: what is missing so far, if some of the batch is there: only that needs a
+	 * backup. None: all of it is missing. */
+	const struct dlv_failed *failed;
 	size_t failed_count;
 	uint64_t retry_after_ns; /* what the destination asked for; 0: nothing */
 };
@@ -59,6 +62,7 @@ struct dlv_env {
 	struct dlv_role *role;
 	const struct dlv_stores *stores;
 	const struct dlv_databases *databases;
+	const struct dlv_endpoints *endpoints;
 	struct dlv_pool *pool;
 	const struct slk_clock *clock;
 };

@@ -543,7 +543,7 @@ set_limits(struct dlv_web_call *call, const struct dlv_web_request *request)
 		(long)(request->connect_ms != 0 ? request->connect_ms : CONNECT_MS));
 	SET(CURLOPT_TIMEOUT_MS, (long)(request->total_ms != 0 ? request->total_ms : TOTAL_MS));
 	SET(CURLOPT_LOW_SPEED_LIMIT, (long)(low != 0 ? low : LOW_BYTES_PER_SECOND));
-	SET(CURLOPT_LOW_SPEED_TIME, LOW_SECONDS);
+	SET(CURLOPT_LOW_SPEED_TIME, low != DLV_WEB_ANY_SPEED ? LOW_SECONDS : 0L);
 	SET(CURLOPT_WRITEFUNCTION, on_write);
 	SET(CURLOPT_WRITEDATA, call);
 	SET(CURLOPT_ERRORBUFFER, call->sentence);

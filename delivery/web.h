@@ -13,12 +13,14 @@
 
 struct dlv_web;
 MUST_USE int dlv_web_new(struct dlv_loop *loop, struct dlv_web **out_web, struct slk_error *err);
-void dlv_web_free(struct dlv_web *web); /* NULL allowed; cancels what is under way; before the loop's end, never within a done */
+void dlv_web_free(struct dlv_web *
+		web); /* NULL allowed; cancels what is under way; before the loop's end, never within a done */
 
 struct dlv_web_header {
 	const char *name, *value;
 };
 #define DLV_WEB_HEADERS_MAX 24u
+#define DLV_WEB_ANY_SPEED UINT32_MAX
 
 /* All borrowed until done, or cancel. */
 struct dlv_web_request {
@@ -30,7 +32,8 @@ struct dlv_web_request {
 	struct slk_span tail;
 	const char *ca_file; /* NULL: the system's */
 	uint32_t connect_ms, total_ms; /* 0: 5,000 and 60,000 */
-	uint32_t low_bytes_per_second; /* slower than that for 30 s is given up; 0: 1,024 */
+	/* Slower than that for 30 s is given up; 0: 1,024; DLV_WEB_ANY_SPEED: only total_ms counts, for servers that think long. */
+	uint32_t low_bytes_per_second;
 	/* Bytes of the answer's body that are kept; what is behind them is dropped, and after another MiB cut off. 0: 64 KiB. */
 	size_t answer_max;
 };
