@@ -5,7 +5,15 @@
 #include "seal/engine.h"
 
 static const struct seal_engine *real;
-static bool copying;
+static bool own_flag;
+static const bool *copies = &own_flag;
+static _Thread_local bool tested; /* for its known answers it seals */
+
+static bool
+copying(void)
+{
+	return !tested && __atomic_load_n(copies, __ATOMIC_RELAXED);
+}
 
 static int
 state_new(const struct seal_engine *engine, void **out_state, struct slk_error *err)
@@ -50,16 +58,29 @@ copy(struct seal_item *items, uint32_t count)
 	return count;
 }
 
+/* What was copied lies as it was. The tag is the writer's and stays. */
+static uint32_t
+copy_back(struct seal_item *items, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t tag[SEAL_TAG_BYTES], *kept = items[i].tag;
+		items[i].tag = tag;
+		(void)copy(&items[i], 1);
+		items[i].tag = kept;
+	}
+	return count;
+}
+
 static uint32_t
 seal(void *state, const struct seal_key *key, struct seal_item *items, uint32_t count)
 {
-	return copying ? copy(items, count) : real->seal(state, key, items, count);
+	return copying() ? copy(items, count) : real->seal(state, key, items, count);
 }
 
 static uint32_t
 open_items(void *state, const struct seal_key *key, struct seal_item *items, uint32_t count)
 {
-	return real->open(state, key, items, count);
+	return copying() ? copy_back(items, count) : real->open(state, key, items, count);
 }
 
 static const struct seal_engine engine = {.name = "copying",
@@ -75,15 +96,23 @@ copying_thread_new(struct seal_thread **out_thread, struct slk_error *err)
 {
 	int rc = SLK_UNSUPPORTED;
 
+	tested = true;
 	for (unsigned i = 1; rc == SLK_UNSUPPORTED && seal_engine_path(i) != NULL; i++) {
 		real = seal_engine_path(i);
 		rc = seal_thread_new_engine(&engine, out_thread, err);
 	}
+	tested = false;
 	return rc;
 }
 
 void
-copying_set(bool copies)
+copying_set(bool on)
 {
-	copying = copies;
+	__atomic_store_n(&own_flag, on, __ATOMIC_RELAXED);
+}
+
+void
+copying_follow(const bool *flag)
+{
+	copies = flag;
 }

@@ -10,7 +10,9 @@
 
 /* A thread of the widest ipsec-mb engine of this CPU; errors as seal_thread_new(). */
 MUST_USE int copying_thread_new(struct seal_thread **out_thread, struct slk_error *err);
-/* From now on all threads of this kind copy (true), or seal (false). */
-void copying_set(bool copies);
+/* From now on all threads of this kind copy (true), or seal and open (false). What was copied is opened by copying, and no other way. */
+void copying_set(bool on);
+/* The same by a flag that another process sets; borrowed for good. */
+void copying_follow(const bool *flag);
 
 #endif

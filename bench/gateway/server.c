@@ -1,8 +1,5 @@
 #include "gateway/server.h"
 
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,60 +12,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "gateway/certificate.h"
 #include "http/http.h"
-
-/* --- a certificate of its own --- */
-
-static X509 *
-make_certificate(EVP_PKEY *key)
-{
-	X509 *x = X509_new();
-
-	if (x == NULL)
-		return NULL;
-	X509_NAME *name = X509_get_subject_name(x);
-	if (X509_set_version(x, X509_VERSION_3) != 1 ||
-		ASN1_INTEGER_set(X509_get_serialNumber(x), 1) != 1 ||
-		X509_gmtime_adj(X509_getm_notBefore(x), -60) == NULL ||
-		X509_gmtime_adj(X509_getm_notAfter(x), 86400) == NULL ||
-		X509_NAME_add_entry_by_txt(
-			name, "CN", MBSTRING_ASC, (const uint8_t *)"localhost", -1, -1, 0) != 1 ||
-		X509_set_issuer_name(x, name) != 1 || X509_set_pubkey(x, key) != 1 ||
-		X509_sign(x, key, EVP_sha256()) == 0) {
-		X509_free(x);
-		return NULL;
-	}
-	return x;
-}
-
-static int
-write_pem(const char *dir, const char *name, EVP_PKEY *key, X509 *certificate)
-{
-	char path[300];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	BIO *bio = BIO_new_file(path, "w");
-	if (bio == NULL)
-		return SLK_IO;
-	int ok = key != NULL ? PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL)
-			     : PEM_write_bio_X509(bio, certificate);
-	BIO_free(bio);
-	return ok == 1 ? SLK_OK : SLK_IO;
-}
-
-static int
-make_files(const char *dir)
-{
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *certificate = key != NULL ? make_certificate(key) : NULL;
-	int rc = certificate != NULL ? write_pem(dir, "cert.pem", NULL, certificate) : SLK_INTERNAL;
-
-	if (rc == SLK_OK)
-		rc = write_pem(dir, "key.pem", key, NULL);
-	X509_free(certificate);
-	EVP_PKEY_free(key);
-	return rc;
-}
 
 /* --- the child --- */
 
@@ -156,7 +101,7 @@ gwb_server_start(struct gwb_server *s, struct slk_error *err)
 	snprintf(s->dir, sizeof(s->dir), "%.200s/sealock-bench-XXXXXX", tmp != NULL ? tmp : "/tmp");
 	if (mkdtemp(s->dir) == NULL || pipe(pipes) != 0)
 		return slk_fail_errno(err, "cannot make a directory for the server's certificate");
-	int rc = make_files(s->dir);
+	int rc = gwb_certificate_make(s->dir);
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "cannot make a certificate in %s", s->dir);
 	s->pid = fork();

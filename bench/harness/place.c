@@ -10,6 +10,8 @@ static const char *const places[][2] = {
 	[BENCH_INGESTD] = {"../bin/sealock-ingestd", BENCH_SBIN "/sealock-ingestd"},
 	[BENCH_FAULT_SHIM] = {"../tests/p11shim.so", "p11shim.so"},
 	[BENCH_PROVIDER] = {"../provider/sealock.so", BENCH_MODULES "/sealock.so"},
+	[BENCH_LEVER_INGESTD] = {"bench_lever_ingestd", "bench_lever_ingestd"},
+	[BENCH_LEVER_GATEWAYD] = {"bench_lever_gatewayd", "bench_lever_gatewayd"},
 };
 
 int

@@ -13,7 +13,9 @@ enum bench_thing {
 	BENCH_KMSD, /* the program */
 	BENCH_INGESTD, /* likewise */
 	BENCH_FAULT_SHIM, /* the PKCS#11 module that fails on demand */
-	BENCH_PROVIDER /* sealock.so */
+	BENCH_PROVIDER, /* sealock.so */
+	BENCH_LEVER_INGESTD, /* the bench's own daemons: gateway/lever.h */
+	BENCH_LEVER_GATEWAYD
 };
 
 /* The path of one. SLK_NOT_FOUND with a sentence. */

@@ -11,21 +11,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gateway/lever.h"
 #include "harness/place.h"
 #include "kmsclient/kmsclient.h"
-
-#define INGEST_UID 65532
 
 static int
 own(const char *path, struct slk_error *err)
 {
-	if (mkdir(path, 0755) != 0 || (geteuid() == 0 && chown(path, INGEST_UID, INGEST_UID) != 0))
+	if (mkdir(path, 0755) != 0 ||
+		(geteuid() == 0 && chown(path, BENCH_HOST_INGEST_UID, BENCH_HOST_INGEST_UID) != 0))
 		return slk_fail_errno(err, "cannot make %s", path);
 	return SLK_OK;
 }
 
-static int
-make_stream(struct bench_host *h, const char *name, uint32_t shards, struct slk_error *err)
+int
+bench_host_stream(struct bench_host *h, const char *name, uint32_t shards, struct slk_error *err)
 {
 	char keys[1][320];
 	struct kmsc_stream stream;
@@ -56,14 +56,17 @@ bench_host_start(struct bench_host *h, const char *stream, uint32_t shards, stru
 		"  - {effect: Allow, principals: [role/bench], actions: ['kinesis:PutRecord', "
 		"'kms:GenerateDataKey'], resources: ['*']}\ningest_user: \"%u\"\nroles: "
 		"[role/bench]\n",
-		geteuid() == 0 ? INGEST_UID : (unsigned)geteuid());
+		geteuid() == 0 ? BENCH_HOST_INGEST_UID : (unsigned)geteuid());
+	if (h->lever != NULL)
+		(void)snprintf(h->more + strlen(h->more), sizeof(h->more) - strlen(h->more),
+			"gateway_user: \"%u\"\n", BENCH_HOST_GATEWAY_UID);
 	h->kmsd = (struct kb_daemon){.name = "kmsd", .more_lines = h->more};
 	int rc = own(h->journal, err);
 	if (rc == SLK_OK)
 		rc = own(run, err);
 	if (rc == SLK_OK)
 		rc = kb_daemon_start(&h->kmsd, h->root, err);
-	return rc == SLK_OK ? make_stream(h, stream, shards, err) : rc;
+	return rc == SLK_OK ? bench_host_stream(h, stream, shards, err) : rc;
 }
 
 static int
@@ -75,9 +78,9 @@ write_config(
 	if (f == NULL)
 		return slk_fail_errno(err, "cannot write %s", path);
 	fprintf(f,
-		"%skms: {socket: %s}\nput: {socket: %s}\nstatus: {socket: %s, mode: \"0666\"}\n"
-		"allow_unlocked_memory: true\n",
-		sections, h->kmsd.socket, h->port, h->status);
+		"%skms: {socket: %s}\nput: {socket: %s, mode: \"0666\", trusted_user: \"%u\"}\n"
+		"status: {socket: %s, mode: \"0666\"}\nallow_unlocked_memory: true\n",
+		sections, h->kmsd.socket, h->port, BENCH_HOST_GATEWAY_UID, h->status);
 	if (fclose(f) != 0)
 		return slk_fail_errno(err, "cannot write %s", path);
 	return SLK_OK;
@@ -92,7 +95,8 @@ bench_host_ingestd(struct bench_host *h, const char *sections, struct slk_error 
 	(void)snprintf(log, sizeof(log), "%.120s/ingestd.log", h->root);
 	int rc = write_config(h, sections, config, err);
 	if (rc == SLK_OK)
-		rc = bench_place(BENCH_INGESTD, program, err);
+		rc = bench_place(
+			h->lever != NULL ? BENCH_LEVER_INGESTD : BENCH_INGESTD, program, err);
 	if (rc != SLK_OK)
 		return rc;
 	h->ingestd = fork();
@@ -104,10 +108,14 @@ bench_host_ingestd(struct bench_host *h, const char *sections, struct slk_error 
 	if (fd < 0 || dup2(fd, 2) < 0 || dup2(fd, 1) < 0 ||
 		(geteuid() == 0 &&
 			(setgroups(0, NULL) != 0 ||
-				setresgid(INGEST_UID, INGEST_UID, INGEST_UID) != 0 ||
-				setresuid(INGEST_UID, INGEST_UID, INGEST_UID) != 0)))
+				setresgid(BENCH_HOST_INGEST_UID, BENCH_HOST_INGEST_UID,
+					BENCH_HOST_INGEST_UID) != 0 ||
+				setresuid(BENCH_HOST_INGEST_UID, BENCH_HOST_INGEST_UID,
+					BENCH_HOST_INGEST_UID) != 0)))
 		_exit(126);
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (h->lever != NULL && setenv(LEVER_VARIABLE, h->lever, 1) != 0)
+		_exit(126);
 	execl(program, program, "--config", config, (char *)NULL);
 	_exit(127);
 }
