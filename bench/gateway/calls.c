@@ -10,7 +10,8 @@
 #define RECORDS 500u
 #define DATA_BYTES 1024u
 #define BODIES 8u
-#define PUT_CONNECTIONS 8u
+/* Twice as many as are under way: Node's parser takes a request that comes while it still writes the last answer for an error. */
+#define PUT_CONNECTIONS 16u
 #define PUT_CALLS 160u
 #define EMULATOR_CALLS 40u
 #define KEY_CONNECTIONS 32u
@@ -121,7 +122,8 @@ open_contender(
 {
 	int rc = gwb_set_puts(&c->set, signer, "web", BODIES, RECORDS, DATA_BYTES);
 	if (rc == SLK_OK)
-		rc = gwb_load_open(signer->port, PUT_CONNECTIONS, ctx, &c->load);
+		rc = gwb_load_open(
+			signer->port, PUT_CONNECTIONS, PUT_CONNECTIONS / 2, ctx, &c->load);
 	return rc == SLK_OK ? rc : slk_fail(err, rc, "no client for %s", c->name);
 }
 
@@ -144,11 +146,11 @@ make_emulators_stream(struct gwb_site *site, SSL_CTX *ctx, struct slk_error *err
 	static const char body[] = "{\"StreamName\":\"web\",\"ShardCount\":4}";
 	struct gwb_set set = {.expect = ""};
 	struct gwb_load *load = NULL;
-	uint64_t ns;
+	uint64_t ns = 0;
 
 	int rc = add(&set, &site->other, "kinesis", "Kinesis_20131202.CreateStream", strdup(body));
 	if (rc == SLK_OK)
-		rc = gwb_load_open(site->other.port, 1, ctx, &load);
+		rc = gwb_load_open(site->other.port, 1, 1, ctx, &load);
 	if (rc == SLK_OK)
 		rc = gwb_set_run(&set, load, 1, NULL, &ns, err);
 	gwb_load_close(load);
@@ -224,7 +226,7 @@ gwb_data_keys_measure(struct bench *b, struct gwb_site *site, SSL_CTX *ctx, stru
 		body = NULL;
 	int rc = add(&set, &site->signer, "kms", "TrentService.GenerateDataKey", body);
 	if (rc == SLK_OK)
-		rc = gwb_load_open(site->signer.port, KEY_CONNECTIONS, ctx, &load);
+		rc = gwb_load_open(site->signer.port, KEY_CONNECTIONS, KEY_CONNECTIONS, ctx, &load);
 	if (rc == SLK_OK)
 		rc = kb_pipe_new(&site->host.kmsd, &site->key_arn, 1, 0, &pipe, err);
 	for (unsigned r = 0; rc == SLK_OK && r < rounds; r++) {

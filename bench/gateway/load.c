@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,9 @@ struct gwb_load {
 	const struct gwb_plan *plan;
 	struct slk_hist *latency;
 	uint64_t left, under_way; /* to begin; begun */
+	unsigned under_way_max;
+	/* Connections without a request, longest idle first. */
+	unsigned idle[GWB_CONNECTIONS_MAX], idle_first, idle_count;
 	const struct connection *last;
 };
 
@@ -90,6 +94,7 @@ send_some(struct connection *c)
 {
 	while (c->request != NULL && c->sent < c->request->len) {
 		size_t n = 0;
+		ERR_clear_error(); /* whatever an earlier one left would be taken for this one's */
 		int result = SSL_write_ex(
 			c->ssl, c->request->bytes + c->sent, c->request->len - c->sent, &n);
 		if (result != 1) {
@@ -101,13 +106,20 @@ send_some(struct connection *c)
 	return watch(c, false);
 }
 
-static int
-begin(struct connection *c)
+static void
+rest(struct gwb_load *l, unsigned connection)
 {
-	struct gwb_load *l = c->load;
+	l->idle[(l->idle_first + l->idle_count++) % GWB_CONNECTIONS_MAX] = connection;
+}
 
-	if (l->left == 0)
+static int
+begin_one(struct gwb_load *l)
+{
+	if (l->left == 0 || l->under_way == l->under_way_max)
 		return SLK_OK;
+	struct connection *c = &l->connections[l->idle[l->idle_first]];
+	l->idle_first = (l->idle_first + 1) % GWB_CONNECTIONS_MAX;
+	l->idle_count--;
 	l->left--;
 	l->under_way++;
 	c->request = l->plan->next(l->plan->arg, c->index);
@@ -160,7 +172,8 @@ answered(struct connection *c)
 	c->request = NULL;
 	l->under_way--;
 	int rc = l->plan->check(l->plan->arg, c->index, slk_span(c->in + c->head_len, c->body_len));
-	return rc == SLK_OK ? begin(c) : rc;
+	rest(l, c->index);
+	return rc == SLK_OK ? begin_one(l) : rc;
 }
 
 static int
@@ -171,6 +184,7 @@ receive_some(struct connection *c)
 		int rc = make_room(c);
 		if (rc != SLK_OK)
 			return rc;
+		ERR_clear_error();
 		int result = SSL_read_ex(c->ssl, c->in + c->in_len, c->in_cap - c->in_len, &n);
 		if (result != 1) {
 			rc = trouble(c, result);
@@ -178,6 +192,8 @@ receive_some(struct connection *c)
 		}
 		c->in_len += n;
 		c->load->last = c;
+		if (c->request == NULL)
+			return SLK_MALFORMED; /* nobody asked */
 		rc = c->head_len == 0 ? read_head(c) : SLK_OK;
 		if (rc == SLK_OK && c->in_len - c->head_len >= c->body_len)
 			rc = answered(c);
@@ -189,17 +205,20 @@ receive_some(struct connection *c)
 /* --- all of them --- */
 
 int
-gwb_load_open(uint16_t port, unsigned connections, SSL_CTX *ctx, struct gwb_load **out_load)
+gwb_load_open(uint16_t port, unsigned connections, unsigned under_way, SSL_CTX *ctx,
+	struct gwb_load **out_load)
 {
 	struct gwb_load *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return SLK_NO_MEMORY;
+	l->under_way_max = under_way;
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	int rc = l->epoll >= 0 ? SLK_OK : SLK_SYSTEM;
 	for (; rc == SLK_OK && l->count < connections; l->count++) {
 		struct connection *c = &l->connections[l->count];
 		*c = (struct connection){.load = l, .index = l->count, .fd = -1};
+		rest(l, l->count);
 		rc = dial(c, port, ctx);
 	}
 	if (rc != SLK_OK) {
@@ -238,8 +257,8 @@ gwb_load_run(struct gwb_load *load, const struct gwb_plan *plan, uint64_t calls,
 	load->latency = latency;
 	load->left = calls;
 	load->under_way = 0;
-	for (unsigned i = 0; rc == SLK_OK && i < load->count; i++)
-		rc = begin(&load->connections[i]);
+	for (unsigned i = 0; rc == SLK_OK && i < load->under_way_max; i++)
+		rc = begin_one(load);
 	while (rc == SLK_OK && load->under_way > 0) {
 		int n = epoll_wait(load->epoll, events, GWB_CONNECTIONS_MAX, SILENCE_MS);
 		if (n == 0)

@@ -28,9 +28,10 @@ struct gwb_plan {
 	void *arg;
 };
 
-/* SLK_SYSTEM, SLK_CLOSED, SLK_NO_MEMORY. */
-MUST_USE int gwb_load_open(
-	uint16_t port, unsigned connections, SSL_CTX *ctx, struct gwb_load **out_load);
+/* under_way: requests at once, of which each goes to the connection that has been idle for longest. SLK_SYSTEM, SLK_CLOSED,
+ * SLK_NO_MEMORY. */
+MUST_USE int gwb_load_open(uint16_t port, unsigned connections, unsigned under_way, SSL_CTX *ctx,
+	struct gwb_load **out_load);
 void gwb_load_close(struct gwb_load *load); /* NULL allowed */
 
 /* calls requests in all. latency: of each, from its first byte to its answer's last; NULL: not wanted. SLK_MALFORMED: an answer

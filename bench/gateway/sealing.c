@@ -77,7 +77,7 @@ measure(struct bench *b, struct job *j, struct gwb_site *site, SSL_CTX *ctx, str
 
 	for (unsigned w = 0; w < WAYS; w++)
 		slk_hist_init(&j->latency[w]);
-	int rc = gwb_load_open(site->signer.port, j->connections, ctx, &load);
+	int rc = gwb_load_open(site->signer.port, j->connections, j->connections, ctx, &load);
 	for (unsigned w = 0; rc == SLK_OK && w < WAYS; w++)
 		rc = slice(j, site, load, w, 0, calls, err); /* warm */
 	j->gateway_us = 0;
@@ -105,7 +105,7 @@ fill(struct gwb_site *site, SSL_CTX *ctx, const char *stream, bool copying, unsi
 
 	int rc = gwb_set_puts(&set, &site->signer, stream, 4, RECORDS, DATA_BYTES);
 	if (rc == SLK_OK)
-		rc = gwb_load_open(site->signer.port, 2, ctx, &load);
+		rc = gwb_load_open(site->signer.port, 2, 2, ctx, &load);
 	site->lever->copying = copying;
 	if (rc == SLK_OK)
 		rc = gwb_set_run(&set, load, calls, NULL, &ns, err);
@@ -174,7 +174,7 @@ walk(struct gwb_site *site, SSL_CTX *ctx, const char *stream, bool copying, unsi
 	int rc = gwb_request_sign(&site->signer, "kinesis", "Kinesis_20131202.GetShardIterator",
 		slk_span_str(body), &w.first);
 	if (rc == SLK_OK)
-		rc = gwb_load_open(site->signer.port, 1, ctx, &load);
+		rc = gwb_load_open(site->signer.port, 1, 1, ctx, &load);
 	if (rc == SLK_OK)
 		rc = gwb_load_run(load, &plan, batches, NULL);
 	if (rc != SLK_OK && load != NULL) {
