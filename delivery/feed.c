@@ -1,4 +1,4 @@
-#include "source.h"
+#include "feed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +13,13 @@
 struct row {
 	uint32_t shard;
 	uint64_t next;
-	uint64_t end; /* of DLV_SOURCE_PLANNED: behind its last */
+	uint64_t end; /* of DLV_FEED_PLANNED: behind its last */
 	uint64_t suspect; /* it is said to have records below this one, and none was met */
 	bool known; /* by the checkpoint: its numbers go on at next */
 	bool met; /* since the consumer was opened */
 };
 
-struct dlv_source {
+struct dlv_feed {
 	char *dir, *stream_arn;
 	uint64_t stream_id;
 	const struct slk_clock *clock;
@@ -36,21 +36,21 @@ struct dlv_source {
 	size_t rows_count, rows_cap;
 	struct dlv_record *records; /* of the last chunk */
 	size_t records_cap;
-	struct dlv_source_loss loss;
+	struct dlv_feed_loss loss;
 };
 
 /* --- life --- */
 
 int
-dlv_source_new(const struct dlv_source_config *config, struct dlv_source **out_source,
-	struct slk_error *err)
+dlv_feed_new(
+	const struct dlv_feed_config *config, struct dlv_feed **out_feed, struct slk_error *err)
 {
 	const struct sealock_keys_config keys = {.unwrap = config->unwrap,
 		.ctx = config->unwrap_ctx,
 		.keys_max = KEYS_MAX,
 		.age_max_s = config->keys_age_s,
 		.clock = config->clock};
-	struct dlv_source *s = calloc(1, sizeof(*s));
+	struct dlv_feed *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
@@ -64,15 +64,15 @@ dlv_source_new(const struct dlv_source_config *config, struct dlv_source **out_s
 	if (rc == SLK_OK)
 		rc = sealock_opener_new(s->keys, &s->opener, err);
 	if (rc != SLK_OK) {
-		dlv_source_free(s);
+		dlv_feed_free(s);
 		return rc;
 	}
-	*out_source = s;
+	*out_feed = s;
 	return SLK_OK;
 }
 
 void
-dlv_source_free(struct dlv_source *s)
+dlv_feed_free(struct dlv_feed *s)
 {
 	if (s == NULL)
 		return;
@@ -87,13 +87,13 @@ dlv_source_free(struct dlv_source *s)
 }
 
 void
-dlv_source_forget_keys(struct dlv_source *s)
+dlv_feed_forget_keys(struct dlv_feed *s)
 {
 	sealock_keys_forget(s->keys);
 }
 
 void
-dlv_source_losses(const struct dlv_source *s, struct dlv_source_loss *out_loss)
+dlv_feed_losses(const struct dlv_feed *s, struct dlv_feed_loss *out_loss)
 {
 	*out_loss = s->loss;
 }
@@ -101,7 +101,7 @@ dlv_source_losses(const struct dlv_source *s, struct dlv_source_loss *out_loss)
 /* --- rows --- */
 
 static size_t
-row_index(const struct dlv_source *s, uint32_t shard)
+row_index(const struct dlv_feed *s, uint32_t shard)
 {
 	size_t low = 0, high = s->rows_count;
 
@@ -116,7 +116,7 @@ row_index(const struct dlv_source *s, uint32_t shard)
 }
 
 static struct row *
-row_find(const struct dlv_source *s, uint32_t shard)
+row_find(const struct dlv_feed *s, uint32_t shard)
 {
 	size_t i = row_index(s, shard);
 
@@ -125,7 +125,7 @@ row_find(const struct dlv_source *s, uint32_t shard)
 
 /* The shard's row; a new one begins at sequence. NULL: no memory. */
 static struct row *
-row_get(struct dlv_source *s, uint32_t shard, uint64_t sequence)
+row_get(struct dlv_feed *s, uint32_t shard, uint64_t sequence)
 {
 	size_t i = row_index(s, shard);
 
@@ -148,7 +148,7 @@ row_get(struct dlv_source *s, uint32_t shard, uint64_t sequence)
 /* --- places --- */
 
 static void
-close_consumer(struct dlv_source *s)
+close_consumer(struct dlv_feed *s)
 {
 	sealock_consumer_free(s->consumer);
 	s->consumer = NULL;
@@ -172,7 +172,7 @@ look_from(const struct dlv_checkpoint *cp, bool planned)
 }
 
 int
-dlv_source_seek(struct dlv_source *s, const struct dlv_checkpoint *cp, enum dlv_source_what what,
+dlv_feed_seek(struct dlv_feed *s, const struct dlv_checkpoint *cp, enum dlv_feed_what what,
 	struct slk_error *err)
 {
 	s->rows_count = 0;
@@ -183,10 +183,10 @@ dlv_source_seek(struct dlv_source *s, const struct dlv_checkpoint *cp, enum dlv_
 			return slk_fail(err, SLK_NO_MEMORY, "out of memory");
 		row->known = true;
 		row->end = p->plan_end;
-		if (what == DLV_SOURCE_BEHIND)
+		if (what == DLV_FEED_BEHIND)
 			row->next = p->plan_end;
 	}
-	s->planned = what == DLV_SOURCE_PLANNED;
+	s->planned = what == DLV_FEED_PLANNED;
 	s->begun_ns = cp->begun_ns;
 	s->from_ns = look_from(cp, s->planned);
 	s->went_back = s->from_ns == s->begun_ns;
@@ -195,7 +195,7 @@ dlv_source_seek(struct dlv_source *s, const struct dlv_checkpoint *cp, enum dlv_
 }
 
 static int
-open_consumer(struct dlv_source *s, struct slk_error *err)
+open_consumer(struct dlv_feed *s, struct slk_error *err)
 {
 	const struct sealock_consumer_config config = {.journal_dir = s->dir,
 		.stream_arn = s->stream_arn,
@@ -210,7 +210,7 @@ open_consumer(struct dlv_source *s, struct slk_error *err)
 
 /* Look again, from where the delivery stream began. */
 static void
-go_back(struct dlv_source *s)
+go_back(struct dlv_feed *s)
 {
 	s->from_ns = s->begun_ns;
 	s->went_back = true;
@@ -220,7 +220,7 @@ go_back(struct dlv_source *s)
 /* --- what is missing --- */
 
 static void
-count_loss(struct dlv_source *s, struct row *row, uint64_t first, uint64_t end)
+count_loss(struct dlv_feed *s, struct row *row, uint64_t first, uint64_t end)
 {
 	uint64_t *count = s->saw_damage ? &s->loss.damaged : &s->loss.trimmed;
 
@@ -237,7 +237,7 @@ count_loss(struct dlv_source *s, struct row *row, uint64_t first, uint64_t end)
 
 /* A record of the shard with this number comes next: what is between it and the place is gone. */
 static void
-close_gap(struct dlv_source *s, struct row *row, uint64_t sequence)
+close_gap(struct dlv_feed *s, struct row *row, uint64_t sequence)
 {
 	uint64_t end = s->planned && row->end < sequence ? row->end : sequence;
 
@@ -250,7 +250,7 @@ close_gap(struct dlv_source *s, struct row *row, uint64_t sequence)
 
 /* A shard's first record since the consumer was opened lies above its place, and there was more to look at. */
 static bool
-begins_too_late(struct dlv_source *s, const struct sealock_batch *batch)
+begins_too_late(struct dlv_feed *s, const struct sealock_batch *batch)
 {
 	for (size_t i = 0; i < batch->count && !s->went_back; i++) {
 		struct row *row = row_find(s, batch->records[i].shard);
@@ -267,7 +267,7 @@ begins_too_late(struct dlv_source *s, const struct sealock_batch *batch)
 /* Is there anything of the shard that the consumer should have met? *out_suspect: behind the last of it, 0 if not. A plan is
  * made of durable records: it knows best. */
 static int
-look_after(const struct dlv_source *s, const struct row *row, uint64_t *out_suspect,
+look_after(const struct dlv_feed *s, const struct row *row, uint64_t *out_suspect,
 	struct slk_error *err)
 {
 	uint64_t latest = row->end;
@@ -287,7 +287,7 @@ look_after(const struct dlv_source *s, const struct row *row, uint64_t *out_susp
 /* At the tip: do all shards stand where they should? What is missing may have come after the consumer looked, so it looks once
  * more before it goes back, or before anything counts as lost. */
 static int
-verify(struct dlv_source *s, struct slk_error *err)
+verify(struct dlv_feed *s, struct slk_error *err)
 {
 	bool suspicious = false;
 
@@ -316,7 +316,7 @@ verify(struct dlv_source *s, struct slk_error *err)
 /* --- records --- */
 
 static bool
-plan_is_complete(const struct dlv_source *s)
+plan_is_complete(const struct dlv_feed *s)
 {
 	for (size_t i = 0; i < s->rows_count; i++) {
 		if (s->rows[i].next < s->rows[i].end)
@@ -326,13 +326,13 @@ plan_is_complete(const struct dlv_source *s)
 }
 
 static bool
-wanted(const struct dlv_source *s, const struct row *row, uint64_t sequence)
+wanted(const struct dlv_feed *s, const struct row *row, uint64_t sequence)
 {
 	return sequence >= row->next && (!s->planned || sequence < row->end);
 }
 
 static int
-room_for(struct dlv_source *s, size_t count, struct slk_error *err)
+room_for(struct dlv_feed *s, size_t count, struct slk_error *err)
 {
 	if (count <= s->records_cap)
 		return SLK_OK;
@@ -346,7 +346,7 @@ room_for(struct dlv_source *s, size_t count, struct slk_error *err)
 
 /* All rows are there before any of them moves: so an error leaves all where they were, and what was read is read again. */
 static int
-make_rows(struct dlv_source *s, const struct sealock_batch *batch, struct slk_error *err)
+make_rows(struct dlv_feed *s, const struct sealock_batch *batch, struct slk_error *err)
 {
 	for (size_t i = 0; i < batch->count && !s->planned; i++) {
 		const struct sealock_record *r = &batch->records[i];
@@ -357,7 +357,7 @@ make_rows(struct dlv_source *s, const struct sealock_batch *batch, struct slk_er
 }
 
 static void
-take_records(struct dlv_source *s, const struct sealock_batch *batch, struct dlv_chunk *chunk)
+take_records(struct dlv_feed *s, const struct sealock_batch *batch, struct dlv_chunk *chunk)
 {
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct sealock_record *r = &batch->records[i];
@@ -374,7 +374,7 @@ take_records(struct dlv_source *s, const struct sealock_batch *batch, struct dlv
 }
 
 static void
-note_damage(struct dlv_source *s, const struct slk_error *why)
+note_damage(struct dlv_feed *s, const struct slk_error *why)
 {
 	s->saw_damage = true;
 	slk_error_log("the journal is damaged", slk_kv("stream", (const char *)s->stream_arn),
@@ -382,7 +382,7 @@ note_damage(struct dlv_source *s, const struct slk_error *why)
 }
 
 static int
-read_once(struct dlv_source *s, size_t records_max, size_t bytes_max, struct dlv_chunk *chunk,
+read_once(struct dlv_feed *s, size_t records_max, size_t bytes_max, struct dlv_chunk *chunk,
 	struct slk_error *err)
 {
 	struct sealock_batch batch = {0};
@@ -417,8 +417,8 @@ read_once(struct dlv_source *s, size_t records_max, size_t bytes_max, struct dlv
 }
 
 int
-dlv_source_read(struct dlv_source *s, size_t records_max, size_t bytes_max,
-	struct dlv_chunk *out_chunk, struct slk_error *err)
+dlv_feed_read(struct dlv_feed *s, size_t records_max, size_t bytes_max, struct dlv_chunk *out_chunk,
+	struct slk_error *err)
 {
 	struct dlv_chunk chunk = {0};
 	int rc = SLK_OK;
@@ -438,7 +438,7 @@ dlv_source_read(struct dlv_source *s, size_t records_max, size_t bytes_max,
 }
 
 int
-dlv_source_unread(struct dlv_source *s, uint64_t *out_records, struct slk_error *err)
+dlv_feed_unread(struct dlv_feed *s, uint64_t *out_records, struct slk_error *err)
 {
 	uint64_t total = 0;
 

@@ -1,0 +1,160 @@
+/* What is said of a flow: counters, the present trouble, lag. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow_internal.h"
+
+void
+dlv_view_code(int status, const char *what, char out[DLV_CODE_MAX])
+{
+	switch (status) {
+	case SLK_DENIED:
+	case SLK_DISABLED:
+	case SLK_INVALID_STATE:
+	case SLK_UNAVAILABLE:
+	case SLK_TIMEOUT:
+	case SLK_THROTTLED:
+	case SLK_HSM:
+		what = "KMS";
+		break;
+	default:
+		break;
+	}
+	snprintf(out, DLV_CODE_MAX, "%s.%s", what, slk_status_name(status));
+}
+
+/* Under the lock. */
+static void
+count_code(struct dlv_flow_view *v, const char *code)
+{
+	size_t i = 0;
+
+	while (i < v->codes_count && strcmp(v->codes[i].code, code) != 0)
+		i++;
+	if (i == v->codes_count && i == DLV_CODES_MAX - 1)
+		code = "other";
+	if (i == v->codes_count && i < DLV_CODES_MAX) {
+		snprintf(v->codes[i].code, DLV_CODE_MAX, "%s", code);
+		v->codes_count++;
+	}
+	v->codes[i < DLV_CODES_MAX ? i : DLV_CODES_MAX - 1].count++;
+}
+
+void
+dlv_view_error(struct dlv_flow *f, const char *state, const char *code, const char *text)
+{
+	pthread_mutex_lock(&f->lock);
+	struct dlv_flow_view *v = &f->view;
+	bool is_new = strcmp(v->code, code) != 0;
+
+	v->state = f->stopping ? "stopping" : state;
+	if (is_new)
+		v->error_since_ns = slk_wall_ns(f->env.clock);
+	snprintf(v->code, sizeof(v->code), "%s", code);
+	snprintf(v->error, sizeof(v->error), "%s", text);
+	count_code(v, code);
+	pthread_mutex_unlock(&f->lock);
+	if (is_new)
+		slk_error_log("delivery is held up", slk_kv("delivery_stream", f->env.name),
+			slk_kv("code", code), slk_kv("reason", text));
+}
+
+void
+dlv_view_ok(struct dlv_flow *f)
+{
+	pthread_mutex_lock(&f->lock);
+	bool was = f->view.code[0] != '\0';
+
+	f->view.state = f->stopping ? "stopping" : "delivering";
+	f->view.code[0] = f->view.error[0] = '\0';
+	f->view.error_since_ns = 0;
+	pthread_mutex_unlock(&f->lock);
+	if (was)
+		slk_info("delivery goes on", slk_kv("delivery_stream", f->env.name));
+}
+
+void
+dlv_view_attempt(struct dlv_flow *f, const struct dlv_result *result)
+{
+	pthread_mutex_lock(&f->lock);
+	if ((unsigned)result->outcome < 4)
+		f->view.outcomes[result->outcome]++;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void
+dlv_view_batch(struct dlv_flow *f)
+{
+	pthread_mutex_lock(&f->lock);
+	struct dlv_flow_view *v = &f->view;
+	const struct dlv_batch *b = f->under != NULL ? &f->under->main : NULL;
+
+	v->batch_number = b != NULL ? b->number : f->ended_number + 1;
+	v->batch_state = dlv_batch_state_name(b != NULL ? b->state : DLV_FILLING);
+	snprintf(v->batch_id, sizeof(v->batch_id), "%s", b != NULL ? b->id : "");
+	v->attempts = b != NULL ? f->main.attempts : 0;
+	v->retry_ns = f->main.waits ? f->main.timer.at_ns : 0;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void
+dlv_view_sets(struct dlv_flow *f)
+{
+	pthread_mutex_lock(&f->lock);
+	for (size_t i = 0; i < 2; i++) {
+		const struct dlv_batch *b = &f->sets[i].main;
+		f->oldest_ns[i] = b->oldest_ns;
+		f->set_records[i] = b->count;
+		f->set_bytes[i] = b->raw_bytes;
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+void
+dlv_view_ended(struct dlv_flow *f, const struct dlv_ended *ended)
+{
+	pthread_mutex_lock(&f->lock);
+	struct dlv_flow_view *v = &f->view;
+
+	v->batches++;
+	v->records += ended->records;
+	v->bytes += ended->bytes;
+	if (ended->backed_up)
+		v->backed_up_records += ended->records;
+	else
+		v->failed_records += ended->failed;
+	v->delivered_ns = slk_wall_ns(f->env.clock);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* Under the lock. */
+static void
+say_lag(const struct dlv_flow *f, struct dlv_flow_view *out)
+{
+	uint64_t now = slk_wall_ns(f->env.clock), oldest = 0;
+	uint64_t records = f->set_records[0] + f->set_records[1];
+	uint64_t bytes = f->set_bytes[0] + f->set_bytes[1];
+	uint64_t known_records = out->records + records, known_bytes = out->bytes + bytes;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (f->oldest_ns[i] != 0 && (oldest == 0 || f->oldest_ns[i] < oldest))
+			oldest = f->oldest_ns[i];
+	}
+	if (oldest == 0 && !f->at_tip)
+		oldest = f->tip_ns;
+	out->lag_records = records + f->unread_records;
+	out->lag_bytes = bytes;
+	if (known_records > 0)
+		out->lag_bytes += f->unread_records * (known_bytes / known_records);
+	out->lag_ns = oldest != 0 && now > oldest ? now - oldest : 0;
+}
+
+void
+dlv_flow_view(struct dlv_flow *f, struct dlv_flow_view *out_view)
+{
+	pthread_mutex_lock(&f->lock);
+	*out_view = f->view;
+	say_lag(f, out_view);
+	pthread_mutex_unlock(&f->lock);
+}

@@ -1,0 +1,639 @@
+/* A flow: when batches are closed, what becomes of them, faults at each call, power cuts at each turn. */
+#include "flow_rig.h"
+
+#include <string.h>
+
+#define SECOND SLK_NS_PER_S
+
+/* --- buffering --- */
+
+static void
+a_full_batch_goes_at_once(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig_put(0, 25);
+	rig_start();
+	rig_run();
+	assert_int_equal(rig.sent_count, 2);
+	assert_int_equal(rig.sent[0].count, 10);
+	assert_int_equal(rig.sent[1].number, 2);
+	assert_int_equal(rig_delivered_total(), 20);
+	assert_int_equal(rig_view().lag_records, 5);
+	assert_int_equal(rig_view().lag_bytes, 500);
+	rig_teardown();
+}
+
+static void
+time_closes_a_batch_that_is_not_full(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig_put(0, 3);
+	rig_start();
+	rig_pass(59 * SECOND);
+	assert_int_equal(rig.sent_count, 0);
+	rig_pass(2 * SECOND);
+	assert_int_equal(rig.sent_count, 1);
+	assert_int_equal(rig.sent[0].count, 3);
+	rig_pass(200 * SECOND);
+	assert_int_equal(rig.sent_count, 1); /* nothing came: nothing goes */
+	rig_put(1, 1);
+	rig_pass(61 * SECOND);
+	assert_int_equal(rig.sent_count, 2);
+	rig_check_all();
+	rig_teardown();
+}
+
+static void
+one_is_gathered_while_one_is_sent(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.orders[0] = (struct rig_order){.takes_ns = 5 * SECOND};
+	rig.main.orders_count = 1;
+	rig_put(0, 40);
+	rig_start();
+	rig_run();
+	assert_int_equal(rig.sent_count, 1);
+	assert_int_equal(rig.main.begins, 2); /* the next one is gathered, and no third */
+	rig_pass(6 * SECOND);
+	assert_int_equal(rig.sent_count, 2);
+	rig_pass(20 * SECOND);
+	assert_int_equal(rig_delivered_total(), 40);
+	rig_check_all();
+	rig_teardown();
+}
+
+/* --- retry, backup, refusal --- */
+
+static void
+a_failure_is_tried_again_with_the_same_id(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.orders[0].outcome = rig.main.orders[1].outcome = DLV_FAILED;
+	rig.main.orders[2].outcome = DLV_DELIVERED;
+	rig.main.orders_count = 3;
+	rig_put(0, 10);
+	rig_start();
+	rig_run();
+	struct dlv_flow_view view = rig_view();
+	assert_string_equal(view.batch_state, "RETRY");
+	assert_string_equal(view.state, "retrying");
+	assert_string_equal(view.code, "Test.Busy");
+	assert_non_null(strstr(view.error, "says no"));
+	rig_pass(10 * SECOND);
+	assert_int_equal(rig.sent_count, 3);
+	assert_int_equal(rig.sent[2].attempts, 3);
+	view = rig_view();
+	assert_string_equal(view.state, "delivering");
+	assert_string_equal(view.code, "");
+	assert_int_equal(view.outcomes[DLV_FAILED], 2);
+	assert_int_equal(view.retries, 2);
+	assert_string_equal(view.codes[0].code, "Test.Busy");
+	assert_int_equal(view.codes[0].count, 2);
+	rig_check_all();
+	rig_teardown();
+}
+
+static void
+a_destination_says_when(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.orders[0] =
+		(struct rig_order){.outcome = DLV_FAILED, .retry_after_ns = 100 * SECOND};
+	rig.main.orders_count = 2;
+	rig_put(0, 10);
+	rig_start();
+	rig_pass(99 * SECOND);
+	assert_int_equal(rig.sent_count, 1);
+	rig_pass(2 * SECOND);
+	assert_int_equal(rig.sent_count, 2);
+	rig_teardown();
+}
+
+/* Whoever is stuck holds one batch, and pauses longer from time to time, for ever without an error output. */
+static void
+who_is_stuck_holds_one_batch(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.orders[0].outcome = DLV_FAILED;
+	rig.main.orders_count = 1;
+	rig_put(0, 100);
+	rig_start();
+	rig_pass(3600 * SECOND);
+	assert_in_range(rig.sent_count, 60, 130);
+	assert_int_equal(rig.main.begins - rig.main.releases, 1);
+	assert_int_equal(rig_view().lag_records, 100);
+	assert_int_equal(rig_delivered_total(), 0);
+	rig.main.orders[0].outcome = DLV_DELIVERED;
+	rig_pass(120 * SECOND);
+	assert_int_equal(rig_delivered_total(), 100);
+	rig_check_all();
+	rig_teardown();
+}
+
+static void
+after_the_retry_duration_all_goes_to_the_error_output(void **state)
+{
+	(void)state;
+	rig_setup(true, DLV_BACKUP_FAILED);
+	rig.main.orders[0].outcome = DLV_FAILED;
+	rig.main.orders_count = 1;
+	rig_put(0, 10);
+	rig_start();
+	rig_pass(299 * SECOND);
+	assert_int_equal(rig.errors.begins, 0);
+	rig_pass(70 * SECOND);
+	assert_int_equal(rig.errors.begins, 1);
+	struct dlv_flow_view view = rig_view();
+	assert_int_equal(view.backed_up_records, 10);
+	assert_int_equal(view.batches, 1);
+	for (size_t i = 0; i < 10; i++)
+		assert_int_equal(rig.erred[i], 1);
+	assert_int_equal(rig_delivered_total(), 0);
+	rig_check_all();
+	rig_teardown();
+}
+
+static void
+without_backup_either_delivery_pauses(void **state)
+{
+	(void)state;
+	rig_setup(true, DLV_BACKUP_FAILED);
+	rig.spec.retry_seconds = 0;
+	rig.main.orders[0].outcome = DLV_FAILED;
+	rig.main.orders_count = 1;
+	rig.errors.orders[0].outcome = DLV_REFUSED;
+	rig.errors.orders_count = 1;
+	rig_put(0, 30);
+	rig_start();
+	rig_pass(1000 * SECOND);
+	assert_int_equal(rig_view().batches, 0);
+	assert_string_equal(rig_view().state, "paused");
+	rig.errors.orders[0].outcome = DLV_DELIVERED;
+	rig.main.orders[0].outcome = DLV_DELIVERED;
+	rig_pass(100 * SECOND);
+	assert_int_equal(rig_view().batches, 3);
+	assert_int_equal(rig_view().backed_up_records, 10);
+	rig_check_all();
+	rig_teardown();
+}
+
+static void
+what_is_refused_is_not_backed_up(void **state)
+{
+	(void)state;
+	rig_setup(true, DLV_BACKUP_FAILED);
+	rig.spec.retry_seconds = 10;
+	rig.main.orders[0].outcome = DLV_REFUSED;
+	rig.main.orders_count = 1;
+	rig_put(0, 10);
+	rig_start();
+	rig_run();
+	assert_string_equal(rig_view().state, "paused");
+	rig_pass(4 * SECOND);
+	assert_int_equal(rig.sent_count, 1); /* more slowly than a failure */
+	rig_pass(3600 * SECOND);
+	assert_int_equal(rig.errors.begins, 0);
+	assert_in_range(rig.sent_count, 50, 130);
+	rig.main.orders[0].outcome = DLV_DELIVERED;
+	rig_pass(61 * SECOND);
+	assert_int_equal(rig_delivered_total(), 10);
+	assert_string_equal(rig_view().code, "");
+	rig_teardown();
+}
+
+static void
+records_that_fail_alone_go_to_the_error_output(void **state)
+{
+	(void)state;
+	rig_setup(true, DLV_BACKUP_FAILED);
+	rig.main.orders[0] = (struct rig_order){
+		.outcome = DLV_DELIVERED_REST, .failed = {2, 5}, .failed_count = 2};
+	rig.main.orders[1].outcome = DLV_DELIVERED;
+	rig.main.orders_count = 2;
+	rig_put(0, 20);
+	rig_start();
+	rig_run();
+	assert_int_equal(rig.erred[2], 1);
+	assert_int_equal(rig.erred[5], 1);
+	assert_int_equal(rig.delivered[2] + rig.delivered[5], 0);
+	assert_int_equal(rig_delivered_total(), 18);
+	struct dlv_flow_view view = rig_view();
+	assert_int_equal(view.failed_records, 2);
+	assert_int_equal(view.backed_up_records, 0);
+	assert_int_equal(view.batches, 2);
+	rig_check_all();
+	rig_teardown();
+}
+
+static void
+failed_records_without_an_error_output_are_not_dropped(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.orders[0] =
+		(struct rig_order){.outcome = DLV_DELIVERED_REST, .failed = {2}, .failed_count = 1};
+	rig.main.orders_count = 1;
+	rig_put(0, 10);
+	rig_start();
+	rig_pass(60 * SECOND);
+	assert_int_equal(rig_view().batches, 0);
+	assert_string_equal(rig_view().state, "paused");
+	rig_teardown();
+}
+
+static void
+all_is_copied_if_all_is_backed_up(void **state)
+{
+	size_t copies = 0;
+
+	(void)state;
+	rig_setup(true, DLV_BACKUP_ALL);
+	rig.copy.orders[0].outcome = DLV_FAILED;
+	rig.copy.orders[1].outcome = DLV_DELIVERED;
+	rig.copy.orders_count = 2;
+	rig_put(0, 10);
+	rig_start();
+	rig_run();
+	assert_int_equal(rig_delivered_total(), 10);
+	assert_int_equal(rig_view().batches, 0); /* its copy is not there */
+	rig_pass(2 * SECOND);
+	assert_int_equal(rig_view().batches, 1);
+	for (size_t i = 0; i < rig.sent_count; i++) {
+		if (rig.sent[i].dest == &rig.copy) {
+			assert_string_equal(rig.sent[i].id, rig.sent[0].id);
+			assert_int_equal(rig.sent[i].count, 10);
+			copies++;
+		}
+	}
+	assert_int_equal(copies, 2);
+	rig_check_all();
+	rig_teardown();
+}
+
+/* --- keys --- */
+
+static void
+a_refused_key_pauses_and_mends(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.feed_status = SLK_DENIED;
+	rig_put(0, 10);
+	rig_start();
+	rig_run();
+	struct dlv_flow_view view = rig_view();
+	assert_string_equal(view.state, "paused");
+	assert_string_equal(view.code, "KMS.AccessDenied");
+	assert_non_null(strstr(view.error, "kms:Decrypt"));
+	unsigned reads = rig.feed_reads;
+	rig_pass(4 * SECOND);
+	assert_int_equal(rig.feed_reads, reads); /* not asked again so soon */
+	rig_pass(300 * SECOND);
+	assert_in_range(rig.feed_reads - reads, 15, 60);
+	assert_int_equal(rig.sent_count, 0);
+	rig.feed_status = SLK_OK;
+	rig_pass(21 * SECOND);
+	assert_int_equal(rig_delivered_total(), 10);
+	assert_string_equal(rig_view().code, "");
+	rig_teardown();
+}
+
+/* What was opened before the key was refused is delivered when its time is over. */
+static void
+a_refused_key_does_not_hold_what_is_opened(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig_put(0, 7);
+	rig_start();
+	rig_run();
+	rig.feed_status = SLK_DISABLED;
+	rig_put(0, 7);
+	rig_pass(61 * SECOND);
+	assert_int_equal(rig_delivered_total(), 7);
+	rig.feed_status = SLK_OK;
+	rig_pass(100 * SECOND);
+	assert_int_equal(rig_delivered_total(), 14);
+	rig_teardown();
+}
+
+static void
+a_seal_that_is_refused_is_gathered_again_under_its_id(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.fail_at = 4; /* after begin, gather of 7, gather of 3 */
+	rig.main.for_ever = true;
+	rig.main.fail_status = SLK_DENIED;
+	rig_put(0, 25);
+	rig_start();
+	rig_pass(100 * SECOND);
+	assert_int_equal(rig_delivered_total(), 0);
+	assert_string_equal(rig_view().code, "KMS.AccessDenied");
+	rig.main.for_ever = false;
+	rig_pass(100 * SECOND);
+	assert_int_equal(rig_delivered_total(), 25);
+	assert_int_equal(rig.sent[0].count, 10);
+	rig_check_all();
+	rig_teardown();
+}
+
+/* --- memory --- */
+
+static void
+without_memory_what_there_is_goes(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.fail_at = 3;
+	rig.main.fail_status = SLK_LIMIT;
+	rig_put(0, 25);
+	rig_start();
+	rig_pass(61 * SECOND);
+	assert_int_equal(rig.sent[0].count, 7); /* cut where memory ended */
+	assert_int_equal(rig_delivered_total(), 25);
+	rig_check_all();
+	rig_teardown();
+}
+
+static void
+what_is_too_large_together_goes_apart(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.fail_at = 3;
+	rig.main.fail_status = SLK_TOO_LARGE;
+	rig_put(0, 25);
+	rig_start();
+	rig_pass(61 * SECOND);
+	assert_int_equal(rig_delivered_total(), 25);
+	rig_check_all();
+	rig_teardown();
+}
+
+/* --- stopping --- */
+
+static void
+a_stop_lets_what_is_sent_end(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.orders[0] = (struct rig_order){.takes_ns = 3 * SECOND};
+	rig.main.orders_count = 1;
+	rig_put(0, 10);
+	rig_start();
+	rig_run();
+	rig_stop(10 * SECOND);
+	assert_int_equal(rig.main.cancels, 0);
+	assert_int_equal(rig_delivered_total(), 10);
+	rig_start();
+	rig_pass(100 * SECOND);
+	assert_int_equal(rig_delivered_total(), 10); /* once */
+	rig_teardown();
+}
+
+static void
+a_stop_cancels_what_hangs(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.orders[0] = (struct rig_order){.hangs = true};
+	rig.main.orders_count = 1;
+	rig_put(0, 30);
+	rig_start();
+	rig_run();
+	rig_stop(10 * SECOND);
+	assert_int_equal(rig.main.cancels, 1);
+	rig.main.orders[0].hangs = false;
+	rig_start();
+	rig_pass(100 * SECOND);
+	assert_int_equal(rig_delivered_total(), 30);
+	rig_check_all();
+	rig_teardown();
+}
+
+/* --- losses --- */
+
+static void
+a_plan_whose_records_are_gone_ends(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.orders[0] = (struct rig_order){.hangs = true};
+	rig.main.orders_count = 1;
+	rig_put(0, 10);
+	rig_start();
+	rig_run();
+	rig_kill();
+	rig.lost_below = 10;
+	rig.main.orders[0].hangs = false;
+	rig_put(0, 10);
+	rig_start();
+	rig_pass(100 * SECOND);
+	assert_int_equal(rig_view().lost.trimmed, 10);
+	assert_int_equal(rig.sent[1].number, 2); /* no number is used for two */
+	assert_int_equal(rig_delivered_total(), 10);
+	rig_check_all();
+	rig_teardown();
+}
+
+/* --- faults at the n-th call --- */
+
+static void
+put_some(void)
+{
+	for (uint32_t i = 0; i < 12; i++)
+		rig_put(i % RIG_SHARDS, 1 + i % 3);
+	rig_put(2, 9);
+}
+
+static void
+with_orders(void)
+{
+	rig.main.orders[0] = (struct rig_order){
+		.outcome = DLV_DELIVERED_REST, .failed = {1}, .failed_count = 1, .takes_ns = 1000};
+	rig.main.orders[1] = (struct rig_order){.outcome = DLV_FAILED};
+	rig.main.orders[2] = (struct rig_order){.outcome = DLV_REFUSED};
+	rig.main.orders[3] = (struct rig_order){.outcome = DLV_DELIVERED, .takes_ns = SECOND};
+	rig.main.orders_count = 4;
+	rig.copy.orders[0] = (struct rig_order){.outcome = DLV_FAILED};
+	rig.copy.orders[1] = (struct rig_order){.outcome = DLV_DELIVERED};
+	rig.copy.orders_count = 2;
+	rig.errors.orders[0] = (struct rig_order){.outcome = DLV_FAILED};
+	rig.errors.orders[1] = (struct rig_order){.outcome = DLV_DELIVERED};
+	rig.errors.orders_count = 2;
+}
+
+static void
+the_disk_may_fail_at_any_call(void **state)
+{
+	static const int statuses[] = {SLK_IO, SLK_DISK_FULL};
+	bool hit = true;
+
+	(void)state;
+	for (uint64_t n = 1; hit; n++) {
+		for (int for_ever = 0; for_ever < 2; for_ever++) {
+			rig_setup(true, DLV_BACKUP_ALL);
+			with_orders();
+			put_some();
+			rig.fs.fail_at = n;
+			rig.fs.for_ever = for_ever != 0;
+			rig.fs.status = statuses[n % 2];
+			rig_start();
+			rig_pass(200 * SECOND);
+			hit = faultfs_hit(&rig.fs);
+			if (hit && for_ever)
+				assert_string_not_equal(rig_view().code, "");
+			rig.fs.for_ever = false;
+			rig_pass(400 * SECOND);
+			rig_check_all();
+			assert_string_equal(rig_view().code, "");
+			rig_teardown();
+		}
+	}
+}
+
+/* begin, gather and seal of each destination, with each kind of error. */
+static void
+a_destination_may_refuse_any_call(void **state)
+{
+	static const int statuses[] = {
+		SLK_LIMIT, SLK_NO_MEMORY, SLK_DENIED, SLK_UNAVAILABLE, SLK_IO};
+	struct rig_dest *const dests[] = {&rig.main, &rig.copy, &rig.errors};
+
+	(void)state;
+	for (size_t d = 0; d < 3; d++) {
+		bool hit = true;
+		for (unsigned n = 1; hit; n++) {
+			for (size_t s = 0; s < 5; s++) {
+				rig_setup(true, DLV_BACKUP_ALL);
+				with_orders();
+				put_some();
+				dests[d]->fail_at = n;
+				dests[d]->fail_status = statuses[s];
+				rig_start();
+				rig_pass(600 * SECOND);
+				hit = dests[d]->calls >= n;
+				rig_check_all();
+				rig_teardown();
+			}
+		}
+	}
+}
+
+static void
+the_feed_may_fail_at_any_read(void **state)
+{
+	unsigned reads = 1;
+
+	(void)state;
+	for (unsigned n = 1; n <= reads; n++) {
+		rig_setup(true, DLV_BACKUP_ALL);
+		with_orders();
+		put_some();
+		rig.feed_status = n % 2 == 0 ? SLK_UNAVAILABLE : SLK_DENIED;
+		rig.feed_fail_at = n;
+		rig_start();
+		rig_pass(10 * SECOND);
+		reads = rig.feed_reads < 40 ? rig.feed_reads : 40;
+		rig_pass(300 * SECOND);
+		rig_check_all();
+		rig_teardown();
+	}
+}
+
+/* --- power cuts --- */
+
+static void
+a_power_cut_at_any_turn_loses_nothing(void **state)
+{
+	uint64_t all = 1;
+
+	(void)state;
+	for (uint64_t cut = 1; cut <= all; cut++) {
+		rig_setup(true, DLV_BACKUP_ALL);
+		with_orders();
+		put_some();
+		rig_start();
+		while (rig.turns < cut) {
+			if (!rig_turn())
+				rig_pass(SECOND / 4);
+			if (rig.mono_ns > 1300 * SECOND)
+				break;
+		}
+		all = rig.mono_ns > 1300 * SECOND ? rig.turns : cut + 1;
+		rig_kill();
+		put_some();
+		rig_start();
+		rig_pass(400 * SECOND);
+		rig_check_all();
+		rig_teardown();
+		if (cut > 600)
+			break;
+	}
+}
+
+static void
+power_cuts_one_after_another(void **state)
+{
+	uint64_t seed = 12345;
+
+	(void)state;
+	rig_setup(true, DLV_BACKUP_ALL);
+	with_orders();
+	for (unsigned round = 0; round < 60; round++) {
+		put_some();
+		rig_start();
+		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+		for (uint64_t turns = (seed >> 33) % 60; turns > 0; turns--) {
+			if (!rig_turn())
+				rig_pass(SECOND);
+		}
+		rig_kill();
+	}
+	rig_start();
+	rig_pass(2000 * SECOND);
+	rig_check_all();
+	assert_int_equal(rig_view().lag_records, 0);
+	rig_teardown();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_full_batch_goes_at_once),
+		cmocka_unit_test(time_closes_a_batch_that_is_not_full),
+		cmocka_unit_test(one_is_gathered_while_one_is_sent),
+		cmocka_unit_test(a_failure_is_tried_again_with_the_same_id),
+		cmocka_unit_test(a_destination_says_when),
+		cmocka_unit_test(who_is_stuck_holds_one_batch),
+		cmocka_unit_test(after_the_retry_duration_all_goes_to_the_error_output),
+		cmocka_unit_test(without_backup_either_delivery_pauses),
+		cmocka_unit_test(what_is_refused_is_not_backed_up),
+		cmocka_unit_test(records_that_fail_alone_go_to_the_error_output),
+		cmocka_unit_test(failed_records_without_an_error_output_are_not_dropped),
+		cmocka_unit_test(all_is_copied_if_all_is_backed_up),
+		cmocka_unit_test(a_refused_key_pauses_and_mends),
+		cmocka_unit_test(a_refused_key_does_not_hold_what_is_opened),
+		cmocka_unit_test(a_seal_that_is_refused_is_gathered_again_under_its_id),
+		cmocka_unit_test(without_memory_what_there_is_goes),
+		cmocka_unit_test(what_is_too_large_together_goes_apart),
+		cmocka_unit_test(a_stop_lets_what_is_sent_end),
+		cmocka_unit_test(a_stop_cancels_what_hangs),
+		cmocka_unit_test(a_plan_whose_records_are_gone_ends),
+		cmocka_unit_test(the_disk_may_fail_at_any_call),
+		cmocka_unit_test(a_destination_may_refuse_any_call),
+		cmocka_unit_test(the_feed_may_fail_at_any_read),
+		cmocka_unit_test(a_power_cut_at_any_turn_loses_nothing),
+		cmocka_unit_test(power_cuts_one_after_another),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
