@@ -12,34 +12,45 @@
  *         path_style: true
  *         seal: server
  *
+ * A directory whose bucket is a pattern has a directory for each bucket in it. http: is taken for hosts that are this one (a name
+ * of loopback); what is delivered elsewhere goes by https: alone.
+ *
  * seal says what a description's KMSEncryptionConfig means: client (sealed here, under that key of our KMS; the store gets
  * ciphertext), server (SSE-KMS: the store is told the key's id), s3 (SSE-S3), none (a key in the description is refused).
  */
 #ifndef DELIVERY_STORES_H
 #define DELIVERY_STORES_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/error.h"
-#include "base/secret.h"
 
 enum dlv_sealing { DLV_SEAL_NONE, DLV_SEAL_CLIENT, DLV_SEAL_SERVER, DLV_SEAL_S3 };
 
 struct dlv_store {
 	const char *bucket; /* a name, or a pattern with * */
 	const char *dir; /* NULL: it is an S3 store */
-	const char *url, *region, *ca;
-	const char *credentials; /* a file */
-	bool path_style;
+	const char *url, *region, *ca; /* region: NULL: us-east-1; ca: a file, NULL: the system's */
+	const char *credentials; /* a file: keys.h */
+	bool path_style; /* https://host/bucket/key; else https://bucket.host/key */
 	bool bucket_key; /* SSE-KMS: x-amz-server-side-encryption-bucket-key-enabled */
 	enum dlv_sealing seal;
-	uint32_t part_bytes; /* multipart from there on; 0: 16 MiB */
+	uint32_t part_bytes; /* multipart from there on; 0: DLV_PART_BYTES */
 };
+#define DLV_PART_BYTES (16u << 20)
+#define DLV_PART_BYTES_MIN (5u << 20) /* S3's own */
 
 struct dlv_stores {
 	const struct dlv_store *stores;
 	size_t count;
 };
 
-/* The first that fits; NULL. */
+/* The first that fits; NULL. * stands for any text. */
 const struct dlv_store *dlv_stores_find(const struct dlv_stores *stores, const char *bucket);
+
+/* Is the entry sound? Texts alone: no file is looked at. SLK_CONFIG with a sentence. */
+MUST_USE int dlv_store_check(const struct dlv_store *store, struct slk_error *err);
 
 #endif
