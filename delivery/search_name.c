@@ -55,15 +55,12 @@ search_index_name(const struct dlv_search *search, uint64_t instant_ns, char out
 	return len >= 0 && (unsigned)len < SEARCH_INDEX_MAX ? SLK_OK : SLK_TOO_LARGE;
 }
 
-/* "/" and the text, with what is not unreserved (RFC 3986, 2.3) in percents. Returns the length, or cap if there is no room. */
+/* What is not unreserved (RFC 3986, 2.3) in percents. Returns the length, or cap if there is no room for it and a terminator. */
 static size_t
-put_segment(const char *text, char *out, size_t cap)
+put_encoded(const char *text, char *out, size_t cap)
 {
 	size_t len = 0;
 
-	if (cap < 2)
-		return cap;
-	out[len++] = '/';
 	for (; *text != '\0'; text++) {
 		unsigned char c = (unsigned char)*text;
 		bool plain = isalnum(c) || strchr("-._~", c) != NULL;
@@ -77,10 +74,11 @@ put_segment(const char *text, char *out, size_t cap)
 int
 search_url(const struct dlv_search *search, const char *index, char out[SEARCH_URL_MAX])
 {
-	static const char end[] =
-		"/_bulk?filter_path=error.type%2Cerror.reason%2Citems.%2A.status%2C"
-		"items.%2A.error.type%2Citems.%2A.error.reason%2C"
-		"items.%2A.error.caused_by.type";
+	bool typed = search->type[0] != '\0';
+	const struct {
+		const char *plain, *encoded;
+	} parts[] = {{"/", index}, {typed ? "/" : "", search->type},
+		{"/_bulk?filter_path=", SEARCH_FILTER}};
 	size_t len = strlen(search->endpoint);
 
 	while (len > 0 && search->endpoint[len - 1] == '/')
@@ -88,11 +86,16 @@ search_url(const struct dlv_search *search, const char *index, char out[SEARCH_U
 	if (len >= SEARCH_URL_MAX)
 		return SLK_TOO_LARGE;
 	memcpy(out, search->endpoint, len);
-	len += put_segment(index, out + len, SEARCH_URL_MAX - len);
-	if (len < SEARCH_URL_MAX && search->type[0] != '\0')
-		len += put_segment(search->type, out + len, SEARCH_URL_MAX - len);
-	if (len + sizeof(end) > SEARCH_URL_MAX)
-		return SLK_TOO_LARGE;
-	memcpy(out + len, end, sizeof(end));
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		size_t plain = strlen(parts[i].plain);
+		if (plain >= SEARCH_URL_MAX - len)
+			return SLK_TOO_LARGE;
+		memcpy(out + len, parts[i].plain, plain);
+		len += plain;
+		len += put_encoded(parts[i].encoded, out + len, SEARCH_URL_MAX - len);
+		if (len == SEARCH_URL_MAX)
+			return SLK_TOO_LARGE;
+	}
+	out[len] = '\0';
 	return SLK_OK;
 }

@@ -7,6 +7,10 @@
 
 #define SEARCH_INDEX_MAX 256u /* with terminator: an index's name has at most 255 bytes */
 #define SEARCH_URL_MAX 2048u
+/* What of an answer is asked for: all that search_answer.h reads. */
+#define SEARCH_FILTER \
+	"error.type,error.reason,items.*.status,items.*.error.type,items.*.error.reason,items.*." \
+	"error.caused_by.type"
 
 /* index and, behind it, the time of instant_ns (Unix time) in UTC, as Firehose rotates:
  *
@@ -17,7 +21,7 @@
 MUST_USE int search_index_name(
 	const struct dlv_search *search, uint64_t instant_ns, char out[SEARCH_INDEX_MAX]);
 
-/* <endpoint>/<index>[/<type>]/_bulk?filter_path=...: the answer has no more than search_answer.h reads. SLK_TOO_LARGE. */
+/* <endpoint>/<index>[/<type>]/_bulk?filter_path=<SEARCH_FILTER>. SLK_TOO_LARGE. */
 MUST_USE int search_url(
 	const struct dlv_search *search, const char *index, char out[SEARCH_URL_MAX]);
 
