@@ -9,7 +9,7 @@
  * The JSON has the members and names of Firehose's API, so that there is one language for a destination: on the wire, in the
  * catalog, in `sealock delivery create`. Kmsd checks and keeps it, the gateway speaks it, deliverd carries it out. Secrets
  * (a database's password, an endpoint's access key) are in locked memory here, and only in what dlv_spec_print() writes,
- * which kmsd seals. Pure: no file, no clock. Thread: any; a spec is not changed once it is made.
+ * which kmsd seals. Pure but for dlv_spec_check(): no file, no clock. Thread: any; a spec is not changed once it is made.
  */
 #ifndef SLK_DELIVERY_SPEC_H
 #define SLK_DELIVERY_SPEC_H
@@ -79,6 +79,7 @@ struct dlv_search {
 	const char *role_arn;
 	const char *endpoint; /* "https://host:port" */
 	const char *index, *type; /* type: "" */
+	bool elasticsearch; /* it was given as ElasticsearchDestinationConfiguration, and is described so */
 	enum dlv_rotation rotation;
 	struct dlv_buffering buffering;
 };
@@ -101,7 +102,8 @@ struct dlv_spec {
 	enum dlv_source source;
 	const char *source_arn, *source_role_arn; /* DLV_KINESIS_STREAM; else NULL */
 	enum dlv_kind kind;
-	/* Of DLV_TO_S3 the destination; of DLV_TO_REDSHIFT where COPY reads from; of the others where backup goes. */
+	/* Of DLV_TO_S3 the destination; of DLV_TO_REDSHIFT where COPY reads from; of the others where backup goes. Of DLV_TO_POSTGRES
+	 * its buffering is that of the destination as well. */
 	struct dlv_s3 s3;
 	/* S3BackupConfiguration of DLV_TO_S3 and DLV_TO_REDSHIFT: source records before processing; has_source_backup. */
 	struct dlv_s3 source_backup;
@@ -111,7 +113,8 @@ struct dlv_spec {
 		struct dlv_search search;
 		struct dlv_http http;
 	};
-	enum dlv_backup backup; /* of DLV_TO_SEARCH, DLV_TO_HTTP and DLV_TO_POSTGRES */
+	/* Of DLV_TO_SEARCH, DLV_TO_HTTP and DLV_TO_POSTGRES, FAILED or ALL (of POSTGRES S3BackupMode Enabled); else NONE. */
+	enum dlv_backup backup;
 	uint32_t retry_seconds; /* RetryOptions; of what has none: 0, for ever */
 	bool delimiter; /* processor AppendDelimiterToRecord: a newline behind each record */
 };
@@ -125,17 +128,24 @@ struct dlv_fault {
 
 /* json: the body of CreateDeliveryStream, or what dlv_spec_print() wrote; members that are not of a description
  * (DeliveryStreamName, Tags, DeliveryStreamEncryptionConfigurationInput) are passed over.
- * SLK_INVALID with *fault; SLK_NO_MEMORY. */
+ * SLK_INVALID with *fault; SLK_NO_MEMORY. What a destination has that is not served is refused by its name, members that nobody
+ * knows too: a description says nothing that is not done. */
 MUST_USE int dlv_spec_parse(
 	struct slk_span json, struct dlv_spec **out_spec, struct dlv_fault *fault);
 /* UpdateDestination: the same kind: merge what is given; another kind: all of it has to be there. A change to or from search is
  * refused. Errors as dlv_spec_parse(). */
 MUST_USE int dlv_spec_update(const struct dlv_spec *spec, struct slk_span json,
 	struct dlv_spec **out_spec, struct dlv_fault *fault);
+/* Can keys of objects be made of its prefixes, extensions and time zones (names.h)? To be asked before a description is taken, by
+ * one that can read the zone database: a description that is kept is parsed where it cannot be read. SLK_INVALID. */
+MUST_USE int dlv_spec_check(const struct dlv_spec *spec, struct dlv_fault *fault);
 void dlv_spec_free(struct dlv_spec *spec); /* wipes; NULL allowed */
 
 /* Canonical JSON with secrets, in locked memory; *out_len bytes, at most DLV_SPEC_JSON_MAX. SLK_TOO_LARGE, SLK_NO_MEMORY. */
 MUST_USE int dlv_spec_print(
+	const struct dlv_spec *spec, struct slk_secret **out_json, size_t *out_len);
+/* The same, with ******** for each secret: still a description that dlv_spec_parse() takes, for those who only describe it. */
+MUST_USE int dlv_spec_print_masked(
 	const struct dlv_spec *spec, struct slk_secret **out_json, size_t *out_len);
 /* Malloc'd JSON text: {"Source":{...}} or {} , and the one element of Destinations (DestinationId first). SLK_NO_MEMORY. */
 MUST_USE int dlv_spec_describe_source(
