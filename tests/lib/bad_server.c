@@ -24,6 +24,10 @@ struct bad_server {
 	pthread_t acceptor;
 	atomic_bool stopping;
 	atomic_uint connections, requests;
+	pthread_mutex_t lock; /* of what follows */
+	struct bad_reply *replies;
+	size_t replies_count;
+	char seen[16384], last_head[8192];
 	struct peer {
 		struct bad_server *server;
 		pthread_t thread;
@@ -255,6 +259,88 @@ answer(struct peer *peer, struct request *request)
 #undef IS
 }
 
+/* --- by script --- */
+
+static void
+note(struct bad_server *server, const struct request *request)
+{
+	size_t len = strlen(server->seen), line = strcspn(request->head, "\r");
+
+	if (len + line + 2 > sizeof(server->seen))
+		return;
+	snprintf(
+		server->seen + len, sizeof(server->seen) - len, "%.*s\n", (int)line, request->head);
+	snprintf(server->last_head, sizeof(server->last_head), "%s", request->head);
+}
+
+/* Counts it; *out is a copy, for the test may have gone on when the last byte is sent. false: none fits. */
+static bool
+reply_for(struct bad_server *server, const struct request *request, struct bad_reply *out)
+{
+	bool found = false;
+	char line[8192];
+
+	snprintf(line, sizeof(line), "%.*s", (int)strcspn(request->head, "\r"), request->head);
+	pthread_mutex_lock(&server->lock);
+	note(server, request);
+	for (size_t i = 0; !found && i < server->replies_count; i++) {
+		struct bad_reply *r = &server->replies[i];
+		size_t method = strlen(r->method);
+		if (strncmp(line, r->method, method) != 0 || strstr(line, r->in_target) == NULL ||
+			r->times == 1000)
+			continue;
+		found = true;
+		*out = *r;
+		if (r->times > 0)
+			r->times = r->times == 1 ? 1000 : r->times - 1; /* 1000: used up */
+	}
+	pthread_mutex_unlock(&server->lock);
+	return found;
+}
+
+static bool
+answer_script(struct peer *peer, struct request *request, const struct bad_reply *reply)
+{
+	char head[2048];
+
+	if (reply->reset)
+		return answer_reset(peer, request);
+	if (!read_body(peer, request))
+		return false;
+	snprintf(head, sizeof(head), "HTTP/1.1 %u Scripted\r\nContent-Length: %zu\r\n%s\r\n",
+		reply->status, strlen(reply->body), reply->headers);
+	return say(peer, head) && say(peer, reply->body);
+}
+
+void
+bad_server_script(struct bad_server *server, struct bad_reply *replies, size_t count)
+{
+	pthread_mutex_lock(&server->lock);
+	server->replies = replies;
+	server->replies_count = count;
+	pthread_mutex_unlock(&server->lock);
+}
+
+const char *
+bad_server_seen(struct bad_server *server)
+{
+	return server->seen;
+}
+
+const char *
+bad_server_last_head(struct bad_server *server)
+{
+	return server->last_head;
+}
+
+void
+bad_server_forget(struct bad_server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	server->seen[0] = server->last_head[0] = '\0';
+	pthread_mutex_unlock(&server->lock);
+}
+
 /* --- connections --- */
 
 static void *
@@ -276,7 +362,10 @@ serve(void *arg)
 		on = read_head(peer, &request);
 		if (on) {
 			peer->server->requests++;
-			on = answer(peer, &request);
+			struct bad_reply reply;
+			on = reply_for(peer->server, &request, &reply)
+				? answer_script(peer, &request, &reply)
+				: answer(peer, &request);
 		}
 		free(request.body);
 	}
@@ -313,6 +402,7 @@ bad_server_start(const char *certificate, const char *key)
 	struct bad_server *server = calloc(1, sizeof(*server));
 
 	assert_non_null(server);
+	pthread_mutex_init(&server->lock, NULL);
 	signal(SIGPIPE, SIG_IGN); /* of OpenSSL's writes */
 	if (certificate != NULL) {
 		server->tls = SSL_CTX_new(TLS_server_method());
@@ -339,6 +429,7 @@ bad_server_stop(struct bad_server *server)
 	for (unsigned i = 0; i < server->connections; i++)
 		pthread_join(server->peers[i].thread, NULL);
 	close(server->listen_fd);
+	pthread_mutex_destroy(&server->lock);
 	SSL_CTX_free(server->tls);
 	free(server);
 }
