@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/secret.h"
 #include "config.h"
 #include "control.h"
@@ -94,20 +95,6 @@ parse_option(int key, char *arg, struct argp_state *state)
 /* --- start, step by step; each undone by stop_all() --- */
 
 static int
-block_signals(struct ingestd *d, struct slk_error *err)
-{
-	/* Before any thread is made, so that all inherit it and main alone takes them. */
-	sigemptyset(&d->signals);
-	sigaddset(&d->signals, SIGTERM);
-	sigaddset(&d->signals, SIGINT);
-	sigaddset(&d->signals, SIGHUP);
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
-		pthread_sigmask(SIG_BLOCK, &d->signals, NULL) != 0)
-		return slk_fail_errno(err, "cannot block signals");
-	return SLK_OK;
-}
-
-static int
 open_ports(struct ingestd *d, struct slk_error *err)
 {
 	bool keep_net_admin = false;
@@ -160,7 +147,7 @@ start_cryptodev(struct ingestd *d, struct slk_error *err)
 	static const char prefix[] = "cryptodev:";
 	const char *engine = d->config->engine;
 
-	if (strncmp(engine, prefix, sizeof(prefix) - 1) != 0)
+	if (engine == NULL || strncmp(engine, prefix, sizeof(prefix) - 1) != 0)
 		return SLK_OK;
 	/* A stream has a key that it writes with, and one that was fetched ahead. */
 	int rc = seal_cryptodev_new(engine + sizeof(prefix) - 1, d->eal.workers,
@@ -425,7 +412,7 @@ start_all(struct ingestd *d, struct slk_error *err)
 	int rc = slk_process_harden(err);
 
 	if (rc == SLK_OK)
-		rc = block_signals(d, err);
+		rc = slk_signals_block(&d->signals, err);
 	if (rc == SLK_OK)
 		rc = start_dpdk(d, err);
 	if (rc == SLK_OK)
