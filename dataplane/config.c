@@ -340,36 +340,6 @@ check_mode(const struct check *c, const char *section, struct dp_socket_config *
 	return SLK_OK;
 }
 
-/* "127.0.0.1:9464" or "[::1]:9464". */
-static bool
-parse_address(const char *text, struct dp_metrics_config *m)
-{
-	struct sockaddr_in *ip4 = (struct sockaddr_in *)&m->address;
-	struct sockaddr_in6 *ip6 = (struct sockaddr_in6 *)&m->address;
-	char host[64];
-	const char *colon = strrchr(text, ':');
-	char *end = NULL;
-
-	if (colon == NULL || colon[1] < '0' || colon[1] > '9')
-		return false;
-	unsigned long port = strtoul(colon + 1, &end, 10);
-	size_t len = (size_t)(colon - text);
-	bool bracket = len > 2 && text[0] == '[' && text[len - 1] == ']';
-	len -= bracket ? 2 : 0;
-	if (*end != '\0' || port < 1 || port > 65535 || len >= sizeof(host))
-		return false;
-	memcpy(host, text + bracket, len);
-	host[len] = '\0';
-	m->address_len = bracket ? sizeof(*ip6) : sizeof(*ip4);
-	m->address.ss_family = bracket ? AF_INET6 : AF_INET;
-	if (bracket) {
-		ip6->sin6_port = htons((uint16_t)port);
-		return inet_pton(AF_INET6, host, &ip6->sin6_addr) == 1;
-	}
-	ip4->sin_port = htons((uint16_t)port);
-	return inet_pton(AF_INET, host, &ip4->sin_addr) == 1;
-}
-
 static int
 check_words(const struct check *c, struct dp_config *cfg)
 {
@@ -382,7 +352,8 @@ check_words(const struct check *c, struct dp_config *cfg)
 		strcmp(cfg->journal.io, "uring") != 0 && strcmp(cfg->journal.io, "sync") != 0)
 		return REFUSE(c, "journal", -1, "io", "io is '%s', but must be auto, uring or sync",
 			cfg->journal.io);
-	if (cfg->metrics.listen != NULL && !parse_address(cfg->metrics.listen, &cfg->metrics))
+	if (cfg->metrics.listen != NULL &&
+		!slk_address_parse(cfg->metrics.listen, &cfg->metrics.address))
 		return REFUSE(c, "metrics", -1, "listen",
 			"listen is '%s', but must be an address and a port such as 127.0.0.1:9464 "
 			"or "

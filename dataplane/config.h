@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "base/pages.h"
 #include "base/status.h"
 #include "net/framing.h"
 #include "net/partition.h"
@@ -120,8 +121,7 @@ struct dp_socket_config {
 
 struct dp_metrics_config {
 	char *listen; /* "127.0.0.1:9464", "[::1]:9464"; NULL: off */
-	struct sockaddr_storage address; /* filled in */
-	socklen_t address_len;
+	struct slk_address address; /* filled in */
 };
 
 struct dp_keys_config {

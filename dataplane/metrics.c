@@ -1,29 +1,23 @@
 #include "metrics.h"
 
-#include <poll.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/log.h"
+#include "base/pages.h"
 #include "port.h"
 #include "seal_path.h"
 
-#define TIMEOUT_MS 2000
-#define REQUEST_MAX 4096u
 #define SECONDS(ns) ((double)(ns) / 1e9)
 
 struct dp_metrics {
 	struct dp_status_sources sources;
 	uint64_t started_ns;
-	int listen_fd;
-	int stop_fd;
+	struct slk_page page;
+	struct slk_pages *pages;
 };
 
 /* --- text --- */
@@ -337,144 +331,48 @@ dp_metrics_text(const struct dp_status_sources *s, char **out_text, size_t *out_
 	return SLK_OK;
 }
 
-/* --- HTTP --- */
+/* --- the page --- */
 
-static void
-send_all(int fd, const char *text, size_t len)
+static int
+make_page(void *arg, char **out_text, size_t *out_len)
 {
-	while (len > 0) {
-		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
-		if (n <= 0)
-			return; /* it went away, or takes too long */
-		text += n;
-		len -= (size_t)n;
-	}
-}
-
-static void
-respond(int fd, const char *status, const char *text, size_t len)
-{
-	char head[256];
-	int n = snprintf(head, sizeof(head),
-		"HTTP/1.0 %s\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
-		"Content-Length: %zu\r\nConnection: close\r\n\r\n",
-		status, len);
-
-	send_all(fd, head, (size_t)n);
-	send_all(fd, text, len);
-}
-
-/* The request up to its empty line; nothing of it but the first line counts. false: it never came whole. */
-static bool
-read_request(int fd, char request[REQUEST_MAX + 1])
-{
-	uint64_t deadline = slk_mono_ns(slk_clock_system()) + TIMEOUT_MS * SLK_NS_PER_MS;
-	size_t len = 0;
-
-	while (len < REQUEST_MAX && slk_mono_ns(slk_clock_system()) < deadline) {
-		ssize_t n = recv(fd, request + len, REQUEST_MAX - len, 0);
-		if (n <= 0)
-			return false;
-		len += (size_t)n;
-		request[len] = '\0';
-		if (strstr(request, "\r\n\r\n") != NULL)
-			return true;
-	}
-	return false;
-}
-
-static bool
-asks_for_metrics(const char *request)
-{
-	static const char want[] = "GET /metrics";
-	char after =
-		strncmp(request, want, sizeof(want) - 1) == 0 ? request[sizeof(want) - 1] : '\0';
-
-	return after == ' ' || after == '?';
-}
-
-static void
-serve(const struct dp_metrics *m, int fd)
-{
-	static const char only[] = "sealock-ingestd: GET /metrics\n";
-	const struct timeval limit = {.tv_sec = TIMEOUT_MS / 1000};
-	char request[REQUEST_MAX + 1];
-	char *text = NULL;
-	size_t len = 0;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
-		!read_request(fd, request))
-		return;
-	if (!asks_for_metrics(request)) {
-		respond(fd, "404 Not Found", only, sizeof(only) - 1);
-		return;
-	}
+	const struct dp_metrics *m = arg;
 	struct dp_status_sources sources = m->sources;
+
 	sources.uptime_ns = slk_mono_ns(slk_clock_system()) - m->started_ns;
-	if (dp_metrics_text(&sources, &text, &len) == SLK_OK)
-		respond(fd, "200 OK", text, len);
-	else
-		respond(fd, "503 Service Unavailable", "no memory\n", 10);
-	free(text);
+	return dp_metrics_text(&sources, out_text, out_len);
 }
 
 void *
 dp_metrics_run(void *arg)
 {
-	struct dp_metrics *m = arg;
-	struct pollfd polled[2] = {
-		{.fd = m->stop_fd, .events = POLLIN}, {.fd = m->listen_fd, .events = POLLIN}};
+	const struct dp_metrics *m = arg;
 
-	for (;;) {
-		if (poll(polled, 2, -1) < 0)
-			continue; /* interrupted */
-		if (polled[0].revents != 0)
-			return NULL;
-		int fd = accept4(m->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0)
-			continue;
-		serve(m, fd);
-		close(fd);
-	}
+	return slk_pages_run(m->pages);
 }
 
 void
 dp_metrics_stop(struct dp_metrics *metrics)
 {
-	dp_wake(metrics->stop_fd);
-}
-
-static int
-listen_at(struct dp_metrics *m, const struct dp_metrics_config *c, struct slk_error *err)
-{
-	const int yes = 1;
-
-	m->listen_fd = socket(c->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (m->listen_fd < 0 ||
-		setsockopt(m->listen_fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
-		bind(m->listen_fd, (const struct sockaddr *)&c->address, c->address_len) != 0 ||
-		listen(m->listen_fd, 8) != 0)
-		return slk_fail_errno(err, "cannot serve metrics at %s", c->listen);
-	m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return m->stop_fd >= 0 ? SLK_OK : slk_fail_errno(err, "cannot make an eventfd");
+	slk_pages_stop(metrics->pages);
 }
 
 int
 dp_metrics_new(const struct dp_status_sources *sources, struct dp_metrics **out_metrics,
 	struct slk_error *err)
 {
+	const struct dp_metrics_config *c = &sources->config->metrics;
 	struct dp_metrics *m = calloc(1, sizeof(*m));
 
 	if (m == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory for the metrics");
 	m->sources = *sources;
 	m->started_ns = sources->uptime_ns;
-	m->listen_fd = m->stop_fd = -1;
-	int rc = listen_at(m, &sources->config->metrics, err);
+	m->page = (struct slk_page){"/metrics", make_page, m};
+	int rc = slk_pages_new("sealock-ingestd", &c->address, &m->page, 1, &m->pages, err);
 	if (rc != SLK_OK) {
-		dp_metrics_free(m);
-		return rc;
+		free(m);
+		return slk_fail_prefix(err, "%s", c->listen);
 	}
 	*out_metrics = m;
 	return SLK_OK;
@@ -485,9 +383,6 @@ dp_metrics_free(struct dp_metrics *metrics)
 {
 	if (metrics == NULL)
 		return;
-	if (metrics->listen_fd >= 0)
-		close(metrics->listen_fd);
-	if (metrics->stop_fd >= 0)
-		close(metrics->stop_fd);
+	slk_pages_free(metrics->pages);
 	free(metrics);
 }

@@ -10,6 +10,7 @@
 #include "app.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/secret.h"
 #include "config.h"
 #include "confine.h"
@@ -56,20 +57,6 @@ parse_option(int key, char *arg, struct argp_state *state)
 }
 
 /* --- start, step by step; each undone by stop_all() --- */
-
-static int
-block_signals(struct gatewayd *g, struct slk_error *err)
-{
-	/* Before any thread is made, so that all inherit it and main alone takes them. */
-	sigemptyset(&g->signals);
-	sigaddset(&g->signals, SIGTERM);
-	sigaddset(&g->signals, SIGINT);
-	sigaddset(&g->signals, SIGHUP);
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
-		pthread_sigmask(SIG_BLOCK, &g->signals, NULL) != 0)
-		return slk_fail_errno(err, "cannot block signals");
-	return SLK_OK;
-}
 
 static int
 open_app(struct gatewayd *g, struct slk_error *err)
@@ -170,7 +157,7 @@ start_all(struct gatewayd *g, struct slk_error *err)
 	int rc = slk_process_harden(err);
 
 	if (rc == SLK_OK)
-		rc = block_signals(g, err);
+		rc = slk_signals_block(&g->signals, err);
 	if (rc == SLK_OK)
 		rc = gw_confine_become(g->config, err);
 	if (rc == SLK_OK && g->config->access_log != NULL)
