@@ -16,7 +16,8 @@
  * of loopback); what is delivered elsewhere goes by https: alone.
  *
  * seal says what a description's KMSEncryptionConfig means: client (sealed here, under that key of our KMS; the store gets
- * ciphertext), server (SSE-KMS: the store is told the key's id), s3 (SSE-S3), none (a key in the description is refused).
+ * ciphertext), server (SSE-KMS: the store is told the key), s3 (SSE-S3 for all objects; a key in the description is refused), none
+ * (a key in the description is refused). A description without a key leaves objects as they are, but for s3.
  */
 #ifndef DELIVERY_STORES_H
 #define DELIVERY_STORES_H
