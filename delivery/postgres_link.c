@@ -12,7 +12,7 @@
 #define CHUNKS_PER_TURN 16u
 #define IDLE_NS (60 * SLK_NS_PER_S)
 #define STALL_NS (60 * SLK_NS_PER_S) /* rows that the server does not take */
-#define GRACE_NS (10 * SLK_NS_PER_S) /* beyond the server's own limit of a statement */
+#define GRACE_NS (5 * SLK_NS_PER_S) /* beyond the server's own limit of a statement */
 
 static uint64_t
 in(const struct dlv_link *link, uint64_t ns)
