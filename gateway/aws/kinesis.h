@@ -99,7 +99,7 @@ bool gw_kinesis_get_resource_policy(struct gw_call *call);
 bool gw_kinesis_delete_resource_policy(struct gw_call *call);
 
 /* --- the thread's own --- */
-struct gw_puts; /* kinesis_put.c */
+struct gw_puts; /* puts.c */
 struct gw_kinesis {
 	struct gw_stream *streams;
 	size_t streams_count;

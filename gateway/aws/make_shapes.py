@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Make shapes_kinesis.c and shapes_kms.c from the published service models (botocore's data directory).
+"""Make shapes_kinesis.c, shapes_kms.c and shapes_firehose.c from the published service models (botocore's data directory).
 
-    make_shapes.py BOTOCORE_DATA_DIRECTORY
+    make_shapes.py BOTOCORE_DATA_DIRECTORY [SERVICE...]
 
 Written are the input shapes of the operations named below: names, types, required members and limits. The tables are checked in,
 so that a build needs no models.
 """
-import json, os, sys, gzip, glob
+import json, os, re, sys, gzip, glob
 
 KINESIS = """AddTagsToStream CreateStream DecreaseStreamRetentionPeriod DeleteStream DescribeLimits DescribeStream
 DescribeStreamSummary GetRecords GetShardIterator IncreaseStreamRetentionPeriod ListShards ListStreams ListTagsForStream
@@ -17,18 +17,27 @@ EnableKey EnableKeyRotation Encrypt GenerateDataKey GenerateDataKeyWithoutPlaint
 GetKeyRotationStatus GetPublicKey ListAliases ListGrants ListKeyPolicies ListKeyRotations ListKeys ListResourceTags
 ListRetirableGrants PutKeyPolicy ReEncrypt RetireGrant RevokeGrant RotateKeyOnDemand ScheduleKeyDeletion Sign TagResource
 UntagResource UpdateAlias UpdateKeyDescription Verify DescribeCustomKeyStores""".split()
+FIREHOSE = """CreateDeliveryStream DeleteDeliveryStream DescribeDeliveryStream ListDeliveryStreams ListTagsForDeliveryStream
+PutRecord PutRecordBatch StartDeliveryStreamEncryption StopDeliveryStreamEncryption TagDeliveryStream UntagDeliveryStream
+UpdateDestination""".split()
 
 PATTERNS = {
     r'[a-zA-Z0-9_.-]+': 'stream_name', r'arn:aws.*:kinesis:.*:\d{12}:stream/\S+': 'stream_arn',
     r'^(0|([1-9]\d{0,38}))$': 'hash_key', r'0|([1-9]\d{0,38})': 'hash_key',
     r'^(0|([1-9]\d{0,128}))$': 'sequence', r'0|([1-9]\d{0,128})': 'sequence',
     r'^[a-zA-Z0-9:/_-]+$': 'alias', r'[\w]+': 'word', r'[\u0020-\u00FF]*': 'latin',
+    r'^(?!aws:)[\p{L}\p{Z}\p{N}_.:\/=+\-@%]*$': 'tag_key', r'^[\p{L}\p{Z}\p{N}_.:\/=+\-@%]*$': 'tag_value',
+    r'arn:.*': 'arn', r'[0-9]+': 'digits', r'[a-zA-Z0-9-]+': 'destination_id',
     r'[\u0009\u000A\u000D\u0020-\u00FF]+': 'policy', r'^[\w+=,.@:/-]+$': 'principal', r'^[\w+-=,.@:/]+$': 'principal',
 }
 # Said by the reference's text, not by the model, or needed here whatever the model leaves open.
 REQUIRED = {('PutRecordInput', 'PartitionKey'), ('PutRecordInput', 'Data'), ('PutRecordsRequestEntry', 'PartitionKey')}
 # Enumerations are checked where the value is used: a token may have less than the model lists.
 NO_ENUM = {'CustomerMasterKeySpec', 'KeySpec', 'SigningAlgorithmSpec', 'EncryptionAlgorithmSpec', 'KeyUsageType', 'OriginType'}
+# Descriptions of delivery streams: lib/delivery reads and checks them, wherever they come from.
+OPAQUE = re.compile(r'.*Destination(Configuration|Update)|KinesisStreamSourceConfiguration')
+# Newer than the model: sources that are refused by their name.
+NO_ENUM |= {'DeliveryStreamType'}
 KINDS = {'string': 'STRING', 'integer': 'INT', 'long': 'LONG', 'boolean': 'BOOL', 'blob': 'BLOB', 'timestamp': 'TIME',
          'list': 'LIST', 'map': 'MAP', 'structure': 'STRUCT'}
 
@@ -68,10 +77,10 @@ class Writer:
         if kind == 'structure':
             members = []
             required = set(s.get('required', [])) | {m for n, m in REQUIRED if n == name}
-            for member, ref in s.get('members', {}).items():
+            for member, ref in ({} if OPAQUE.fullmatch(name) else s.get('members', {})).items():
                 self.shape(ref['shape'])
                 members.append(f'\t{{"{member}", &{self.name(ref["shape"])}, {str(member in required).lower()}}},')
-            self.out.append(f'static const struct gw_member m_{name}[] = {{\n' + '\n'.join(members) + '\n\t{NULL, NULL, false}};')
+            self.out.append(f'static const struct gw_member m_{name}[] = {{\n' + ''.join(m + '\n' for m in members) + '\t{NULL, NULL, false}};')
             fields.append(f'.members = m_{name}')
         elif kind == 'list':
             self.shape(s['member']['shape'])
@@ -108,10 +117,12 @@ const struct gw_input *const gw_inputs_{self.prefix} = inputs;
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         raise SystemExit(__doc__)
     here = os.path.dirname(os.path.abspath(__file__))
-    for service, operations in (('kinesis', KINESIS), ('kms', KMS)):
+    for service, operations in (('kinesis', KINESIS), ('kms', KMS), ('firehose', FIREHOSE)):
+        if len(sys.argv) > 2 and service not in sys.argv[2:]:
+            continue
         text = Writer(load(sys.argv[1], service), service).run(operations)
         with open(f'{here}/shapes_{service}.c', 'w') as f:
             f.write(text)

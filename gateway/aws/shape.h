@@ -54,6 +54,7 @@ MUST_USE bool gw_bind(
 /* Patterns of the service models that the tables use. */
 extern const struct gw_pattern gw_pattern_stream_name, gw_pattern_stream_arn, gw_pattern_hash_key,
 	gw_pattern_sequence, gw_pattern_alias, gw_pattern_word, gw_pattern_latin, gw_pattern_policy,
-	gw_pattern_principal, gw_pattern_shard_id, gw_pattern_any;
+	gw_pattern_principal, gw_pattern_shard_id, gw_pattern_tag_key, gw_pattern_tag_value,
+	gw_pattern_arn, gw_pattern_digits, gw_pattern_destination_id, gw_pattern_any;
 
 #endif

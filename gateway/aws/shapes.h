@@ -13,5 +13,6 @@ struct gw_input {
 /* Sorted by operation; end with a NULL one. */
 extern const struct gw_input *const gw_inputs_kinesis;
 extern const struct gw_input *const gw_inputs_kms;
+extern const struct gw_input *const gw_inputs_firehose;
 
 #endif

@@ -63,13 +63,22 @@ static struct gw_value *
 bound(const char *operation, const char *text)
 {
 	struct gw_value *root = NULL;
-	bool kms = strncmp(operation, "kms:", 4) == 0;
+	static const struct {
+		const char *prefix;
+		const struct gw_input *const *inputs;
+	} services[] = {{"kms:", &gw_inputs_kms}, {"firehose:", &gw_inputs_firehose}};
+	const struct gw_input *inputs = gw_inputs_kinesis;
 
 	assert_ok(parse(text, &root));
 	fault = (struct gw_fault){NULL, "", false};
-	const struct gw_shape *shape = kms ? shape_of(gw_inputs_kms, operation + 4)
-					   : shape_of(gw_inputs_kinesis, operation);
-	return gw_bind(shape, root, &fault) ? root : NULL;
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		size_t len = strlen(services[i].prefix);
+		if (strncmp(operation, services[i].prefix, len) == 0) {
+			inputs = *services[i].inputs;
+			operation += len;
+		}
+	}
+	return gw_bind(shape_of(inputs, operation), root, &fault) ? root : NULL;
 }
 
 static void
@@ -321,6 +330,79 @@ constraints_are_told_as_by_the_service(void **state)
 }
 
 static void
+requests_of_firehose_are_bound(void **state)
+{
+	(void)state;
+	const char *v = "ValidationException";
+	char text[2048] = "{\"DeliveryStreamName\":\"a\",\"Records\":[";
+
+	/* What a destination is to be is lib/delivery's to say. */
+	const struct gw_value *r = bound("firehose:CreateDeliveryStream",
+		"{\"DeliveryStreamName\":\"a-b.c_1\",\"DeliveryStreamType\":\"MSKAsSource\","
+		"\"ExtendedS3DestinationConfiguration\":{\"Whatever\":[1]},\"Tags\":[{\"Key\":"
+		"\"\u00e4 b\",\"Value\":\"\"}]}");
+	assert_non_null(r);
+	assert_string_equal(gw_text(r, "DeliveryStreamType"), "MSKAsSource");
+	refused("firehose:CreateDeliveryStream",
+		"{\"DeliveryStreamName\":\"a\",\"ExtendedS3DestinationConfiguration\":1}",
+		"SerializationException", "Expected null");
+	refused("firehose:PutRecord", "{\"DeliveryStreamName\":\"a/b\",\"Record\":{}}", v,
+		"2 validation errors detected: Value 'a/b' at 'deliveryStreamName' failed to "
+		"satisfy constraint: Member must satisfy regular expression pattern: "
+		"[a-zA-Z0-9_.-]+; Value null at 'record.data' failed to satisfy constraint: Member "
+		"must not be null");
+	assert_non_null(bound("firehose:PutRecordBatch",
+		"{\"DeliveryStreamName\":\"a\",\"Records\":[{\"Data\":\"\"}]}"));
+	for (int i = 0; i < 12; i++)
+		strcat(text, i == 0 ? "{}" : ",{}");
+	strcat(text, "]}");
+	assert_null(bound("firehose:PutRecordBatch", text));
+	refused("firehose:TagDeliveryStream",
+		"{\"DeliveryStreamName\":\"a\",\"Tags\":[{\"Key\":\"aws:x\"}]}", v,
+		"1 validation error detected: Value 'aws:x' at 'tags.1.member.key' failed to "
+		"satisfy constraint: Member must satisfy regular expression pattern: "
+		"^(?!aws:)[\\p{L}\\p{Z}\\p{N}_.:\\/=+\\-@%]*$");
+	refused("firehose:StartDeliveryStreamEncryption",
+		"{\"DeliveryStreamName\":\"a\",\"DeliveryStreamEncryptionConfigurationInput\":{"
+		"\"KeyType\":\"MINE\"}}",
+		v,
+		"1 validation error detected: Value 'MINE' at "
+		"'deliveryStreamEncryptionConfigurationInput.keyType' failed to satisfy "
+		"constraint: Member must satisfy enum value set: [AWS_OWNED_CMK, "
+		"CUSTOMER_MANAGED_CMK]");
+	refused("firehose:UpdateDestination",
+		"{\"DeliveryStreamName\":\"a\",\"CurrentDeliveryStreamVersionId\":\"x\","
+		"\"DestinationId\":\"d-1\"}",
+		v,
+		"1 validation error detected: Value 'x' at 'currentDeliveryStreamVersionId' failed "
+		"to satisfy constraint: Member must satisfy regular expression pattern: [0-9]+");
+}
+
+/* 1,024,000 bytes, and one more. */
+static void
+a_record_has_firehose_s_limit(void **state)
+{
+	(void)state;
+	static const char head[] = "{\"DeliveryStreamName\":\"a\",\"Record\":{\"Data\":\"";
+
+	for (size_t bytes = 1023999; bytes <= 1024002; bytes += 3) { /* no padding in base64 */
+		size_t n = bytes / 3 * 4, len = sizeof(head) - 1;
+		char *text = malloc(len + n + 4);
+		assert_non_null(text);
+		memcpy(text, head, len);
+		memset(text + len, 'A', n);
+		strcpy(text + len + n, "\"}}");
+		bool taken = bound("firehose:PutRecord", text) != NULL;
+		assert_true(taken == (bytes <= 1024000));
+		if (!taken)
+			assert_non_null(strstr(fault.message,
+				"Value at 'record.data' failed to satisfy constraint: Member must "
+				"have length less than or equal to 1024000"));
+		free(text);
+	}
+}
+
+static void
 patterns_hold_at_their_edges(void **state)
 {
 	(void)state;
@@ -409,6 +491,8 @@ main(void)
 		cmocka_unit_test(a_request_that_fits_is_easy_to_read),
 		cmocka_unit_test(wrong_types_are_told_as_by_the_service),
 		cmocka_unit_test(constraints_are_told_as_by_the_service),
+		cmocka_unit_test(requests_of_firehose_are_bound),
+		cmocka_unit_test(a_record_has_firehose_s_limit),
 		cmocka_unit_test(patterns_hold_at_their_edges),
 		cmocka_unit_test(answers_are_written_without_empty_members),
 		cmocka_unit_test(a_full_writer_says_so_once_and_stays_within),
