@@ -219,7 +219,9 @@ main_failed(struct dlv_flow *f, const struct dlv_result *result)
 	dlv_view_error(f, "retrying", result->code, result->error.text);
 	f->fails_whole = true;
 	if (f->errors.ops != NULL) {
-		back_up(f, result, true);
+		/* A destination that took some of it names what is missing. */
+		bool some = result->failed_count > 0 && keep_failed(f, result);
+		back_up(f, result, !some);
 		return;
 	}
 	f->ended.backed_up = true;

@@ -212,6 +212,9 @@ answered(void *arg, const struct dlv_web_answer *answer)
 	h->flight.call = NULL;
 	int read = answer->status == SLK_OK ? http_answer_read(answer->body, &said) : SLK_MALFORMED;
 	dlv_verdict(answer, CODE, h->who, &result);
+	/* An endpoint may mean the records by a 400: after the retry duration they go to the backup, and the stream goes on. */
+	if (strcmp(result.code, CODE ".BadRequest") == 0)
+		result.outcome = DLV_FAILED;
 	if (result.outcome == DLV_DELIVERED)
 		judge_200(h, answer, read, &said, &result);
 	if (result.outcome != DLV_DELIVERED && read == SLK_OK)

@@ -129,7 +129,7 @@ def test_answers(c):
         (Answer(200, good.encode() + b" " * (1 << 20), JSON), "failed", "HttpEndpoint.ResponseTooLarge"),
         (Answer(200, b" " * (8 << 20), JSON), "failed", "HttpEndpoint.ResponseTooLarge"),
         (Answer(201, good.encode(), JSON), "failed", "HttpEndpoint.BadAnswer"),
-        (Answer(400, said.encode(), JSON), "refused", "HttpEndpoint.BadRequest"),
+        (Answer(400, said.encode(), JSON), "failed", "HttpEndpoint.BadRequest"),
         (Answer(401, b"{}", JSON), "refused", "HttpEndpoint.AccessDenied"),
         (Answer(403), "refused", "HttpEndpoint.AccessDenied"),
         (Answer(404), "refused", "HttpEndpoint.NotFound"),

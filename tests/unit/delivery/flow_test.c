@@ -232,6 +232,25 @@ records_that_fail_alone_go_to_the_error_output(void **state)
 }
 
 static void
+of_a_batch_that_is_partly_there_the_rest_is_backed_up(void **state)
+{
+	(void)state;
+	rig_setup(true, DLV_BACKUP_FAILED);
+	rig.spec.retry_seconds = 0;
+	rig.main.orders[0] =
+		(struct rig_order){.outcome = DLV_FAILED, .failed = {2, 5}, .failed_count = 2};
+	rig.main.orders_count = 1;
+	rig_put(0, 10);
+	rig_start();
+	rig_pass(10 * SECOND);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(rig.erred[i], i == 2 || i == 5);
+	assert_int_equal(rig_view().failed_records, 2);
+	assert_int_equal(rig_view().backed_up_records, 0);
+	rig_teardown();
+}
+
+static void
 failed_records_without_an_error_output_are_not_dropped(void **state)
 {
 	(void)state;
@@ -618,6 +637,7 @@ main(void)
 		cmocka_unit_test(without_backup_either_delivery_pauses),
 		cmocka_unit_test(what_is_refused_is_not_backed_up),
 		cmocka_unit_test(records_that_fail_alone_go_to_the_error_output),
+		cmocka_unit_test(of_a_batch_that_is_partly_there_the_rest_is_backed_up),
 		cmocka_unit_test(failed_records_without_an_error_output_are_not_dropped),
 		cmocka_unit_test(all_is_copied_if_all_is_backed_up),
 		cmocka_unit_test(a_refused_key_pauses_and_mends),
