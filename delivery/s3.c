@@ -6,6 +6,7 @@
 
 #include "base/base64.h"
 #include "delivery/names.h"
+#include "delivery/sealed.h"
 #include "loop.h"
 #include "object.h"
 #include "role.h"
@@ -36,7 +37,6 @@ struct s3_work {
 	struct slk_secret *data_key;
 	struct dlv_object_key object_key;
 	uint8_t wrapped[WRAPPED_MAX];
-	char context[CONTEXT_MAX];
 	char key[DLV_KEY_MAX];
 	struct dlv_s3_part *parts;
 	size_t parts_count;
@@ -211,10 +211,7 @@ take_data_key(const struct s3_dest *dest, struct s3_work *work, struct slk_error
 {
 	size_t len = 0;
 
-	snprintf(work->context, sizeof(work->context),
-		"{\"aws:s3:arn\":\"arn:aws:s3:::%s\",\"aws:x-amz-cek-alg\":\"AES/GCM/NoPadding\"}",
-		dest->env.s3->bucket);
-	int rc = dlv_role_data_key(dest->env.role, dest->env.s3->kms_key_arn, work->context,
+	int rc = dlv_role_data_key(dest->env.role, dest->env.s3->kms_key_arn, DLV_SEALED_CONTEXT,
 		&work->data_key, work->wrapped, sizeof(work->wrapped), &len, err);
 	if (rc != SLK_OK)
 		return rc;
@@ -222,7 +219,7 @@ take_data_key(const struct s3_dest *dest, struct s3_work *work, struct slk_error
 		.data_key = work->data_key,
 		.wrapped = slk_span(work->wrapped, len),
 		.key_arn = dest->env.s3->kms_key_arn,
-		.context_json = work->context,
+		.context_json = DLV_SEALED_CONTEXT,
 	};
 	return SLK_OK;
 }

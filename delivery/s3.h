@@ -6,8 +6,8 @@
  *              role may kms:GenerateDataKey for it: the store is not asked what the role may not
  *     deliver  put (s3_target.h); again under the same key, whatever happened before
  *
- * Encryption contexts, which policies may demand: of an object sealed here {"aws:s3:arn": ARN of the bucket,
- * "aws:x-amz-cek-alg": "AES/GCM/NoPadding"}; of SSE-KMS {"aws:firehose:arn": ARN of the delivery stream, "aws:s3:arn": ARN of the
+ * Encryption contexts, which policies may demand: of an object sealed here DLV_SEALED_CONTEXT (a reader of AWS's client has to
+ * name every pair beyond it); of SSE-KMS {"aws:firehose:arn": ARN of the delivery stream, "aws:s3:arn": ARN of the
  * object, or of the bucket with a bucket key}, of which the store adds the second itself.
  *
  * What follows is for destinations that have objects of their own (Redshift: COPY reads them). dest is what dlv_s3_ops.open() made.
