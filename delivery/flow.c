@@ -494,6 +494,8 @@ open_legs(struct dlv_flow *f, struct slk_error *err)
 	f->copy_env = f->errors_env = f->env;
 	if (spec->has_source_backup)
 		f->copy_env.s3 = &spec->source_backup;
+	f->copy_env.role = c->copy_role;
+	f->errors_env.role = c->errors_role;
 	f->errors_env.error_type = c->ops->error_type;
 	int rc = open_leg(f, &f->main, c->ops, &f->env, err);
 	if (rc == SLK_OK)

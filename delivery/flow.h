@@ -28,6 +28,8 @@ struct dlv_flow_config {
 	uint64_t delivery_id;
 	uint64_t begun_ns; /* where the first batch begins, Unix time; 0: at the oldest record */
 	const struct dlv_destination_ops *ops, *backup_ops; /* backup_ops: dlv_s3_ops */
+	struct dlv_role *copy_role,
+		*errors_role; /* of the buckets for copies and for what failed */
 	struct dlv_feed *feed; /* the flow's, once dlv_flow_new() succeeded */
 	uint64_t stream_id;
 	const char *state_dir;
