@@ -325,3 +325,15 @@ dlv_s3_not_s3(const struct dlv_s3_asked *asked, const char *missing, struct dlv_
 		"bucket %s at %s, %s: a success without %s: is that an S3 store?", asked->bucket,
 		asked->url, asked->what, missing);
 }
+
+void
+dlv_s3_not_encrypted(const struct dlv_s3_asked *asked, const char *sse, struct dlv_result *out)
+{
+	*out = (struct dlv_result){.outcome = DLV_REFUSED};
+	put_code(out, "S3.", "NotEncrypted");
+	(void)slk_fail(&out->error, SLK_UNSUPPORTED,
+		"bucket %s at %s, %s: the store does not encrypt objects as asked (%s); set seal "
+		"of the "
+		"store to client, or to none",
+		asked->bucket, asked->url, asked->what, sse);
+}

@@ -36,5 +36,8 @@ void dlv_s3_verdict(const struct dlv_s3_asked *asked, const struct dlv_web_answe
 	const struct dlv_s3_reply *reply, struct dlv_result *out);
 /* A success that is none: what is missing in it. DLV_FAILED. */
 void dlv_s3_not_s3(const struct dlv_s3_asked *asked, const char *missing, struct dlv_result *out);
+/* The store did not encrypt as it was asked to. DLV_REFUSED. */
+void dlv_s3_not_encrypted(
+	const struct dlv_s3_asked *asked, const char *sse, struct dlv_result *out);
 
 #endif

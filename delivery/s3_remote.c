@@ -18,6 +18,7 @@
 #define SLOWEST_BYTES_PER_MS 128u
 #define COMPLETE_MS 300000u /* a store may put the parts together first */
 #define HEADERS_OWN 8u
+#define SSE "x-amz-server-side-encryption"
 
 struct dlv_s3_remote {
 	const struct dlv_store *store;
@@ -28,6 +29,7 @@ struct dlv_s3_remote {
 	struct dlv_signer *signer;
 	char host[512]; /* as in the Host header */
 	char base[600]; /* https://HOST, without the scheme's own port */
+	bool encrypts; /* it has said so of an object, asked to */
 };
 
 enum state { STARTING, PUTTING, CREATING, SENDING_PARTS, COMPLETING, ABORTING };
@@ -359,6 +361,37 @@ not_s3(struct dlv_s3_put *put, const char *what, const char *missing)
 	give_up(put);
 }
 
+/* Stores that do not know an encryption take the object and leave the header out of their answer. */
+static bool
+check_encrypted(struct dlv_s3_put *put, const char *what, const char *told)
+{
+	const struct dlv_s3_asked asked = asked_of(put, what);
+
+	if (put->object.sse == NULL)
+		return true;
+	put->remote->encrypts = strcmp(told, put->object.sse) == 0;
+	if (!put->remote->encrypts) {
+		dlv_s3_not_encrypted(&asked, put->object.sse, &put->result);
+		give_up(put);
+	}
+	return put->remote->encrypts;
+}
+
+/* A header of an answer, for when the answer is gone. */
+struct told {
+	char text[ETAG_MAX];
+};
+
+static struct told
+told_of(const struct dlv_web_answer *answer, const char *name)
+{
+	struct told told = {.text = ""};
+
+	if (answer->status == SLK_OK)
+		snprintf(told.text, sizeof(told.text), "%s", answer->header(answer, name));
+	return told;
+}
+
 /* --- headers --- */
 
 struct headers {
@@ -382,7 +415,7 @@ add_object_headers(struct dlv_s3_put *put, struct headers *h)
 
 	add(h, "content-type", object->content_type);
 	add(h, "content-encoding", object->content_encoding);
-	add(h, "x-amz-server-side-encryption", object->sse);
+	add(h, SSE, object->sse);
 	if (object->sse != NULL && object->kms_key != NULL) {
 		add(h, "x-amz-server-side-encryption-aws-kms-key-id", object->kms_key);
 		add(h, "x-amz-server-side-encryption-context", object->kms_context);
@@ -401,14 +434,16 @@ on_put(void *arg, const struct dlv_web_answer *answer)
 	struct slot *slot = arg;
 	struct dlv_s3_put *put = slot->put;
 	struct dlv_s3_reply reply;
-	bool tagged = answer->status == SLK_OK && answer->header(answer, "ETag")[0] != '\0';
+	const struct told etag = told_of(answer, "ETag"), sse = told_of(answer, SSE);
 
 	if (!take_answer(slot, "PutObject", answer, &reply))
 		return;
-	if (!tagged) {
+	if (etag.text[0] == '\0') {
 		not_s3(put, "PutObject", "an ETag");
 		return;
 	}
+	if (!check_encrypted(put, "PutObject", sse.text))
+		return;
 	put->result = (struct dlv_result){.outcome = DLV_DELIVERED};
 	finish(put);
 }
@@ -608,6 +643,7 @@ on_create(void *arg, const struct dlv_web_answer *answer)
 	struct slot *slot = arg;
 	struct dlv_s3_put *put = slot->put;
 	struct dlv_s3_reply reply;
+	const struct told sse = told_of(answer, SSE);
 
 	if (!take_answer(slot, "CreateMultipartUpload", answer, &reply))
 		return;
@@ -617,7 +653,8 @@ on_create(void *arg, const struct dlv_web_answer *answer)
 	}
 	snprintf(put->upload_id, sizeof(put->upload_id), "%s", reply.upload_id);
 	put->state = SENDING_PARTS;
-	send_parts(put);
+	if (check_encrypted(put, "CreateMultipartUpload", sse.text))
+		send_parts(put);
 }
 
 static void
@@ -641,12 +678,13 @@ create(struct dlv_s3_put *put)
 
 /* --- the beginning --- */
 
+/* Until the store has shown that it encrypts as it is asked to, it is asked before it gets a byte. */
 static void
 start(void *arg)
 {
 	struct dlv_s3_put *put = arg;
 
-	if (put->object.parts_count == 1)
+	if (put->object.parts_count == 1 && (put->object.sse == NULL || put->remote->encrypts))
 		put_in_one(put);
 	else
 		create(put);

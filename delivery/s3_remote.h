@@ -9,6 +9,9 @@
  *                │                         └── whatever is answered ──────────┤  (with the first failure)
  *                └────────────────────────────────────────────────────────────┘
  *
+ * The first object that is to be encrypted by the server goes in parts, even if it is one: a store that leaves the encryption out
+ * of its answer to CREATE does not know it, and gets no byte (S3.NotEncrypted). Later answers are looked at, too.
+ *
  * Every request carries the SHA-256 of its body in the signature and its CRC-32C beside it: a store refuses bytes that were
  * changed on their way. Nothing is tried again here but what libcurl does with a kept connection that has ended: the batch is.
  * Thread: the loop's; dlv_s3_part_hash() any.

@@ -263,6 +263,10 @@ a_success_that_is_none_is_tried_again(void **state)
 	assert_int_equal(r.outcome, DLV_FAILED);
 	assert_string_equal(r.code, "S3.BadAnswer");
 	assert_non_null(strstr(r.error.text, "without an ETag"));
+	dlv_s3_not_encrypted(&asked, "AES256", &r);
+	assert_int_equal(r.outcome, DLV_REFUSED);
+	assert_string_equal(r.code, "S3.NotEncrypted");
+	assert_non_null(strstr(r.error.text, "(AES256)"));
 }
 
 int

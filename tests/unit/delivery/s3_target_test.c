@@ -17,6 +17,7 @@
 #define CREATED \
 	"<InitiateMultipartUploadResult><UploadId>U+1</UploadId></InitiateMultipartUploadResult>"
 #define COMPLETED "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
+#define KMS "x-amz-server-side-encryption: aws:kms\r\n"
 #define ETAG "ETag: \"abc\"\r\n"
 #define ERROR(code) "<Error><Code>" code "</Code><Message>told</Message></Error>"
 
@@ -205,7 +206,13 @@ encryption_and_metadata_are_headers(void **state)
 	object.kms_key = "testkey-1";
 	object.kms_context = "e30=";
 	store.bucket_key = true;
-	PUT({"PUT", "/bucket/", 200, ETAG, "", 0, false});
+	/* The first one is not sent before the store has said that it encrypts. */
+	PUT({"POST", "?uploads=", 200, KMS, CREATED, 0, false},
+		{"PUT", "?partNumber=1&", 200, ETAG, "", 0, false},
+		{"POST", "?uploadId=", 200, "", COMPLETED, 0, false});
+	assert_result(DLV_DELIVERED, "");
+	assert_int_equal(count_of("\n"), 3);
+	PUT({"PUT", "/bucket/", 200, ETAG KMS, "", 0, false});
 	assert_result(DLV_DELIVERED, "");
 	assert_header("\r\ncontent-encoding: gzip\r\n");
 	assert_header("\r\nx-amz-server-side-encryption: aws:kms\r\n");
@@ -216,11 +223,26 @@ encryption_and_metadata_are_headers(void **state)
 	assert_header("\r\nx-amz-meta-x-amz-iv: aXY=\r\n");
 	assert_header("x-amz-server-side-encryption;x-amz-server-side-encryption-aws-kms-key-id;");
 	store.bucket_key = false;
+}
+
+static void
+a_store_that_does_not_encrypt_gets_nothing(void **state)
+{
+	(void)state;
+	make_object(10);
 	object.sse = "AES256";
-	object.kms_key = object.kms_context = NULL;
+	/* It was asked for another encryption so far, and answers without a word of it: so this is told afterwards. */
 	PUT({"PUT", "/bucket/", 200, ETAG, "", 0, false});
+	assert_result(DLV_REFUSED, "S3.NotEncrypted");
 	assert_header("\r\nx-amz-server-side-encryption: AES256\r\n");
 	assert_no_header("kms-key-id");
+	for (unsigned i = 0; i < 2; i++) {
+		PUT({"POST", "?uploads=", 200, "", CREATED, 0, false},
+			{"DELETE", "?uploadId=", 204, "", "", 0, false});
+		assert_result(DLV_REFUSED, "S3.NotEncrypted");
+		assert_int_equal(count_of("PUT"), 0);
+		assert_int_equal(count_of("DELETE"), 1);
+	}
 }
 
 static void
@@ -455,6 +477,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_small_object_is_one_request),
 		cmocka_unit_test(encryption_and_metadata_are_headers),
+		cmocka_unit_test(a_store_that_does_not_encrypt_gets_nothing),
 		cmocka_unit_test(refusals_and_failures_are_told),
 		cmocka_unit_test(credentials_are_read_when_they_are_needed),
 		cmocka_unit_test(a_bucket_may_be_in_the_hosts_name),
