@@ -127,6 +127,7 @@ static const cyaml_schema_field_t journal_fields[] = {
 	CHOICE("direct", OPT, struct dp_journal_config, direct, on_by_default),
 	OPT_STRING("io", struct dp_journal_config, io),
 	CHOICE("integrity", OPT, struct dp_journal_config, integrity, switch_names),
+	CHOICE("share_tail", OPT, struct dp_journal_config, share_tail, switch_names),
 	CYAML_FIELD_MAPPING(
 		"retention", OPT, struct dp_journal_config, retention, retention_fields),
 	CYAML_FIELD_END,

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/error.h"
@@ -18,6 +19,7 @@
 
 #define DP_PORTS_MAX 8u
 #define DP_CORES_MAX 16u
+#define DP_ENGINE_CRYPTODEV "cryptodev:" /* engine: before a device's name */
 
 enum dp_hugepages { DP_HUGEPAGES_AUTO, DP_HUGEPAGES_ON, DP_HUGEPAGES_OFF };
 enum dp_idle { DP_IDLE_ADAPTIVE, DP_IDLE_BUSY };
@@ -103,6 +105,7 @@ struct dp_journal_config {
 	enum dp_direct direct;
 	char *io;
 	enum dp_switch integrity;
+	enum dp_switch share_tail;
 	struct dp_retention_config retention;
 };
 
@@ -168,6 +171,16 @@ static inline bool
 dp_config_direct(const struct dp_config *config)
 {
 	return config->journal.direct != DP_NO;
+}
+
+/* The latest groups in shared memory: unless told otherwise, or a crypto device works in the buffers. */
+static inline bool
+dp_config_share_tail(const struct dp_config *config)
+{
+	return config->journal.share_tail != DP_OFF &&
+		(config->engine == NULL ||
+			strncmp(config->engine, DP_ENGINE_CRYPTODEV,
+				sizeof(DP_ENGINE_CRYPTODEV) - 1) != 0);
 }
 
 /* Hashes of what is written, signed by the appliance: unless told otherwise. */

@@ -63,7 +63,8 @@ same_journal(const struct dp_journal_config *a, const struct dp_journal_config *
 	return same_text(a->dir, b->dir) && a->file_mb == b->file_mb &&
 		a->group_kb == b->group_kb && a->group_count == b->group_count &&
 		a->block_kb == b->block_kb && a->reserve_mb == b->reserve_mb &&
-		a->direct == b->direct && a->integrity == b->integrity && same_text(a->io, b->io) &&
+		a->direct == b->direct && a->integrity == b->integrity &&
+		a->share_tail == b->share_tail && same_text(a->io, b->io) &&
 		same_text(a->mirror.dir, b->mirror.dir) &&
 		a->mirror.on_failure == b->mirror.on_failure;
 }

@@ -144,7 +144,7 @@ cryptodev_lost(void *arg)
 static int
 start_cryptodev(struct ingestd *d, struct slk_error *err)
 {
-	static const char prefix[] = "cryptodev:";
+	static const char prefix[] = DP_ENGINE_CRYPTODEV;
 	const char *engine = d->config->engine;
 
 	if (engine == NULL || strncmp(engine, prefix, sizeof(prefix) - 1) != 0)
@@ -224,12 +224,19 @@ open_journal(struct ingestd *d, struct slk_error *err)
 		.reserve_bytes = j->reserve_mb * MIB,
 		.io = j->io,
 		.direct = dp_config_direct(d->config),
-		.integrity = dp_config_integrity(d->config)};
+		.integrity = dp_config_integrity(d->config),
+		.share_tail = dp_config_share_tail(d->config)};
 	struct jnl_recovery report;
 
 	rc = jnl_open(&jc, &d->journal, &report, err);
 	if (rc == SLK_OK)
 		report_recovery(&report);
+	for (unsigned i = 0; rc == SLK_OK && i < d->eal.workers; i++) {
+		const char *reason = jnl_lane_tail_error(jnl_lane(d->journal, i));
+		if (reason[0] != '\0')
+			slk_warn("readers at the tip will read the disk", slk_kv("lane", i),
+				slk_kv("reason", reason));
+	}
 	return rc;
 }
 

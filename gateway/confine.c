@@ -98,6 +98,7 @@ confine_files(const struct gw_config *c, int *out_abi, struct slk_error *err)
 		{or_null(key), SLK_SANDBOX_READ},
 		{or_null(access_log), SLK_SANDBOX_READ | SLK_SANDBOX_WRITE},
 		{c->journal.dir, SLK_SANDBOX_READ},
+		{"/dev/shm", SLK_SANDBOX_READ}, /* what ingestd wrote last (journal/ring.h) */
 		{"/dev/null", SLK_SANDBOX_READ | SLK_SANDBOX_WRITE},
 		{"/dev/urandom", SLK_SANDBOX_READ},
 		{"/etc/localtime", SLK_SANDBOX_READ},

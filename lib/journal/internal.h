@@ -22,6 +22,7 @@
 #include "journal/io.h"
 #include "journal/journal.h"
 #include "journal/mark.h"
+#include "journal/ring.h"
 #include "journal/shards.h"
 
 #define JNL_PATH_MAX 4096u
@@ -74,6 +75,8 @@ struct jnl_lane {
 
 	/* worker */
 	struct jnl_group groups[JNL_GROUPS_MAX];
+	struct jnl_ring ring; /* has the groups' buffers; empty: they are the lane's own */
+	struct slk_error ring_error; /* why there is none, though it was asked for */
 	bool group_open;
 	struct jnl_file file;
 	uint64_t file_pos; /* where the open group's next byte goes */

@@ -44,6 +44,9 @@ struct jnl_config {
 	const char *io; /* "auto" (NULL), "uring", "sync" */
 	bool direct; /* O_DIRECT where the file system has it */
 	bool integrity; /* hash what is written; a notary (journal/notary.h) must take the hashes and have them signed */
+	/* Group buffers in /dev/shm, where readers at the tip find them (docs/FORMATS.md). Only where an engine seals straight into
+	 * them: one that copies plaintext there first must not. */
+	bool share_tail;
 	const struct slk_fs *fs; /* NULL: slk_fs_posix() */
 	const struct slk_clock *clock; /* NULL: slk_clock_system() */
 	const struct jnl_io *
@@ -71,6 +74,8 @@ struct jnl_lane;
  * in *out_report and does not prevent the start. */
 MUST_USE int jnl_open(const struct jnl_config *config, struct jnl **out_journal,
 	struct jnl_recovery *out_report, struct slk_error *err);
+/* Why readers at the tip read the disk though share_tail was asked for; "" if they do not. Thread: any, after jnl_open(). */
+const char *jnl_lane_tail_error(const struct jnl_lane *lane);
 /* Close after every lane's thread has ended (see jnl_lane_close()); NULL allowed. A lane that was not closed is left as
  * a crash would leave it, for recovery to close. */
 void jnl_close(struct jnl *journal);

@@ -35,6 +35,7 @@ begin_group(struct jnl_lane *l)
 		l->journal->config.group_count)
 		return SLK_AGAIN;
 	struct jnl_group *g = open_group(l);
+	jnl_ring_begin(&l->ring, (uint32_t)(g - l->groups));
 	g->len = 0;
 	g->fd = l->file.fd;
 	g->file_id = l->file.header.file_id;
@@ -109,6 +110,7 @@ hand_over(struct jnl_lane *l)
 	g->records_end = l->records;
 	g->plain_end = l->plain;
 	l->group_open = false;
+	jnl_ring_publish(&l->ring, (uint32_t)(g - l->groups), g->file_id, g->pos, g->len);
 	atomic_fetch_add_explicit(&l->stat_written, g->len, memory_order_relaxed);
 	atomic_store(&l->submitted, atomic_load_explicit(&l->submitted, memory_order_relaxed) + 1);
 	if (atomic_load(&l->sleeping)) {
@@ -616,12 +618,27 @@ jnl_lane_close(struct jnl_lane *l)
 
 /* --- making and ending --- */
 
+/* Without room in /dev/shm the lane does without: readers take the file. */
+static void
+share_groups(struct jnl_lane *l)
+{
+	const struct jnl_config *c = &l->journal->config;
+
+	if (c->share_tail &&
+		jnl_ring_new(&l->ring, l->journal->dir, l->journal->uuid, l->index, c->group_count,
+			c->group_bytes, &l->ring_error) != SLK_OK)
+		l->ring.map = NULL;
+}
+
 static int
 alloc_groups(struct jnl_lane *l)
 {
+	share_groups(l);
 	for (uint32_t i = 0; i < l->journal->config.group_count; i++) {
 		void *buf = NULL, *page = NULL;
-		if (posix_memalign(&buf, FMT_GROUP_ALIGN, l->journal->config.group_bytes) != 0)
+		if (l->ring.map != NULL)
+			buf = jnl_ring_buffer(&l->ring, i);
+		else if (posix_memalign(&buf, FMT_GROUP_ALIGN, l->journal->config.group_bytes) != 0)
 			return SLK_NO_MEMORY;
 		l->groups[i].buf = buf;
 		if (posix_memalign(&page, FMT_GROUP_ALIGN, FMT_JFILE_PAGE_BYTES) != 0)
@@ -715,9 +732,11 @@ jnl_lane_fini(struct jnl_lane *l)
 		munmap(l->stage, l->stage_bytes);
 	}
 	for (unsigned i = 0; i < JNL_GROUPS_MAX; i++) {
-		free(l->groups[i].buf);
+		if (l->ring.map == NULL)
+			free(l->groups[i].buf);
 		free(l->groups[i].trailer);
 	}
+	jnl_ring_close(&l->ring);
 	jnl_shards_fini(&l->shards);
 	jnl_shards_fini(&l->index_shards);
 	free(l->sparse);
@@ -727,4 +746,10 @@ jnl_lane_fini(struct jnl_lane *l)
 		close(l->event_fd);
 	pthread_mutex_destroy(&l->prepare_lock);
 	pthread_cond_destroy(&l->prepare_cond);
+}
+
+const char *
+jnl_lane_tail_error(const struct jnl_lane *l)
+{
+	return l->ring_error.text;
 }

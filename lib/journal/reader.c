@@ -223,6 +223,9 @@ open_file(struct jnl_reader *r, struct tail *t, uint64_t id)
 	int rc = jnl_scan_open(&t->scan, r->fs, r->dir, name, SLK_OPEN_READ);
 	if (rc != SLK_OK)
 		return rc;
+	/* A simulator's files have no ring. */
+	if (!t->scan.closed && r->fs == slk_fs_posix())
+		jnl_scan_share(&t->scan, r->dir);
 	t->file_id = id;
 	t->open = true;
 	return SLK_OK;

@@ -3,12 +3,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "journal/mark.h"
+#include "journal/ring.h"
 
 #define READ_AHEAD_BYTES (256u * 1024u)
 #define PATH_MAX_BYTES 4096u
+
+/* The buffer from `from` on: at least `least` bytes out of the ring, or all of need out of the file. */
+static int
+fill(struct jnl_scan *s, uint64_t from, size_t need, size_t least)
+{
+	s->buf_len = 0;
+	if (need == 0)
+		return SLK_OK;
+	if (s->has_ring) {
+		s->buf_len = jnl_ring_read(s->ring, s->header.file_id, from, s->buf, need);
+		if (s->buf_len >= least)
+			return SLK_OK;
+	}
+	return s->fs->pread(s->fs->ctx, s->fd, s->buf, need, from, &s->buf_len);
+}
 
 /* Make bytes [pos, pos + want) available; fewer at the end of the file. *out_len says how many. */
 static int
@@ -37,9 +54,7 @@ fetch(struct jnl_scan *s, uint64_t pos, size_t want, const uint8_t **out, size_t
 		s->buf = bigger;
 		s->buf_cap = need;
 	}
-	s->buf_len = 0;
-	int rc = need > 0 ? s->fs->pread(s->fs->ctx, s->fd, s->buf, need, from, &s->buf_len)
-			  : SLK_OK;
+	int rc = fill(s, from, need, (size_t)(pos - from) + want);
 	if (rc != SLK_OK)
 		return rc;
 	s->buf_pos = from;
@@ -243,8 +258,17 @@ jnl_scan_open_durable(
 }
 
 void
+jnl_scan_share(struct jnl_scan *s, const char *dir)
+{
+	s->ring = jnl_ring_open(dir, s->header.journal_uuid, s->header.lane);
+	s->has_ring = s->ring >= 0;
+}
+
+void
 jnl_scan_close(struct jnl_scan *s)
 {
+	if (s->has_ring)
+		close(s->ring);
 	if (s->fs != NULL && s->fd >= 0)
 		(void)s->fs->close(s->fs->ctx, s->fd);
 	free(s->buf);

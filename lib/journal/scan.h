@@ -18,6 +18,8 @@
 struct jnl_scan {
 	const struct slk_fs *fs;
 	int fd;
+	bool has_ring;
+	int ring; /* the lane's latest groups (journal/ring.h), asked before the file */
 	struct fmt_jfile_header header;
 	uint32_t seed;
 	uint64_t pos; /* of the next block */
@@ -50,6 +52,9 @@ void jnl_scan_close(struct jnl_scan *scan); /* a zeroed struct is allowed */
  * stands there; SLK_IO, SLK_NO_MEMORY. Pads are returned like all others. */
 MUST_USE int jnl_scan_next(struct jnl_scan *scan, struct fmt_block *out_block,
 	const uint8_t **out_raw, uint64_t *out_gap_end);
+
+/* Ask the lane's shared ring first, if there is one. Of a file that is not closed. */
+void jnl_scan_share(struct jnl_scan *scan, const char *dir);
 
 /* Forget what was read ahead, after the file or the limit has changed. */
 void jnl_scan_refresh(struct jnl_scan *scan);

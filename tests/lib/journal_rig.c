@@ -113,6 +113,7 @@ journal_rig_open(struct journal_rig *rig)
 		.reserve_bytes = 1,
 		.clock = &rig->clock,
 		.integrity = rig->integrity,
+		.share_tail = rig->share_tail,
 		.fs = rig->mirror != NULL ? jnl_mirror_fs(rig->mirror) : rig->fs,
 		.sim_io = rig->mirror != NULL ? jnl_mirror_io(rig->mirror) : NULL,
 		.io = "sync"};

@@ -16,7 +16,7 @@ struct journal_rig {
 	const struct slk_fs *fs;
 	struct jnl_mirror
 		*mirror; /* of the next opening: its seams are used; NULL: one directory */
-	bool integrity; /* of the next opening; false after journal_rig_init() */
+	bool integrity, share_tail; /* of the next opening; false after journal_rig_init() */
 	struct jnl *journal; /* NULL between openings */
 	struct seal_thread *seal;
 	struct slk_secret *data_key;

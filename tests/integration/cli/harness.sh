@@ -67,7 +67,18 @@ site_make() {
 site_remove() {
 	ingestd_stop
 	kmsd_stop
+	tail_remove
 	rm -rf "$site"
+}
+# What a killed ingestd leaves in /dev/shm, named by the journal's uuid, which each of its files has at 24.
+tail_remove() {
+	local file uuid
+	for file in "$site"/journal*/*.slj; do
+		[ -e "$file" ] || continue
+		uuid=$(od -An -tx1 -j24 -N16 "$file" | tr -d ' \n')
+		[ ${#uuid} = 32 ] && rm -f "/dev/shm/sealock-$uuid-"*
+		break
+	done
 }
 
 # as UID COMMAND...: callers may use the sockets; all but the outsider may read the journal's files. It replaces the shell
