@@ -16,6 +16,13 @@ dp_control_rights_era(const struct dp_control *control)
 	return atomic_load(&control->rights_era);
 }
 
+/* What is put into a delivery stream is Firehose's. */
+static const char *
+put_action(const char *arn)
+{
+	return strncmp(arn, "arn:aws:firehose:", 17) == 0 ? DP_ACTION_PUT_DELIVERY : DP_ACTION_PUT;
+}
+
 static void
 answer_ask(struct dp_control *c, struct dp_ask *ask)
 {
@@ -27,8 +34,8 @@ answer_ask(struct dp_control *c, struct dp_ask *ask)
 		return;
 	if (!ask->trusted)
 		ask->status = dp_control_saw_kms(c,
-			kmsc_authorize_uid(
-				c->kms, ask->uid, DP_ACTION_PUT, e->stream->arn, &ask->error),
+			kmsc_authorize_uid(c->kms, ask->uid, put_action(e->stream->arn),
+				e->stream->arn, &ask->error),
 			&ask->error);
 	ask->encrypted_kms = e->encrypted_kms;
 	ask->stream_id = e->stream->id;

@@ -19,6 +19,7 @@
 #include "seal_path.h"
 
 #define DP_ACTION_PUT "kinesis:PutRecord"
+#define DP_ACTION_PUT_DELIVERY "firehose:PutRecord"
 #define DP_LIST_PAGE 32u
 
 struct entry {

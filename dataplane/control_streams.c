@@ -336,6 +336,8 @@ dp_control_refresh(
 	int rc = dp_control_ask_kms(c, err);
 	if (rc == SLK_OK)
 		rc = dp_control_saw_kms(c, kmsc_describe_stream(c->kms, name, &info, err), err);
+	if (rc == SLK_OK && e == NULL) /* it was named by its ARN */
+		e = dp_control_find(c, info.name);
 	if ((rc == SLK_OK || rc == SLK_NOT_FOUND) && e != NULL &&
 		!keep(c, e, rc == SLK_OK ? &info : NULL))
 		e = NULL;
@@ -381,7 +383,8 @@ list_streams(struct dp_control *c, struct slk_error *err)
 		dp_ages_begin(c->ages);
 	do {
 		int rc = dp_control_saw_kms(c,
-			kmsc_list_streams(c->kms, marker, c->page, DP_LIST_PAGE, &count, next, err),
+			kmsc_list_all_streams(
+				c->kms, marker, c->page, DP_LIST_PAGE, &count, next, err),
 			err);
 		if (rc != SLK_OK)
 			return rc;

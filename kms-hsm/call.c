@@ -164,6 +164,20 @@ kms_call_ok(struct kms_call *call, Kmsp__Reply *reply)
 	finish(call);
 }
 
+/* At Firehose's it is one name, and the sentence begins with what KMS calls it. */
+static bool
+is_of_kms(const char *exception)
+{
+	static const char *const names[] = {"AccessDeniedException", "KMSAccessDeniedException",
+		"DisabledException", "KMSDisabledException", "NotFoundException",
+		"KMSNotFoundException", "KMSInvalidStateException"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], exception) == 0)
+			return true;
+	return false;
+}
+
 /* What KMS refuses has other names at Kinesis' operations. */
 static const char *
 stream_name_of(const char *exception)
@@ -182,13 +196,19 @@ stream_name_of(const char *exception)
 void
 kms_call_fail(struct kms_call *call, int status, const char *exception, const char *fmt, ...)
 {
+	bool is_wrapped = call->delivery_names && is_of_kms(exception);
+	size_t at = 0;
 	va_list args;
 
+	if (is_wrapped)
+		at = (size_t)snprintf(call->message, sizeof(call->message), "%s: ", exception);
 	va_start(args, fmt);
-	(void)vsnprintf(call->message, sizeof(call->message), fmt, args);
+	(void)vsnprintf(call->message + at, sizeof(call->message) - at, fmt, args);
 	va_end(args);
 	call->status = status;
-	call->exception = call->stream_names ? stream_name_of(exception) : exception;
+	call->exception = is_wrapped ? "InvalidKMSResourceException"
+		: call->stream_names ? stream_name_of(exception)
+				     : exception;
 	pack_error(call);
 	finish(call);
 }
@@ -404,17 +424,19 @@ authorize(struct kms_call *call, const char *action, const char *resource, const
 		call->by_grant = rc == SLK_OK;
 	}
 	/* What the table lets a door ask about streams it may ask about all of them; a caller of the gateway is none. */
-	const unsigned doors = KMS_CLASS_DOOR | KMS_CLASS_GATEWAY;
-	if (rc != SLK_OK && (call->classes & call->row->classes & doors) != 0) {
+	const unsigned doors = KMS_CLASS_DOOR | KMS_CLASS_GATEWAY | KMS_CLASS_DELIVER;
+	const unsigned door = call->classes & call->row->classes & doors;
+	if (rc != SLK_OK && door != 0) {
+		const char *service =
+			door == KMS_CLASS_DELIVER ? KMS_DELIVERY_PRINCIPAL : KMS_SERVICE_PRINCIPAL;
 		char first[KMS_SENTENCE_MAX];
-		q = (struct kms_question){.principal = KMS_SERVICE_PRINCIPAL,
+		q = (struct kms_question){.principal = service,
 			.action = action,
 			.resource = resource,
 			.granted = true};
 		rc = decide(call, &q, shown, first);
 		if (rc == SLK_OK)
-			(void)snprintf(call->principal, sizeof(call->principal), "%s",
-				KMS_SERVICE_PRINCIPAL);
+			(void)snprintf(call->principal, sizeof(call->principal), "%s", service);
 		else if (user == NULL)
 			memcpy(sentence, first, sizeof(sentence));
 	}

@@ -97,8 +97,11 @@ struct kms_call {
 	bool for_caller;
 	char behind
 		[KMS_ARN_MAX]; /* whoever assumed the first role of its session; "": no session */
-	struct slk_secret *kept; /* the request, while the session key is fetched */
+	struct slk_secret *kept; /* the request, while it waits to be begun anew */
 	size_t kept_len;
+	struct slk_secret *found; /* what it waited for: a description, opened */
+	size_t found_len;
+	uint8_t found_id[KMS_ID_BYTES]; /* which one */
 
 	/* State of the operation. */
 	struct kms_key key;
@@ -111,6 +114,7 @@ struct kms_call {
 	uint32_t bytes_wanted; /* of a data key or of random */
 	struct kms_stream stream;
 	bool stream_names; /* refusals of a key have the names that Kinesis gives them */
+	bool delivery_names; /* or the one that Firehose gives them */
 	bool without_plaintext;
 	uint32_t limit; /* of a list */
 	kms_call_done_fn done;
@@ -118,6 +122,8 @@ struct kms_call {
 	enum kms_usage wait_usage; /* of which usage */
 	void *work; /* what the operation has beyond this; freed with the call */
 	struct slk_secret *held; /* likewise, if it is secret */
+	size_t held_len; /* of a description */
+	kms_call_fn after_seal; /* likewise */
 	kms_call_done_fn own_done; /* own.h */
 	struct kms_session_key_row session_key; /* credentials.h */
 	kms_call_fn session_resume;
@@ -169,11 +175,12 @@ struct kms_service {
 	bool audit_going; /* what `flushing` waits for goes on */
 	struct kms_heads heads;
 	uint64_t requests, denied, errors, worker_restarts, data_keys;
-	/* Both count on from the wall clock at the start, so that a restart shows, too. */
-	uint64_t stream_changes, right_changes;
+	/* All count on from the wall clock at the start, so that a restart shows, too. */
+	uint64_t stream_changes, right_changes, delivery_changes;
 	struct kms_digests *digests;
 	struct kms_hmac *hmac;
 	struct kms_sessions *sessions;
+	struct kms_gcm *gcm;
 	uint8_t ids[KMS_IDS_AHEAD][FMT_UUID_BYTES]; /* random bytes for ids of requests */
 	unsigned ids_left; /* the first so many are unused */
 	char kernel[256]; /* what runs here; asked at the start, for the sandbox may forbid it */
@@ -201,6 +208,11 @@ void kms_call_fail_hsm(struct kms_call *call, const struct hsm_reply *reply);
 void kms_call_hsm(struct kms_call *call, const struct hsm_request *request, kms_call_done_fn done);
 /* Zeroed memory for what the operation needs until its end, call->work; NULL: the call has ended. */
 void *kms_call_work(struct kms_call *call, size_t len);
+/* The request, so that it can be begun anew after a wait: decisions belong to the time in which its caller's session and facts
+ * are there. It may have plaintext in it. */
+MUST_USE int kms_call_keep(struct kms_call *call, const Kmsp__Request *request);
+/* Begin the kept request anew; kms_call_keep() was before. */
+void kms_call_again(struct kms_call *call);
 /* What is left of the call's time for the HSM. */
 uint64_t kms_call_hsm_deadline(const struct kms_call *call);
 
@@ -374,10 +386,30 @@ void kms_op_delete_access_key(struct kms_call *call, const Kmsp__Request *reques
 void kms_op_assume_role(struct kms_call *call, const Kmsp__Request *request);
 void kms_op_derive_signing_key(struct kms_call *call, const Kmsp__Request *request);
 
+/* ops_delivery.c, ops_delivery_life.c, ops_delivery_role.c, ops_delivery_tags.c */
+void kms_op_create_delivery_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_describe_delivery_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_delivery_streams(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_update_destination(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delete_delivery_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_start_delivery_stream_encryption(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_stop_delivery_stream_encryption(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_tag_delivery_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_untag_delivery_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_list_tags_for_delivery_stream(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delivery_work(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delivery_state(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_assume_delivery_role(struct kms_call *call, const Kmsp__Request *request);
+void kms_op_delivery_changes(struct kms_call *call, const Kmsp__Request *request);
+
 /* Authorize, in parts: call->action and call->resource are set, and call->principal in the second; the third is about a
  * caller that the gateway named. */
 void kms_op_authorize_session(struct kms_call *call, const Kmsp__Authorize *in, const char *stream);
 void kms_call_authorize_stream(struct kms_call *call, const char *stream);
+/* What text, the resource of call->action, names: a stream for kinesis:, a delivery stream for firehose:, as
+ * kms_any_stream_parse() has it. */
+MUST_USE int kms_call_parse_target(
+	struct kms_call *call, const char *text, char name[KMS_STREAM_MAX], char arn[KMS_ARN_MAX]);
 void kms_op_authorize_caller(struct kms_call *call, const Kmsp__Authorize *in);
 /* A caller's address; "": none. */
 MUST_USE int kms_call_take_address(struct kms_call *call, const char *text, bool over_tls);

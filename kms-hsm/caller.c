@@ -8,11 +8,22 @@
 
 #define SERVICE_MAX 32u /* of kinesis.REGION.amazonaws.com */
 
-bool
-kms_caller_may(const struct kms_row *row)
+static bool
+is_for_delivery(const struct kms_row *row)
 {
-	static const char *const rooms[] = {"kms:", "kinesis:", "sts:"};
+	return row->handler == kms_op_decrypt || row->handler == kms_op_generate_data_key ||
+		row->handler == kms_op_encrypt || row->handler == kms_op_authorize;
+}
 
+bool
+kms_caller_may(const struct kms_row *row, unsigned classes)
+{
+	static const char *const rooms[] = {"kms:", "kinesis:", "firehose:", "sts:"};
+
+	if ((classes & KMS_CLASS_DELIVER) != 0 && is_for_delivery(row))
+		return true;
+	if ((classes & KMS_CLASS_GATEWAY) == 0)
+		return false;
 	if (row->handler == kms_op_authorize)
 		return true;
 	if ((row->classes & (KMS_CLASS_USER | KMS_CLASS_ADMIN)) == 0)
@@ -21,6 +32,14 @@ kms_caller_may(const struct kms_row *row)
 		if (strncmp(row->action, rooms[i], strlen(rooms[i])) == 0)
 			return true;
 	return false;
+}
+
+const char *
+kms_caller_delivery(const struct kms_call *call)
+{
+	static const char prefix[] = "arn:aws:firehose:";
+
+	return strncmp(call->behind, prefix, sizeof(prefix) - 1) == 0 ? call->behind : NULL;
 }
 
 /* --- refusals --- */
@@ -102,7 +121,7 @@ take_service(struct kms_call *call, const Kmsp__Caller *in)
 	if (in->source_arn[0] != '\0' &&
 		(strncmp(in->source_arn, "arn:", 4) != 0 ||
 			strlen(in->source_arn) >= sizeof(call->source_arn) ||
-			kms_stream_parse(&call->service->parts.realm, in->source_arn, name) !=
+			kms_any_stream_parse(&call->service->parts.realm, in->source_arn, name) !=
 				SLK_OK))
 		return invalid(call, "source_arn is not the ARN of a stream of this account");
 	strcpy(call->via_service, in->via_service);
@@ -171,9 +190,8 @@ take_known(struct kms_call *call, const Kmsp__Caller *in)
 
 /* --- sessions --- */
 
-/* The request, so that it can be begun anew. It may have plaintext in it. */
-static int
-keep(struct kms_call *call, const Kmsp__Request *request)
+int
+kms_call_keep(struct kms_call *call, const Kmsp__Request *request)
 {
 	Kmsp__Request r = *request;
 
@@ -199,11 +217,76 @@ open_token(struct kms_call *call, const Kmsp__Request *request, struct slk_span 
 	if (fmt_session_token_decode(token, &outside) != SLK_OK)
 		return SLK_INVALID_CIPHERTEXT;
 	if (!kms_sessions_has(call->service->sessions, outside.key_id)) {
-		int rc = keep(call, request);
+		int rc = kms_call_keep(call, request);
 		if (rc != SLK_OK)
 			return rc;
 	}
 	return kms_session_open(call, token, resume, out);
+}
+
+/* Which service an encryption context belongs to, as it is in AWS: records of a stream are opened by Kinesis, objects are
+ * sealed by S3, all else is Firehose's own. */
+static const char *
+service_of(const Kmsp__Request *request)
+{
+	Kmsp__Pair *const *pairs = NULL;
+	size_t count = 0;
+
+	if (request->call_case == KMSP__REQUEST__CALL_DECRYPT) {
+		pairs = request->decrypt->context;
+		count = request->decrypt->n_context;
+	} else if (request->call_case == KMSP__REQUEST__CALL_GENERATE_DATA_KEY) {
+		pairs = request->generate_data_key->context;
+		count = request->generate_data_key->n_context;
+	} else if (request->call_case == KMSP__REQUEST__CALL_ENCRYPT) {
+		pairs = request->encrypt->context;
+		count = request->encrypt->n_context;
+	} else if (request->call_case == KMSP__REQUEST__CALL_AUTHORIZE) {
+		pairs = request->authorize->context;
+		count = request->authorize->n_context;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct slk_span key = slk_span(pairs[i]->key.data, pairs[i]->key.len);
+		if (slk_span_equal(key, slk_span_str("aws:kinesis:arn")))
+			return "kinesis";
+		if (slk_span_equal(key, slk_span_str("aws:s3:arn")))
+			return "s3";
+	}
+	return "firehose";
+}
+
+/* Sessions of delivery streams come from deliverd alone, and no others do. It may do four things as one, by the services that
+ * deliver, for its own delivery stream. */
+static int
+take_delivery(struct kms_call *call, const Kmsp__Request *request)
+{
+	const Kmsp__Caller *in = request->caller;
+	static const char *const services[] = {"firehose.", "kinesis.", "s3."};
+	const struct kms_service *s = call->service;
+	const char *arn = kms_caller_delivery(call);
+	unsigned classes = kms_principals_classes(s->parts.principals, call->peer.uid);
+	bool is_known = in->via_service[0] == '\0';
+
+	if ((classes & (arn != NULL ? KMS_CLASS_DELIVER : KMS_CLASS_GATEWAY)) == 0 ||
+		(arn != NULL && !is_for_delivery(call->row)))
+		return refuse(call);
+	if (arn == NULL)
+		return SLK_OK;
+	call->door = "deliverd";
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		is_known =
+			is_known || strncmp(in->via_service, services[i], strlen(services[i])) == 0;
+	if (!is_known || (in->source_arn[0] != '\0' && strcmp(in->source_arn, arn) != 0))
+		return invalid(call,
+			"a session of a delivery stream asks by firehose, kinesis or s3, for its "
+			"delivery stream");
+	if (in->via_service[0] == '\0')
+		(void)snprintf(call->via_service, sizeof(call->via_service), "%s.%s.amazonaws.com",
+			service_of(request), s->parts.realm.region);
+	(void)snprintf(call->source_arn, sizeof(call->source_arn), "%s", arn);
+	call->facts.via_service = call->via_service;
+	call->facts.source_arn = call->source_arn;
+	return SLK_OK;
 }
 
 static int
@@ -230,6 +313,9 @@ take_session(struct kms_call *call, const Kmsp__Request *request, kms_call_fn re
 		return rc;
 	(void)snprintf(call->behind, sizeof(call->behind), "%.*s", (int)s.caller.len,
 		(const char *)s.caller.ptr);
+	rc = take_delivery(call, request);
+	if (rc != SLK_OK)
+		return rc;
 	rc = kms_session_view_new(call, &s, out_parts);
 	if (rc != SLK_OK)
 		return rc;
@@ -256,6 +342,11 @@ kms_caller_take(struct kms_call *call, const Kmsp__Request *request, kms_call_fn
 		rc = take_service(call, in);
 	if (rc != SLK_OK)
 		return rc;
+	if ((kms_principals_classes(call->service->parts.principals, call->peer.uid) &
+		    KMS_CLASS_GATEWAY) == 0 &&
+		(in->session_token[0] == '\0' || in->source_ip[0] != '\0'))
+		return invalid(
+			call, "deliverd names a session of AssumeDeliveryRole, and no address");
 	if (in->session_token[0] != '\0')
 		return in->principal[0] == '\0'
 			? take_session(call, request, resume, out_parts)

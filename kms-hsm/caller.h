@@ -11,11 +11,14 @@
 
 #include "session_open.h"
 
-/* May this request be asked for another at all? Those of kms, kinesis and sts that people and administrators have, and
+/* May a peer of these classes ask this for another at all? The gateway: those of kms, kinesis, firehose and sts that people and
+ * administrators have, and Authorize. Deliverd, for sessions of its delivery streams: Decrypt, GenerateDataKey, Encrypt,
  * Authorize. */
-bool kms_caller_may(const struct kms_row *row);
+bool kms_caller_may(const struct kms_row *row, unsigned classes);
+/* Is it a session of a delivery stream's role (AssumeDeliveryRole)? The delivery stream's ARN; NULL: no. */
+const char *kms_caller_delivery(const struct kms_call *call);
 
-/* The peer is the gateway, request->caller is set. SLK_OK: the call is its caller's, and *out_parts, freed by
+/* The peer is the gateway or deliverd, request->caller is set. SLK_OK: the call is its caller's, and *out_parts, freed by
  * kms_session_view_free(), has what call->session borrows; NULL without one. Anything else: the call has ended, or waits, and
  * resume begins it anew from call->kept, the packed request. */
 MUST_USE int kms_caller_take(struct kms_call *call, const Kmsp__Request *request,

@@ -37,6 +37,9 @@
 	"SELECT a.id, a.identity_id, i.name, i.unique_id, a.sealed, a.active, a.created_ns," \
 	" a.last_used_ns FROM access_keys a JOIN identities i ON i.id = a.identity_id "
 #define SESSION_KEY_COLUMNS "SELECT id, sealed, created_ns FROM session_keys "
+#define DELIVERY_COLUMNS \
+	"SELECT id, name, version, state, failure_type, failure_details, stream, stream_id," \
+	" key_type, created_ns, updated_ns FROM deliveries "
 #define PROPOSAL_COLUMNS \
 	"SELECT id, digest, requester, action, resource, needed, state, created_ns, expires_ns," \
 	" ended_ns, ended_by, requester_uid FROM proposals "
@@ -145,10 +148,11 @@ static const char *const texts[SQL_COUNT] = {
 			   " state = ?5, change = ?6, key_name = ?7, retention_hours = ?8,"
 			   " on_demand = ?9, shards_count = ?10 WHERE id = ?1",
 	[SQL_STREAM_DELETE] = "DELETE FROM streams WHERE name = ?1",
-	[SQL_STREAM_LIST] = STREAM_COLUMNS "WHERE name > ?1 ORDER BY name LIMIT ?2",
+	[SQL_STREAM_LIST] = STREAM_COLUMNS "WHERE name > ?1 AND (?3 OR instr(name, '/') = 0)"
+					   " ORDER BY name LIMIT ?2",
 	[SQL_STREAM_COUNT] = "SELECT count(*) FROM streams WHERE key_id = ?1",
 	[SQL_STREAM_TOTALS] = "SELECT coalesce(sum(shard_count), 0), coalesce(sum(on_demand), 0)"
-			      " FROM streams",
+			      " FROM streams WHERE instr(name, '/') = 0",
 	[SQL_STREAM_EVENT_INSERT] = "INSERT INTO stream_events VALUES (?1, ?2, ?3)",
 	[SQL_STREAM_EVENT_TRIM] =
 		"DELETE FROM stream_events WHERE stream_id = ?1 AND kind = ?2 AND at_ns <= ?3",
@@ -180,6 +184,41 @@ static const char *const texts[SQL_COUNT] = {
 		" end_sequence = ?7 WHERE stream_id = ?1 AND number = ?2",
 	[SQL_SHARD_PRUNE] =
 		"DELETE FROM shards WHERE stream_id = ?1 AND state = 1 AND closed_ns < ?2",
+	[SQL_DELIVERY_INSERT] =
+		"INSERT INTO deliveries (name, version, state, failure_type, failure_details,"
+		" stream, stream_id, key_type, created_ns, updated_ns, seal_id, sealed_key, sealed)"
+		" VALUES (?1, 1, 0, '', '', ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8)",
+	[SQL_DELIVERY_COUNT] = "SELECT count(*) FROM deliveries",
+	[SQL_DELIVERY_GET] = DELIVERY_COLUMNS "WHERE name = ?1",
+	[SQL_DELIVERY_LIST] =
+		DELIVERY_COLUMNS "WHERE name > ?1 AND (?2 = 0 OR (instr(stream, '/') > 0) ="
+				 " (?2 = 1)) ORDER BY name LIMIT ?3",
+	[SQL_DELIVERY_OF_STREAM] = DELIVERY_COLUMNS "WHERE stream_id = ?1 ORDER BY id LIMIT 1",
+	[SQL_DELIVERY_OF_ROLE] =
+		DELIVERY_COLUMNS "WHERE id IN (SELECT delivery_id FROM delivery_roles"
+				 " WHERE role = ?1) ORDER BY name LIMIT 1",
+	[SQL_DELIVERY_HAS_ROLE] =
+		"SELECT delivery_id FROM delivery_roles WHERE delivery_id = ?1 AND role = ?2",
+	[SQL_DELIVERY_SEALED] = "SELECT seal_id, sealed_key, sealed FROM deliveries"
+				" WHERE id = ?1 AND version = ?2",
+	[SQL_DELIVERY_UPDATE] =
+		"UPDATE deliveries SET version = version + 1, updated_ns = ?3, seal_id = ?4,"
+		" sealed_key = ?5, sealed = ?6 WHERE id = ?1 AND version = ?2 AND state = 2",
+	[SQL_DELIVERY_SETTLE] =
+		"UPDATE deliveries SET state = ?3, failure_type = ?4, failure_details = ?5"
+		" WHERE id = ?1 AND version = ?2 AND state = 0",
+	[SQL_DELIVERY_DOOM] = "UPDATE deliveries SET state = 3 WHERE id = ?1",
+	[SQL_DELIVERY_DELETE] = "DELETE FROM deliveries WHERE id = ?1",
+	[SQL_DELIVERY_KEY_SET] = "UPDATE deliveries SET key_type = ?2 WHERE id = ?1",
+	[SQL_DELIVERY_ROLES_DELETE] = "DELETE FROM delivery_roles WHERE delivery_id = ?1",
+	[SQL_DELIVERY_ROLE_INSERT] = "INSERT INTO delivery_roles VALUES (?1, ?2)",
+	[SQL_DELIVERY_TAG_SET] =
+		"INSERT INTO delivery_tags VALUES (?1, ?2, ?3)"
+		" ON CONFLICT (delivery_id, key) DO UPDATE SET value = excluded.value",
+	[SQL_DELIVERY_TAG_REMOVE] = "DELETE FROM delivery_tags WHERE delivery_id = ?1 AND key = ?2",
+	[SQL_DELIVERY_TAG_COUNT] = "SELECT count(*) FROM delivery_tags WHERE delivery_id = ?1",
+	[SQL_DELIVERY_TAG_LIST] = "SELECT key, value FROM delivery_tags WHERE delivery_id = ?1"
+				  " AND key > ?2 ORDER BY key LIMIT ?3",
 	[SQL_WRAP_GET] = "SELECT wraps_reserved FROM backings WHERE id = ?1",
 	[SQL_WRAP_SET] =
 		"UPDATE backings SET wraps_reserved = ?2 WHERE id = ?1 AND wraps_reserved < ?2",

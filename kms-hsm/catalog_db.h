@@ -82,6 +82,25 @@ enum kms_sql {
 	SQL_SHARD_CLOSE,
 	SQL_SHARD_SETTLE,
 	SQL_SHARD_PRUNE,
+	SQL_DELIVERY_INSERT,
+	SQL_DELIVERY_COUNT,
+	SQL_DELIVERY_GET,
+	SQL_DELIVERY_LIST,
+	SQL_DELIVERY_OF_STREAM,
+	SQL_DELIVERY_OF_ROLE,
+	SQL_DELIVERY_HAS_ROLE,
+	SQL_DELIVERY_SEALED,
+	SQL_DELIVERY_UPDATE,
+	SQL_DELIVERY_SETTLE,
+	SQL_DELIVERY_DOOM,
+	SQL_DELIVERY_DELETE,
+	SQL_DELIVERY_KEY_SET,
+	SQL_DELIVERY_ROLES_DELETE,
+	SQL_DELIVERY_ROLE_INSERT,
+	SQL_DELIVERY_TAG_SET,
+	SQL_DELIVERY_TAG_REMOVE,
+	SQL_DELIVERY_TAG_COUNT,
+	SQL_DELIVERY_TAG_LIST,
 	SQL_WRAP_GET,
 	SQL_WRAP_SET,
 	SQL_ANCHOR_GET,
@@ -213,6 +232,12 @@ MUST_USE int kms_db_backing_enable(struct kms_catalog *catalog, const uint8_t *i
 	const struct kms_check *check, uint64_t wall_ns);
 MUST_USE int kms_db_tags_set(struct kms_catalog *catalog, const uint8_t *key_id,
 	const struct kms_tag *tags, size_t count);
+/* catalog_streams.c: a stream with its first shards, its row as it is to be, and what may happen only so often. */
+MUST_USE int kms_db_stream_insert(
+	struct kms_catalog *catalog, const struct kms_stream *stream, uint64_t *out_id);
+MUST_USE int kms_db_stream_set(struct kms_catalog *catalog, const struct kms_stream *stream);
+MUST_USE int kms_db_stream_event(
+	struct kms_catalog *catalog, uint64_t stream_id, int event, uint64_t ns);
 
 /* --- keys as they were last read (catalog_cache.c) --- Any change of the catalog, whatever it changed, makes all of them stale;
  * within a transaction none is given or taken. Without memory there is no cache. */

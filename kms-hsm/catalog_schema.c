@@ -234,13 +234,35 @@ static const char journal_anchors[] =
 	" hash BLOB NOT NULL CHECK (length(hash) = 32), made_ns INTEGER NOT NULL,"
 	" PRIMARY KEY (journal, lane)) WITHOUT ROWID;";
 
+/* Delivery streams (catalog_delivery.h). The description is AES-256-GCM under a data key of its own, which is wrapped under the
+ * appliance's. The stream that is read may go before its delivery stream does. */
+static const char delivery_streams[] =
+	"CREATE TABLE deliveries ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+	" version INTEGER NOT NULL, state INTEGER NOT NULL, failure_type TEXT NOT NULL,"
+	" failure_details TEXT NOT NULL, stream TEXT NOT NULL, stream_id INTEGER NOT NULL,"
+	" key_type INTEGER NOT NULL, created_ns INTEGER NOT NULL, updated_ns INTEGER NOT NULL,"
+	" seal_id BLOB NOT NULL CHECK (length(seal_id) = 16), sealed_key BLOB NOT NULL,"
+	" sealed BLOB NOT NULL"
+	");"
+	"CREATE INDEX deliveries_stream ON deliveries (stream_id);"
+	"CREATE TABLE delivery_roles ("
+	" delivery_id INTEGER NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,"
+	" role TEXT NOT NULL, PRIMARY KEY (delivery_id, role)"
+	") WITHOUT ROWID;"
+	"CREATE INDEX delivery_roles_role ON delivery_roles (role, delivery_id);"
+	"CREATE TABLE delivery_tags ("
+	" delivery_id INTEGER NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,"
+	" key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (delivery_id, key)"
+	") WITHOUT ROWID;";
+
 /* steps[n] leads from version n to n + 1. Never change one that was released. */
 static const struct {
 	const char *sql;
 	int (*fill)(sqlite3 *db); /* what SQL cannot compute; NULL: nothing */
 } steps[] = {{first_version, NULL}, {kinds_and_life, NULL}, {identities_and_policies, NULL},
 	{session_keys, NULL}, {dual_control, NULL}, {streams_and_shards, add_shards},
-	{journal_anchors, NULL}};
+	{journal_anchors, NULL}, {delivery_streams, NULL}};
 
 #define VERSION ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -54,13 +54,14 @@ kms_catalog_stream_get(struct kms_catalog *catalog, const char *name, struct kms
 }
 
 int
-kms_catalog_stream_list(struct kms_catalog *catalog, const char *after,
+kms_catalog_stream_list(struct kms_catalog *catalog, const char *after, bool all,
 	struct kms_stream *out_streams, size_t cap, size_t *out_count)
 {
 	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_LIST);
 
 	kms_db_bind_text(s, 1, after);
 	kms_db_bind_u64(s, 2, cap);
+	kms_db_bind_u64(s, 3, all);
 	return kms_db_rows(
 		catalog, s, cap, sizeof(*out_streams), stream_row, out_streams, out_count);
 }
@@ -114,29 +115,28 @@ kms_catalog_stream_events(struct kms_catalog *catalog, uint64_t stream_id,
 	return kms_db_one(catalog, s, u64_row, out_count);
 }
 
-/* Within a transaction. What is too old to count is forgotten. */
-static int
-note_event(
-	struct kms_catalog *catalog, uint64_t stream_id, enum kms_stream_event event, uint64_t ns)
+/* What is too old to count is forgotten. */
+int
+kms_db_stream_event(struct kms_catalog *catalog, uint64_t stream_id, int event, uint64_t ns)
 {
 	if (event == KMS_EVENT_NONE)
 		return SLK_OK;
 	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_EVENT_TRIM);
 	kms_db_bind_u64(s, 1, stream_id);
-	kms_db_bind_u64(s, 2, event);
+	kms_db_bind_u64(s, 2, (uint64_t)event);
 	kms_db_bind_u64(s, 3, ns > EVENT_WINDOW_NS ? ns - EVENT_WINDOW_NS : 0);
 	int rc = kms_db_run(catalog, s);
 	if (rc != SLK_OK)
 		return rc;
 	s = kms_db_statement(catalog, SQL_STREAM_EVENT_INSERT);
 	kms_db_bind_u64(s, 1, stream_id);
-	kms_db_bind_u64(s, 2, event);
+	kms_db_bind_u64(s, 2, (uint64_t)event);
 	kms_db_bind_u64(s, 3, ns);
 	return kms_db_run(catalog, s);
 }
 
-static int
-set_stream(struct kms_catalog *catalog, const struct kms_stream *stream)
+int
+kms_db_stream_set(struct kms_catalog *catalog, const struct kms_stream *stream)
 {
 	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_SET);
 
@@ -161,9 +161,9 @@ kms_catalog_stream_set(struct kms_catalog *catalog, const struct kms_stream *str
 
 	if (rc != SLK_OK)
 		return rc;
-	rc = set_stream(catalog, stream);
+	rc = kms_db_stream_set(catalog, stream);
 	if (rc == SLK_OK)
-		rc = note_event(catalog, stream->id, event, wall_ns);
+		rc = kms_db_stream_event(catalog, stream->id, event, wall_ns);
 	return kms_db_end(catalog, rc);
 }
 
@@ -366,6 +366,21 @@ insert_first_shards(
 	return rc;
 }
 
+int
+kms_db_stream_insert(struct kms_catalog *catalog, const struct kms_stream *stream, uint64_t *out_id)
+{
+	uint64_t id = 0;
+
+	if (stream->shard_count < 1 || stream->shard_count > KMS_SHARDS_MAX)
+		return SLK_RANGE;
+	int rc = insert_stream(catalog, stream, &id);
+	if (rc == SLK_OK)
+		rc = insert_first_shards(catalog, id, stream);
+	if (rc == SLK_OK)
+		*out_id = id;
+	return rc;
+}
+
 static int set_tags(
 	struct kms_catalog *catalog, uint64_t stream_id, const struct kms_tag *tags, size_t count);
 
@@ -374,15 +389,11 @@ kms_catalog_stream_create(struct kms_catalog *catalog, const struct kms_stream *
 	const struct kms_tag *tags, size_t tags_count, uint64_t *out_id)
 {
 	uint64_t id = 0;
-
-	if (stream->shard_count < 1 || stream->shard_count > KMS_SHARDS_MAX)
-		return SLK_RANGE;
 	int rc = kms_db_begin(catalog);
+
 	if (rc != SLK_OK)
 		return rc;
-	rc = insert_stream(catalog, stream, &id);
-	if (rc == SLK_OK)
-		rc = insert_first_shards(catalog, id, stream);
+	rc = kms_db_stream_insert(catalog, stream, &id);
 	if (rc == SLK_OK && tags_count > 0)
 		rc = set_tags(catalog, id, tags, tags_count);
 	rc = kms_db_end(catalog, rc);
@@ -411,13 +422,13 @@ kms_catalog_stream_reshard(struct kms_catalog *catalog, const struct kms_stream 
 
 	if (rc != SLK_OK)
 		return rc;
-	rc = set_stream(catalog, stream);
+	rc = kms_db_stream_set(catalog, stream);
 	for (size_t i = 0; rc == SLK_OK && i < plan->closing_count; i++)
 		rc = close_shard(catalog, stream->id, plan->closing[i]);
 	for (size_t i = 0; rc == SLK_OK && i < plan->fresh_count; i++)
 		rc = insert_shard(catalog, stream->id, &plan->fresh[i]);
 	if (rc == SLK_OK)
-		rc = note_event(catalog, stream->id, event, wall_ns);
+		rc = kms_db_stream_event(catalog, stream->id, event, wall_ns);
 	return kms_db_end(catalog, rc);
 }
 
@@ -541,7 +552,7 @@ kms_catalog_stream_settle(struct kms_catalog *catalog, const struct kms_stream *
 	settled.state = KMS_STREAM_ACTIVE;
 	settled.shard_count = (uint32_t)counts.open;
 	if (rc == SLK_OK)
-		rc = set_stream(catalog, &settled);
+		rc = kms_db_stream_set(catalog, &settled);
 	return kms_db_end(catalog, rc);
 }
 

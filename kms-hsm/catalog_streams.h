@@ -37,8 +37,8 @@ MUST_USE int kms_catalog_stream_create(struct kms_catalog *catalog, const struct
 /* SLK_NOT_FOUND. */
 MUST_USE int kms_catalog_stream_get(
 	struct kms_catalog *catalog, const char *name, struct kms_stream *out_stream);
-/* By name, after the name after (""). */
-MUST_USE int kms_catalog_stream_list(struct kms_catalog *catalog, const char *after,
+/* By name, after the name after (""). all: those of delivery streams, too. */
+MUST_USE int kms_catalog_stream_list(struct kms_catalog *catalog, const char *after, bool all,
 	struct kms_stream *out_streams, size_t cap, size_t *out_count);
 /* Write what of the row can change. event: noted with wall_ns. SLK_NOT_FOUND. */
 MUST_USE int kms_catalog_stream_set(struct kms_catalog *catalog, const struct kms_stream *stream,

@@ -122,6 +122,7 @@ static const cyaml_schema_field_t config_fields[] = {
 		"on_demand_rotations", CYAML_FLAG_OPTIONAL, struct kms_config, on_demand_rotations),
 	STRING_OPT("ingest_user", struct kms_config, ingest_user, 32),
 	STRING_OPT("gateway_user", struct kms_config, gateway_user, 32),
+	STRING_OPT("deliver_user", struct kms_config, deliver_user, 32),
 	TEXTS("admins", CYAML_FLAG_OPTIONAL, struct kms_config, admins),
 	CYAML_FIELD_SEQUENCE("principals", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
 		struct kms_config, principals, &principal_entry, 0, ENTRIES_MAX),

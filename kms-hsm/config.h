@@ -37,6 +37,7 @@
  *       worker_program: /usr/sbin/sealock-hsm-worker       # optional; default: beside sealock-kmsd
  *     ingest_user: sealock-ingest        # optional; ingestd's user, a door
  *     gateway_user: sealock-gateway      # optional; the gateway's user, who asks for days' signing keys
+ *     deliver_user: sealock-deliver      # optional; deliverd's user, who assumes the roles of delivery streams
  *     admins: [root]                     # optional; who may send administrative requests
  *     principals:                        # optional; which uid is which principal; all others are denied
  *       - user: alice                    # name or number
@@ -47,7 +48,7 @@
  *         effect: Allow                  # or Deny, which wins
  *         principals: [user/alice]       # short forms or ARNs; the wildcards * and ? match in all three
  *         actions: ["kms:Decrypt"]
- *         resources: ["*"]               # key/ID, alias/NAME, stream/NAME, user/NAME, role/NAME, policy/NAME or ARNs
+ *         resources: ["*"]               # key/ID, alias/NAME, stream/NAME, deliverystream/NAME, user/NAME, role/NAME, policy/NAME or ARNs
  *     dual_control:                      # optional; off without it (docs/dual-control.md)
  *       approvals: 2                     # by so many others than the requester; 1..10
  *       actions: ["kms:ScheduleKeyDeletion", "iam:*"]   # what changes something in kms, iam or kinesis
@@ -144,6 +145,7 @@ struct kms_config {
 	uint32_t on_demand_rotations; /* of one key */
 	char *ingest_user; /* NULL: no door */
 	char *gateway_user; /* NULL: no gateway */
+	char *deliver_user; /* NULL: no deliverd */
 	char **admins; /* NULL: root */
 	uint32_t admins_count;
 	struct kms_config_principal *principals;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "caller.h"
+
 /* --- parameters --- */
 
 /* Every algorithm of a usage, as AWS prints the values that a member may have. */
@@ -208,6 +210,20 @@ find_blob_key(struct kms_call *call, struct kms_sealed *sealed)
 	return rc;
 }
 
+/* Direct puts of the delivery stream whose session asks: they are its own. */
+static bool
+is_own_puts(const struct kms_call *call, const struct fmt_context *context)
+{
+	const char *arn = kms_caller_delivery(call);
+	struct slk_span key, value;
+
+	if (arn == NULL || fmt_context_count(context) != 1)
+		return false;
+	fmt_context_pair(context, 0, &key, &value);
+	return slk_span_equal(key, slk_span_str("aws:firehose:arn")) &&
+		slk_span_equal(value, slk_span_str(arn));
+}
+
 /* A blob of a stream that is not under SSE-KMS: no right on the appliance's key, but on the stream
  * that the context names. */
 static int
@@ -232,6 +248,8 @@ authorize_appliance(
 			}
 		}
 	}
+	if (is_own_puts(call, context))
+		return kms_call_authorize_granted(call, "kms:Decrypt", call->resource);
 	return kms_call_key_direct(call, sealed_key);
 }
 

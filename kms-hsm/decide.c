@@ -23,6 +23,8 @@ resource_of(const struct kms_iam *iam, const char *arn, const struct kms_documen
 		*out = is_one ? kms_iam_key_policy(iam, ref.id) : kms_iam_default_policy(iam);
 		return IS_KEY;
 	}
+	if (strncmp(arn, "arn:aws:firehose:", 17) == 0)
+		return IS_STREAM; /* none has a policy of its own */
 	if (strncmp(arn, "arn:aws:kinesis:", 16) != 0)
 		return IS_OTHER;
 	if (kms_stream_parse(&realm, arn, name) == SLK_OK)

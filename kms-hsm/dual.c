@@ -34,7 +34,8 @@ kms_dual_can(const char *action)
 	static const char *const rooms[] = {"kms:", "iam:", "kinesis:"};
 	static const char *const reads[] = {"Get", "List", "Describe"};
 	static const char *const uses[] = {"Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey",
-		"GenerateRandom", "Sign", "Verify", "RetireGrant", "PutRecord", "SubscribeToShard"};
+		"GenerateRandom", "Sign", "Verify", "RetireGrant", "PutRecord", "SubscribeToShard",
+		"PassRole"};
 	const char *verb = strchr(action, ':');
 
 	return ONE_OF(action, rooms) && !ONE_OF(verb + 1, reads) && !ONE_OF(verb + 1, uses);

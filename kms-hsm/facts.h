@@ -36,6 +36,8 @@ struct kms_facts {
 	const char *grantee, *retiring;
 	const char *grant_constraint; /* "EncryptionContextEquals", "EncryptionContextSubset" */
 	enum kms_truth grant_for_service;
+	/* iam:PassRole: to which service, and for what. */
+	const char *passed_to, *associated_arn;
 	/* sts:AssumeRole. */
 	const char *external_id, *session_name, *source_identity;
 	uint32_t duration_s;

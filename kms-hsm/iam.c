@@ -437,7 +437,7 @@ load_stream_policies(struct kms_iam *iam)
 	int rc = SLK_OK;
 
 	while (rc == SLK_OK && count == PAGE) {
-		rc = kms_catalog_stream_list(iam->catalog, after, rows, PAGE, &count);
+		rc = kms_catalog_stream_list(iam->catalog, after, false, rows, PAGE, &count);
 		for (size_t i = 0; rc == SLK_OK && i < count; i++) {
 			rc = kms_iam_stream_changed(iam, rows[i].name);
 			memcpy(after, rows[i].name, sizeof(after));

@@ -37,7 +37,7 @@ describe(struct kms_identity *is, const char *arn)
 	(void)snprintf(is->arn, sizeof(is->arn), "%s", arn);
 	is->type = KMS_IS_OTHER;
 	is->name = "";
-	if (strcmp(arn, KMS_SERVICE_PRINCIPAL) == 0)
+	if (kms_is_service_principal(arn))
 		is->type = KMS_IS_SERVICE;
 	if (strncmp(arn, iam_prefix, head) != 0 || strlen(arn) < head + 13)
 		return;

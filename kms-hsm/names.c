@@ -64,13 +64,30 @@ kms_arn_alias(const struct kms_realm *realm, const char *alias, char out[KMS_ARN
 void
 kms_arn_stream(const struct kms_realm *realm, const char *stream, char out[KMS_ARN_MAX])
 {
-	print_arn("kinesis", realm, "stream/", stream, out);
+	const char *delivery = kms_stream_delivery(stream);
+
+	if (delivery != NULL)
+		kms_arn_delivery(realm, delivery, out);
+	else
+		print_arn("kinesis", realm, "stream/", stream, out);
+}
+
+void
+kms_arn_delivery(const struct kms_realm *realm, const char *name, char out[KMS_ARN_MAX])
+{
+	print_arn("firehose", realm, KMS_DELIVERY_PREFIX, name, out);
 }
 
 static bool
 starts_with(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+const char *
+kms_stream_delivery(const char *name)
+{
+	return starts_with(name, KMS_DELIVERY_PREFIX) ? name + strlen(KMS_DELIVERY_PREFIX) : NULL;
 }
 
 /* The part of an ARN of this realm and service that names the resource; text itself if it is no
@@ -156,6 +173,46 @@ kms_stream_parse(const struct kms_realm *realm, const char *text, char out_name[
 	return SLK_OK;
 }
 
+int
+kms_delivery_check(const char *name)
+{
+	return made_of(name, STREAM_CHARS, KMS_DELIVERY_MAX - 1) ? SLK_OK : SLK_INVALID;
+}
+
+int
+kms_delivery_parse(const struct kms_realm *realm, const char *text, char out_name[KMS_DELIVERY_MAX])
+{
+	const char *name = resource_of(realm, "firehose", text);
+
+	if (name == NULL)
+		return SLK_INVALID;
+	if (name != text) {
+		name = kms_stream_delivery(name);
+		if (name == NULL)
+			return SLK_INVALID;
+	}
+	if (kms_delivery_check(name) != SLK_OK)
+		return SLK_INVALID;
+	strcpy(out_name, name);
+	return SLK_OK;
+}
+
+int
+kms_any_stream_parse(const struct kms_realm *realm, const char *text, char out_name[KMS_STREAM_MAX])
+{
+	const char *named = kms_stream_delivery(text);
+	char delivery[KMS_DELIVERY_MAX];
+
+	if (named == NULL && !starts_with(text, "arn:aws:firehose:"))
+		return kms_stream_parse(realm, text, out_name);
+	if (named != NULL ? kms_delivery_check(named) != SLK_OK
+			  : kms_delivery_parse(realm, text, delivery) != SLK_OK)
+		return SLK_INVALID;
+	strcpy(out_name, KMS_DELIVERY_PREFIX);
+	strcat(out_name, named != NULL ? named : delivery);
+	return SLK_OK;
+}
+
 static int __attribute__((format(printf, 2, 3))) put(char *out, const char *fmt, ...)
 {
 	char text[KMS_ARN_MAX];
@@ -192,5 +249,7 @@ kms_arn_resource(const struct kms_realm *realm, const char *text, char out[KMS_A
 		return put(out, "arn:aws:iam::%s:%s", realm->account, text);
 	if (starts_with(text, "stream/"))
 		return put(out, "arn:aws:kinesis:%s:%s:%s", realm->region, realm->account, text);
+	if (starts_with(text, KMS_DELIVERY_PREFIX))
+		return put(out, "arn:aws:firehose:%s:%s:%s", realm->region, realm->account, text);
 	return SLK_INVALID;
 }

@@ -8,7 +8,7 @@
 static const char *
 known_action(const char *text)
 {
-	static const char *const rooms[] = {"kinesis:", "kms:"};
+	static const char *const rooms[] = {"kinesis:", "firehose:", "kms:"};
 	const char *action;
 
 	for (size_t r = 0; r < sizeof(rooms) / sizeof(rooms[0]); r++) {
@@ -59,8 +59,8 @@ kms_op_authorize_caller(struct kms_call *call, const Kmsp__Authorize *in)
 
 	if (action == NULL || in->caller_case != KMSP__AUTHORIZE__CALLER__NOT_SET) {
 		kms_call_fail(call, SLK_INVALID, "ValidationException",
-			action == NULL ? "the gateway may ask about actions of kinesis: and kms:, "
-					 "as policies write them"
+			action == NULL ? "a caller may be asked about for actions of kinesis:, "
+					 "firehose: and kms:, as policies write them"
 				       : "the caller is named in the request or in Authorize, not "
 					 "in both");
 		return;
@@ -76,7 +76,7 @@ kms_op_authorize_caller(struct kms_call *call, const Kmsp__Authorize *in)
 	} else if (is_kms) {
 		if (authorize_key(call, in) == SLK_OK)
 			kms_call_ok(call, &reply);
-	} else if (kms_call_parse_stream(call, in->resource, name, arn) == SLK_OK) {
+	} else if (kms_call_parse_target(call, in->resource, name, arn) == SLK_OK) {
 		strcpy(call->resource, arn);
 		kms_call_authorize_stream(call, name);
 	}

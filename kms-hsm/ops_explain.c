@@ -53,8 +53,8 @@ take_principal(struct kms_call *call, const Kmsp__Explain *in, struct asked *ask
 				"this uid is no principal: it is not under principals: "
 				"in the configuration of sealock-kmsd");
 	} else if (in->caller_case == KMSP__EXPLAIN__CALLER_PRINCIPAL) {
-		if (strcmp(in->principal, KMS_SERVICE_PRINCIPAL) == 0)
-			arn = KMS_SERVICE_PRINCIPAL;
+		if (kms_is_service_principal(in->principal))
+			arn = in->principal;
 		else if (strpbrk(in->principal, "*?") == NULL &&
 			kms_arn_principal(&parts->realm, in->principal, asked->principal) == SLK_OK)
 			arn = asked->principal;
@@ -62,7 +62,7 @@ take_principal(struct kms_call *call, const Kmsp__Explain *in, struct asked *ask
 	if (arn == NULL)
 		return invalid(call,
 			"a principal is user/NAME, role/NAME, root, an ARN, "
-			"" KMS_SERVICE_PRINCIPAL " or a local uid");
+			"" KMS_SERVICE_PRINCIPAL ", " KMS_DELIVERY_PRINCIPAL " or a local uid");
 	if (arn != asked->principal)
 		strcpy(asked->principal, arn);
 	asked->question.principal = asked->principal;

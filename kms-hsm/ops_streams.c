@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "catalog_delivery.h"
 #include "format/utf8.h"
 #include "stream_calls.h"
 
@@ -61,12 +62,22 @@ kms_call_missing_stream(struct kms_call *call, const char *name)
 		"Stream %s under account %s not found.", name, call->service->parts.realm.account);
 }
 
+/* Streams of delivery streams are for those who write and read them, not for people. */
+static bool
+sees_all(const struct kms_call *call)
+{
+	const unsigned doors = KMS_CLASS_DOOR | KMS_CLASS_GATEWAY | KMS_CLASS_DELIVER;
+
+	return (call->classes & call->row->classes & doors) != 0;
+}
+
 /* The stream's name out of a name or an ARN. */
 int
 kms_call_parse_stream(
 	struct kms_call *call, const char *text, char name[KMS_STREAM_MAX], char arn[KMS_ARN_MAX])
 {
-	int rc = kms_stream_parse(&call->service->parts.realm, text, name);
+	int rc = (sees_all(call) ? kms_any_stream_parse : kms_stream_parse)(
+		&call->service->parts.realm, text, name);
 
 	if (rc != SLK_OK)
 		kms_call_fail(call, SLK_INVALID, "ValidationException",
@@ -76,6 +87,28 @@ kms_call_parse_stream(
 			fmt_utf8_is_text(slk_span_str(text)) ? text : "(not UTF-8)");
 	else
 		kms_arn_stream(&call->service->parts.realm, name, arn);
+	return rc;
+}
+
+/* Deliverd sees the streams that delivery streams read. */
+static int
+check_reader(struct kms_call *call)
+{
+	struct kms_delivery reader;
+
+	if (call->for_caller || strcmp(call->principal, KMS_DELIVERY_PRINCIPAL) != 0)
+		return SLK_OK;
+	int rc = kms_catalog_delivery_of_stream(
+		call->service->parts.catalog, call->stream.id, &reader);
+	if (rc == SLK_NOT_FOUND) {
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"User: %s is not authorized to perform: %s on resource: %s because no "
+			"delivery stream reads it",
+			call->principal, call->action, call->resource);
+		return SLK_DENIED;
+	}
+	if (rc != SLK_OK)
+		kms_call_fail_catalog(call, rc);
 	return rc;
 }
 
@@ -94,7 +127,7 @@ kms_call_find_stream(struct kms_call *call, const char *text)
 		kms_call_missing_stream(call, name);
 	else if (rc != SLK_OK)
 		kms_call_fail_catalog(call, rc);
-	return rc;
+	return rc == SLK_OK ? check_reader(call) : rc;
 }
 
 int
@@ -270,15 +303,20 @@ kms_op_list_streams(struct kms_call *call, const Kmsp__Request *request)
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
 	Kmsp__Streams out = KMSP__STREAMS__INIT;
 
+	char name[KMS_STREAM_MAX];
+
 	if (kms_call_authorize(call, call->action, "*", NULL) != SLK_OK)
 		return;
-	if (in->marker[0] != '\0' && kms_stream_check(in->marker) != SLK_OK) {
+	bool all = in->hidden && (call->classes & KMS_CLASS_DOOR) != 0;
+	if (in->marker[0] != '\0' &&
+		(all ? kms_any_stream_parse(&call->service->parts.realm, in->marker, name)
+		     : kms_stream_check(in->marker)) != SLK_OK) {
 		kms_call_fail(call, SLK_INVALID, "ValidationException",
 			"the marker is not the name of a stream");
 		return;
 	}
 	int rc = kms_catalog_stream_list(
-		call->service->parts.catalog, in->marker, streams, limit + 1, &found);
+		call->service->parts.catalog, in->marker, all, streams, limit + 1, &found);
 	if (rc != SLK_OK) {
 		kms_call_fail_catalog(call, rc);
 		return;
@@ -329,8 +367,8 @@ find_stream(struct kms_call *call, const char *name)
 }
 
 /* The stream, unless it is being deleted, and its key. */
-static int
-stream_and_key(struct kms_call *call, const char *name)
+int
+kms_call_stream_and_key(struct kms_call *call, const char *name)
 {
 	struct kms_catalog *catalog = call->service->parts.catalog;
 
@@ -354,10 +392,11 @@ stream_and_key(struct kms_call *call, const char *name)
 
 /* As which a stream's keys are used. */
 static void
-name_service(const struct kms_call *call, char out[KMS_VIA_MAX])
+name_service(const struct kms_call *call, const char *stream, char out[KMS_VIA_MAX])
 {
-	(void)snprintf(
-		out, KMS_VIA_MAX, "kinesis.%s.amazonaws.com", call->service->parts.realm.region);
+	(void)snprintf(out, KMS_VIA_MAX, "%s.%s.amazonaws.com",
+		kms_stream_delivery(stream) != NULL ? "firehose" : "kinesis",
+		call->service->parts.realm.region);
 }
 
 /* May the key of the stream be used for it, in the stream's encryption context? */
@@ -367,7 +406,7 @@ ask_for_stream(struct kms_call *call, const struct kms_question *q, const char *
 {
 	char sentence[KMS_SENTENCE_MAX] = "", via[KMS_VIA_MAX];
 
-	name_service(call, via);
+	name_service(call, call->stream.name, via);
 	const struct kms_facts before = call->facts;
 	call->facts.key = &call->key; /* these end before the call does */
 	call->facts.context = context;
@@ -404,13 +443,15 @@ kms_op_generate_stream_key(struct kms_call *call, const Kmsp__Request *request)
 	strcpy(call->principal, KMS_SERVICE_PRINCIPAL);
 	if (kms_call_parse_stream(call, request->generate_stream_key->stream, name, arn) != SLK_OK)
 		return;
+	if (kms_stream_delivery(name) != NULL)
+		strcpy(call->principal, KMS_DELIVERY_PRINCIPAL);
 	strcpy(call->source_arn, arn);
-	name_service(call, call->via_service);
-	if (stream_and_key(call, name) != SLK_OK)
+	name_service(call, name, call->via_service);
+	if (kms_call_stream_and_key(call, name) != SLK_OK)
 		return;
 	kms_arn_key(&s->parts.realm, call->key.id, call->resource);
 	/* Who created the stream bound it to this key: that stands for an Allow. */
-	const struct kms_question q = {.principal = KMS_SERVICE_PRINCIPAL,
+	const struct kms_question q = {.principal = call->principal,
 		.action = call->action,
 		.resource = call->resource,
 		.granted = true};
@@ -467,8 +508,8 @@ door_caller(struct kms_call *call, const Kmsp__Authorize *in)
 static const char *
 door_action(const char *text)
 {
-	static const char *const known[] = {
-		"kinesis:PutRecord", "kinesis:GetRecords", "kinesis:DescribeStream"};
+	static const char *const known[] = {"kinesis:PutRecord", "kinesis:GetRecords",
+		"kinesis:DescribeStream", "firehose:PutRecord"};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(known[i], text) == 0)
@@ -478,8 +519,8 @@ door_action(const char *text)
 
 /* The second question, where the stream is under SSE-KMS: who puts needs GenerateDataKey with its key, who gets Decrypt, in
  * the stream's context and by its service. Whether the key works is asked of a put only; a get learns it from Decrypt. */
-static int
-authorize_key(struct kms_call *call, bool is_put)
+int
+kms_call_authorize_stream_key(struct kms_call *call, bool is_put)
 {
 	struct fmt_context *context = NULL;
 	char arn[KMS_ARN_MAX];
@@ -518,14 +559,18 @@ kms_call_authorize_stream(struct kms_call *call, const char *stream)
 		kms_call_deny(call, "AccessDeniedException", sentence);
 		return;
 	}
+	if (kms_stream_delivery(stream) != NULL) {
+		kms_call_authorize_delivery(call, kms_stream_delivery(stream));
+		return;
+	}
 	bool is_put = is_one_of(call->action, puts, sizeof(puts) / sizeof(puts[0]));
 	bool is_get = is_one_of(call->action, gets, sizeof(gets) / sizeof(gets[0]));
 	if (strcmp(call->action, "kinesis:CreateStream") != 0 &&
-		(is_put || is_get ? stream_and_key(call, stream) : find_stream(call, stream)) !=
-			SLK_OK)
+		(is_put || is_get ? kms_call_stream_and_key(call, stream)
+				  : find_stream(call, stream)) != SLK_OK)
 		return;
 	if ((is_put || is_get) && call->stream.encrypted_kms &&
-		authorize_key(call, is_put) != SLK_OK)
+		kms_call_authorize_stream_key(call, is_put) != SLK_OK)
 		return;
 	kms_call_ok(call, &reply);
 }
@@ -544,12 +589,12 @@ kms_op_authorize(struct kms_call *call, const Kmsp__Request *request)
 	}
 	if (action == NULL) {
 		kms_call_fail(call, SLK_INVALID, "ValidationException",
-			"a door may ask about kinesis:PutRecord, kinesis:GetRecords and "
-			"kinesis:DescribeStream");
+			"a door may ask about kinesis:PutRecord, kinesis:GetRecords, "
+			"kinesis:DescribeStream and firehose:PutRecord");
 		return;
 	}
 	call->action = action;
-	if (kms_call_parse_stream(call, in->resource, name, arn) != SLK_OK)
+	if (kms_call_parse_target(call, in->resource, name, arn) != SLK_OK)
 		return;
 	strcpy(call->resource, arn);
 	if (in->caller_case == KMSP__AUTHORIZE__CALLER_SESSION_TOKEN) {

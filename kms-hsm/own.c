@@ -42,6 +42,16 @@ kms_own_context_session(struct kms_call *call, const uint8_t id[KMS_ID_BYTES])
 	return add_pair(call, new_context(call), "sealock:session-key", hex);
 }
 
+int
+kms_own_context_delivery(struct kms_call *call, const char *arn, const uint8_t id[KMS_ID_BYTES])
+{
+	char hex[2 * KMS_ID_BYTES + 1];
+
+	slk_hex(slk_span(id, KMS_ID_BYTES), hex, sizeof(hex));
+	int rc = add_pair(call, new_context(call), "sealock:delivery-stream", arn);
+	return rc == SLK_OK ? add_pair(call, rc, "sealock:description", hex) : rc;
+}
+
 /* --- the HSM --- */
 
 static void

@@ -17,6 +17,10 @@ MUST_USE int kms_own_context_access(struct kms_call *call, const char *id, const
 /* The context of a session key: {"sealock:session-key": id in hex}. */
 MUST_USE int kms_own_context_session(struct kms_call *call, const uint8_t id[KMS_ID_BYTES]);
 
+/* The context of a description of a delivery stream: {"sealock:delivery-stream": arn, "sealock:description": id in hex}. */
+MUST_USE int kms_own_context_delivery(
+	struct kms_call *call, const char *arn, const uint8_t id[KMS_ID_BYTES]);
+
 /* Draw a secret of bytes. done: reply->plaintext is the secret, of that length. */
 void kms_own_make(struct kms_call *call, uint32_t bytes, kms_call_done_fn done);
 /* What done of kms_own_make() stores. */

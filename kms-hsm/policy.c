@@ -46,6 +46,11 @@ static const char *const actions[] = {"kms:CancelKeyDeletion", "kms:CreateAlias"
 	"kinesis:RemoveTagsFromStream", "kinesis:SplitShard", "kinesis:StartStreamEncryption",
 	"kinesis:StopStreamEncryption", "kinesis:SubscribeToShard", "kinesis:TagResource",
 	"kinesis:UntagResource", "kinesis:UpdateShardCount", "kinesis:UpdateStreamMode",
+	"firehose:CreateDeliveryStream", "firehose:DeleteDeliveryStream",
+	"firehose:DescribeDeliveryStream", "firehose:ListDeliveryStreams",
+	"firehose:ListTagsForDeliveryStream", "firehose:PutRecord", "firehose:PutRecordBatch",
+	"firehose:StartDeliveryStreamEncryption", "firehose:StopDeliveryStreamEncryption",
+	"firehose:TagDeliveryStream", "firehose:UntagDeliveryStream", "firehose:UpdateDestination",
 	"iam:AttachRolePolicy", "iam:AttachUserPolicy", "iam:CreateAccessKey", "iam:CreatePolicy",
 	"iam:CreatePolicyVersion", "iam:CreateRole", "iam:CreateUser", "iam:DeleteAccessKey",
 	"iam:DeletePolicy", "iam:DeleteRole", "iam:DeleteRolePermissionsBoundary",
@@ -54,7 +59,7 @@ static const char *const actions[] = {"kms:CancelKeyDeletion", "kms:CreateAlias"
 	"iam:GetRole", "iam:GetRolePolicy", "iam:GetUser", "iam:GetUserPolicy",
 	"iam:ListAccessKeys", "iam:ListAttachedRolePolicies", "iam:ListAttachedUserPolicies",
 	"iam:ListEntitiesForPolicy", "iam:ListPolicies", "iam:ListRolePolicies", "iam:ListRoles",
-	"iam:ListUserPolicies", "iam:ListUsers", "iam:PutRolePermissionsBoundary",
+	"iam:ListUserPolicies", "iam:ListUsers", "iam:PassRole", "iam:PutRolePermissionsBoundary",
 	"iam:PutRolePolicy", "iam:PutUserPermissionsBoundary", "iam:PutUserPolicy", "iam:TagRole",
 	"iam:TagUser", "iam:UntagRole", "iam:UntagUser", "iam:UpdateAccessKey",
 	"iam:UpdateAssumeRolePolicy", "sts:AssumeRole", "sts:GetCallerIdentity",
@@ -134,7 +139,7 @@ compile_principals(const struct kms_config_statement *in, const struct kms_realm
 	for (; out->principals_count < in->principals_count; out->principals_count++) {
 		const char *text = in->principals[out->principals_count];
 		/* A service principal has no ARN. */
-		if (strcmp(text, KMS_SERVICE_PRINCIPAL) == 0)
+		if (kms_is_service_principal(text))
 			strcpy(out->principals[out->principals_count], text);
 		else if (kms_arn_principal(realm, text, out->principals[out->principals_count]) !=
 			SLK_OK)
@@ -166,7 +171,8 @@ put_resources(yajl_gen g, const struct kms_config_statement *in, const struct km
 		if (kms_arn_resource(realm, in->resources[i], arn) != SLK_OK)
 			return slk_fail(err, SLK_CONFIG,
 				"policy: resource '%s' is not key/ID, alias/NAME, stream/NAME, "
-				"user/NAME, role/NAME, policy/NAME, an ARN or *",
+				"deliverystream/NAME, user/NAME, role/NAME, policy/NAME, an ARN or "
+				"*",
 				in->resources[i]);
 		put_text(g, arn);
 	}
@@ -260,10 +266,11 @@ static int
 know_all(struct kms_policy *p, const struct kms_config *config, const struct kms_realm *realm)
 {
 	p->known = calloc(
-		(size_t)config->principals_count + config->roles_count + 2, sizeof(*p->known));
+		(size_t)config->principals_count + config->roles_count + 3, sizeof(*p->known));
 	if (p->known == NULL)
 		return SLK_NO_MEMORY;
 	strcpy(p->known[p->known_count++], KMS_SERVICE_PRINCIPAL);
+	strcpy(p->known[p->known_count++], KMS_DELIVERY_PRINCIPAL);
 	know(p, realm, "root");
 	for (uint32_t i = 0; i < config->principals_count; i++)
 		know(p, realm, config->principals[i].arn);

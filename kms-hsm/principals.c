@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DOORS_MAX 2u /* ingestd, the gateway */
+#define DOORS_MAX 3u /* ingestd, the gateway, deliverd */
 
 struct entry {
 	uid_t uid;
@@ -162,7 +162,16 @@ fill(struct kms_principals *p, const struct kms_config *config, struct slk_error
 		rc = add_door(p, config->ingest_user, "ingest_user", KMS_CLASS_DOOR, err);
 	if (rc == SLK_OK)
 		rc = add_door(p, config->gateway_user, "gateway_user", KMS_CLASS_GATEWAY, err);
+	if (rc == SLK_OK)
+		rc = add_door(p, config->deliver_user, "deliver_user", KMS_CLASS_DELIVER, err);
 	return rc == SLK_OK ? add_roles(p, config, &realm, err) : rc;
+}
+
+bool
+kms_is_service_principal(const char *text)
+{
+	return strcmp(text, KMS_SERVICE_PRINCIPAL) == 0 ||
+		strcmp(text, KMS_DELIVERY_PRINCIPAL) == 0;
 }
 
 int

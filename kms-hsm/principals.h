@@ -22,13 +22,19 @@ enum kms_class {
 	KMS_CLASS_DOOR = 4, /* ingestd: service principal of its streams; may ask Authorize for its
 			       callers */
 	KMS_CLASS_GATEWAY = 8, /* the gateway: checks signatures of callers on the network */
+	KMS_CLASS_DELIVER = 16, /* deliverd: carries out delivery streams, under their roles */
 };
 
 /* The service principal as which ingestd asks for the keys of its streams, as AWS names it. */
 #define KMS_SERVICE_PRINCIPAL "kinesis.amazonaws.com"
+/* The one that assumes the roles of delivery streams, and as which the keys of their direct puts are asked for. */
+#define KMS_DELIVERY_PRINCIPAL "firehose.amazonaws.com"
 
 /* kmsd itself, for what it does without being asked: rotation and destruction of keys. */
 #define KMS_OWN_PRINCIPAL "kms.amazonaws.com"
+
+/* One of the two. */
+bool kms_is_service_principal(const char *text);
 
 struct kms_principals;
 

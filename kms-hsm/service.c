@@ -9,6 +9,7 @@
 #include "call.h"
 #include "caller.h"
 #include "digest.h"
+#include "gcm.h"
 #include "hmac.h"
 #include "sessions.h"
 
@@ -74,15 +75,16 @@ static const struct kms_row rows[] = {
 	ROW(RETIRE_GRANT) = {PEOPLE, "kms:RetireGrant", kms_op_retire_grant, false},
 	ROW(REVOKE_GRANT) = {PEOPLE, "kms:RevokeGrant", kms_op_revoke_grant, false},
 	ROW(CREATE_STREAM) = {KMS_CLASS_ADMIN, "kinesis:CreateStream", kms_op_create_stream, false},
-	ROW(DESCRIBE_STREAM) = {PEOPLE | DOORS, "kinesis:DescribeStream", kms_op_describe_stream,
-		false},
+	ROW(DESCRIBE_STREAM) = {PEOPLE | DOORS | KMS_CLASS_DELIVER, "kinesis:DescribeStream",
+		kms_op_describe_stream, false},
 	ROW(LIST_STREAMS) = {ANYBODY, "kinesis:ListStreams", kms_op_list_streams, false},
 	ROW(DELETE_STREAM) = {KMS_CLASS_ADMIN, "kinesis:DeleteStream", kms_op_delete_stream, false},
 	ROW(SPLIT_SHARD) = {KMS_CLASS_ADMIN, "kinesis:SplitShard", kms_op_split_shard, false},
 	ROW(MERGE_SHARDS) = {KMS_CLASS_ADMIN, "kinesis:MergeShards", kms_op_merge_shards, false},
 	ROW(UPDATE_SHARD_COUNT) = {KMS_CLASS_ADMIN, "kinesis:UpdateShardCount",
 		kms_op_update_shard_count, false},
-	ROW(LIST_SHARDS) = {PEOPLE | DOORS, "kinesis:ListShards", kms_op_list_shards, false},
+	ROW(LIST_SHARDS) = {PEOPLE | DOORS | KMS_CLASS_DELIVER, "kinesis:ListShards",
+		kms_op_list_shards, false},
 	ROW(INCREASE_STREAM_RETENTION) = {KMS_CLASS_ADMIN, "kinesis:IncreaseStreamRetentionPeriod",
 		kms_op_increase_stream_retention, false},
 	ROW(DECREASE_STREAM_RETENTION) = {KMS_CLASS_ADMIN, "kinesis:DecreaseStreamRetentionPeriod",
@@ -103,6 +105,36 @@ static const struct kms_row rows[] = {
 	ROW(STREAM_CHANGED) = {KMS_CLASS_DOOR, "sealock:StreamChanged", kms_op_stream_changed,
 		false},
 	ROW(WATCH_STREAMS) = {DOORS, "sealock:WatchStreams", kms_op_watch_streams, true},
+	ROW(CREATE_DELIVERY_STREAM) = {KMS_CLASS_ADMIN, "firehose:CreateDeliveryStream",
+		kms_op_create_delivery_stream, false},
+	ROW(DESCRIBE_DELIVERY_STREAM) = {PEOPLE, "firehose:DescribeDeliveryStream",
+		kms_op_describe_delivery_stream, false},
+	ROW(LIST_DELIVERY_STREAMS) = {PEOPLE | KMS_CLASS_DELIVER, "firehose:ListDeliveryStreams",
+		kms_op_list_delivery_streams, false},
+	ROW(UPDATE_DESTINATION) = {KMS_CLASS_ADMIN, "firehose:UpdateDestination",
+		kms_op_update_destination, false},
+	ROW(DELETE_DELIVERY_STREAM) = {KMS_CLASS_ADMIN, "firehose:DeleteDeliveryStream",
+		kms_op_delete_delivery_stream, false},
+	ROW(START_DELIVERY_STREAM_ENCRYPTION) = {KMS_CLASS_ADMIN,
+		"firehose:StartDeliveryStreamEncryption", kms_op_start_delivery_stream_encryption,
+		false},
+	ROW(STOP_DELIVERY_STREAM_ENCRYPTION) = {KMS_CLASS_ADMIN,
+		"firehose:StopDeliveryStreamEncryption", kms_op_stop_delivery_stream_encryption,
+		false},
+	ROW(TAG_DELIVERY_STREAM) = {KMS_CLASS_ADMIN, "firehose:TagDeliveryStream",
+		kms_op_tag_delivery_stream, false},
+	ROW(UNTAG_DELIVERY_STREAM) = {KMS_CLASS_ADMIN, "firehose:UntagDeliveryStream",
+		kms_op_untag_delivery_stream, false},
+	ROW(LIST_TAGS_FOR_DELIVERY_STREAM) = {PEOPLE, "firehose:ListTagsForDeliveryStream",
+		kms_op_list_tags_for_delivery_stream, false},
+	ROW(DELIVERY_WORK) = {KMS_CLASS_DELIVER, "sealock:DeliveryWork", kms_op_delivery_work,
+		false},
+	ROW(DELIVERY_STATE) = {KMS_CLASS_DELIVER, "sealock:DeliveryState", kms_op_delivery_state,
+		false},
+	ROW(ASSUME_DELIVERY_ROLE) = {KMS_CLASS_DELIVER, "sts:AssumeRole",
+		kms_op_assume_delivery_role, false},
+	ROW(DELIVERY_CHANGES) = {KMS_CLASS_DELIVER, "sealock:DeliveryChanges",
+		kms_op_delivery_changes, true},
 	ROW(GENERATE_STREAM_KEY) = {KMS_CLASS_DOOR, "kms:GenerateDataKey",
 		kms_op_generate_stream_key, false},
 	ROW(AUTHORIZE) = {KMS_CLASS_DOOR | KMS_CLASS_GATEWAY, "sealock:Authorize", kms_op_authorize,
@@ -185,6 +217,7 @@ static void
 free_members(struct kms_service *s)
 {
 	kms_sessions_free(s->sessions);
+	kms_gcm_free(s->gcm);
 	kms_hmac_free(s->hmac);
 	kms_grants_free(s->grants);
 	kms_iam_free(s->iam);
@@ -217,7 +250,9 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	if (rc == SLK_OK)
 		rc = kms_hmac_new(s->digests, &s->hmac);
 	if (rc == SLK_OK)
-		rc = kms_sessions_new(s->hmac, &s->sessions);
+		rc = kms_gcm_new(&s->gcm);
+	if (rc == SLK_OK)
+		rc = kms_sessions_new(s->hmac, s->gcm, &s->sessions);
 	if (rc != SLK_OK) {
 		if (err.text[0] != '\0')
 			slk_error_log("kmsd cannot start", slk_kv("error", (const char *)err.text));
@@ -232,7 +267,7 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	STAILQ_INIT(&s->watchers);
 	LIST_INIT(&s->makers);
 	s->mono_start_ns = s->mono_counted_ns = slk_mono_ns(parts->clock);
-	s->stream_changes = s->right_changes = slk_wall_ns(parts->clock);
+	s->stream_changes = s->right_changes = s->delivery_changes = slk_wall_ns(parts->clock);
 	s->health.state = HSM_NO_WORKER;
 	s->workers_count = parts->workers_count != 0 ? parts->workers_count : 1;
 	for (uint32_t i = 0; i < HSM_WORKERS_MAX; i++) {
@@ -282,6 +317,7 @@ call_free(struct kms_call *call)
 	slk_secret_free(call->frame);
 	slk_secret_free(call->held);
 	slk_secret_free(call->kept);
+	slk_secret_free(call->found);
 	free(call->work);
 	free(call->proposal);
 	free(call);
@@ -317,6 +353,16 @@ refuse_class(struct kms_call *call)
 			"User: %s is not authorized to perform: %s; this request is for the "
 			"gateway only: gateway_user: in the configuration of sealock-kmsd",
 			call->principal, call->action);
+	else if (call->row->classes == KMS_CLASS_DELIVER)
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"User: %s is not authorized to perform: %s; this request is for deliverd "
+			"only: deliver_user: in the configuration of sealock-kmsd",
+			call->principal, call->action);
+	else if (call->classes == KMS_CLASS_DELIVER)
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"deliverd is not authorized to perform: %s; it asks for what it delivers "
+			"under the roles of delivery streams",
+			call->action);
 	else if (call->classes == KMS_CLASS_GATEWAY)
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
 			"the gateway is not authorized to perform: %s; it has no rights of its "
@@ -345,6 +391,8 @@ identify(struct kms_call *call)
 	call->door = (call->classes & KMS_CLASS_DOOR) != 0 ? "ingestd" : "gateway";
 	if (arn == NULL && (call->classes & KMS_CLASS_DOOR) != 0)
 		arn = KMS_SERVICE_PRINCIPAL;
+	else if (arn == NULL && (call->classes & KMS_CLASS_DELIVER) != 0)
+		arn = KMS_DELIVERY_PRINCIPAL;
 	(void)snprintf(call->principal, sizeof(call->principal), "%s", arn != NULL ? arn : "");
 }
 
@@ -398,7 +446,7 @@ carry_out_for(struct kms_call *call, const Kmsp__Request *request)
 	kms_session_view_free(parts);
 }
 
-/* The session key is there now. */
+/* What the call waited for is there now. */
 static void
 again(struct kms_call *call)
 {
@@ -409,12 +457,20 @@ again(struct kms_call *call)
 	if (rc == SLK_OK)
 		rc = kmsp_request_unpack(
 			arena, slk_span(slk_secret_peek(call->kept), call->kept_len), &request);
-	if (rc == SLK_OK)
+	if (rc == SLK_OK && request->caller == NULL)
+		carry_out(call, request);
+	else if (rc == SLK_OK)
 		carry_out_for(call, request);
 	else
 		kms_call_fail(call, rc == SLK_NO_MEMORY ? rc : SLK_INTERNAL, "KMSInternalException",
 			"the request cannot be begun anew: %s", slk_status_sentence(rc));
 	kmsp_arena_free(arena);
+}
+
+void
+kms_call_again(struct kms_call *call)
+{
+	again(call);
 }
 
 int
@@ -443,14 +499,16 @@ kms_service_handle(struct kms_service *service, const struct slk_peer *peer,
 		(void)strcpy(call->correlation, request->correlation);
 	if (request->caller == NULL)
 		carry_out(call, request);
-	else if ((call->classes & KMS_CLASS_GATEWAY) == 0)
+	else if ((call->classes & (KMS_CLASS_GATEWAY | KMS_CLASS_DELIVER)) == 0)
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
 			"uid %u may not ask for %s in the name of another caller: this is for the "
 			"gateway only",
 			(unsigned)call->peer.uid, call->action);
-	else if (!kms_caller_may(call->row))
+	else if (!kms_caller_may(call->row, call->classes))
 		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
-			"the gateway may not ask for %s in the name of a caller", call->action);
+			"%s may not ask for %s in the name of a caller",
+			(call->classes & KMS_CLASS_GATEWAY) != 0 ? "the gateway" : "deliverd",
+			call->action);
 	else
 		carry_out_for(call, request);
 	return SLK_OK;

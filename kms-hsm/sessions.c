@@ -3,43 +3,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-#include <openssl/provider.h>
-
 #include "base/base64.h"
+#include "gcm.h"
 
 #define KEYS_MAX 2u /* as many as the catalog keeps */
-#define IV_BYTES 12u
 
 static const char label[] = "sealock-session-1"; /* with its terminator */
 
 struct kms_sessions {
 	struct kms_hmac *hmac;
-	OSSL_LIB_CTX *library;
-	OSSL_PROVIDER *provider;
-	EVP_CIPHER *gcm;
+	const struct kms_gcm *gcm;
 	uint8_t ids[KEYS_MAX][FMT_SESSION_KEY_ID_BYTES];
 	struct slk_secret *keys[KEYS_MAX]; /* NULL: none */
 	size_t next; /* to be replaced */
 };
 
 int
-kms_sessions_new(struct kms_hmac *hmac, struct kms_sessions **out_sessions)
+kms_sessions_new(
+	struct kms_hmac *hmac, const struct kms_gcm *gcm, struct kms_sessions **out_sessions)
 {
 	struct kms_sessions *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return SLK_NO_MEMORY;
 	s->hmac = hmac;
-	s->library = OSSL_LIB_CTX_new();
-	if (s->library != NULL)
-		s->provider = OSSL_PROVIDER_load(s->library, "default");
-	if (s->provider != NULL)
-		s->gcm = EVP_CIPHER_fetch(s->library, "AES-256-GCM", NULL);
-	if (s->gcm == NULL) {
-		kms_sessions_free(s);
-		return SLK_UNSUPPORTED;
-	}
+	s->gcm = gcm;
 	*out_sessions = s;
 	return SLK_OK;
 }
@@ -51,10 +39,6 @@ kms_sessions_free(struct kms_sessions *sessions)
 		return;
 	for (size_t i = 0; i < KEYS_MAX; i++)
 		slk_secret_free(sessions->keys[i]);
-	EVP_CIPHER_free(sessions->gcm);
-	if (sessions->provider != NULL)
-		(void)OSSL_PROVIDER_unload(sessions->provider);
-	OSSL_LIB_CTX_free(sessions->library);
 	free(sessions);
 }
 
@@ -106,43 +90,7 @@ derive(struct kms_sessions *s, const struct fmt_session_token *token, uint8_t ou
 		slk_span(text, sizeof(text)), out);
 }
 
-/* A cipher that has seen the header. */
-static EVP_CIPHER_CTX *
-begin(struct kms_sessions *s, const uint8_t *key, const uint8_t *header, int encrypt)
-{
-	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-	int len = 0;
-
-	if (c == NULL)
-		return NULL;
-	if (EVP_CipherInit_ex2(c, s->gcm, key, key + KMS_SESSION_KEY_BYTES, encrypt, NULL) == 1 &&
-		EVP_CipherUpdate(c, NULL, &len, header, FMT_SESSION_HEADER_BYTES) == 1)
-		return c;
-	EVP_CIPHER_CTX_free(c);
-	return NULL;
-}
-
 /* --- sealing --- */
-
-/* Header, ciphertext, tag. */
-static int
-seal(struct kms_sessions *s, const uint8_t *key, struct slk_span claims, uint8_t *out)
-{
-	uint8_t *body = out + FMT_SESSION_HEADER_BYTES;
-	int len = 0, rest = 0, rc = SLK_INTERNAL;
-	EVP_CIPHER_CTX *c = begin(s, key, out, 1);
-
-	if (c == NULL)
-		return SLK_NO_MEMORY;
-	if (EVP_CipherUpdate(c, body, &len, claims.ptr, (int)claims.len) == 1 &&
-		EVP_CipherFinal_ex(c, body + len, &rest) == 1 &&
-		(size_t)len + (size_t)rest == claims.len &&
-		EVP_CIPHER_CTX_ctrl(
-			c, EVP_CTRL_AEAD_GET_TAG, FMT_SESSION_TAG_BYTES, body + claims.len) == 1)
-		rc = SLK_OK;
-	EVP_CIPHER_CTX_free(c);
-	return rc;
-}
 
 int
 kms_sessions_seal(struct kms_sessions *sessions, const uint8_t id[FMT_SESSION_KEY_ID_BYTES],
@@ -160,7 +108,9 @@ kms_sessions_seal(struct kms_sessions *sessions, const uint8_t id[FMT_SESSION_KE
 		rc = derive(sessions, &token, key);
 	if (rc == SLK_OK) {
 		fmt_session_header(&token, bytes);
-		rc = seal(sessions, key, claims, bytes);
+		rc = kms_gcm_seal(sessions->gcm, key, key + KMS_SESSION_KEY_BYTES,
+			slk_span(bytes, FMT_SESSION_HEADER_BYTES), claims,
+			bytes + FMT_SESSION_HEADER_BYTES);
 	}
 	slk_wipe(key, sizeof(key));
 	if (rc != SLK_OK)
@@ -171,38 +121,17 @@ kms_sessions_seal(struct kms_sessions *sessions, const uint8_t id[FMT_SESSION_KE
 
 /* --- opening --- */
 
-static int
-open_with(struct kms_sessions *s, const uint8_t *key, const struct fmt_session_token *token,
-	uint8_t *out)
-{
-	uint8_t header[FMT_SESSION_HEADER_BYTES], tag[FMT_SESSION_TAG_BYTES];
-	size_t claims_len = token->sealed.len - sizeof(tag);
-	int len = 0, rest = 0, rc = SLK_BAD_TAG;
-
-	fmt_session_header(token, header);
-	EVP_CIPHER_CTX *c = begin(s, key, header, 0);
-	if (c == NULL)
-		return SLK_NO_MEMORY;
-	memcpy(tag, token->sealed.ptr + claims_len, sizeof(tag));
-	if (EVP_CipherUpdate(c, out, &len, token->sealed.ptr, (int)claims_len) == 1 &&
-		EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1 &&
-		EVP_CipherFinal_ex(c, out + len, &rest) == 1)
-		rc = SLK_OK;
-	EVP_CIPHER_CTX_free(c);
-	if (rc != SLK_OK)
-		slk_wipe(out, claims_len);
-	return rc;
-}
-
 int
 kms_sessions_open(struct kms_sessions *sessions, const struct fmt_session_token *token,
 	uint8_t *out, size_t *out_len)
 {
-	uint8_t key[KMS_SHA512_BYTES];
+	uint8_t key[KMS_SHA512_BYTES], header[FMT_SESSION_HEADER_BYTES];
 
 	int rc = derive(sessions, token, key);
+	fmt_session_header(token, header);
 	if (rc == SLK_OK)
-		rc = open_with(sessions, key, token, out);
+		rc = kms_gcm_open(sessions->gcm, key, key + KMS_SESSION_KEY_BYTES,
+			slk_span(header, sizeof(header)), token->sealed, out);
 	slk_wipe(key, sizeof(key));
 	if (rc == SLK_OK)
 		*out_len = token->sealed.len - FMT_SESSION_TAG_BYTES;

@@ -15,10 +15,12 @@
 
 #define KMS_SESSION_KEY_BYTES 32u
 
+struct kms_gcm;
 struct kms_sessions;
 
-/* hmac: borrowed. SLK_NO_MEMORY, SLK_UNSUPPORTED (libcrypto lacks AES-256-GCM). */
-MUST_USE int kms_sessions_new(struct kms_hmac *hmac, struct kms_sessions **out_sessions);
+/* hmac, gcm: borrowed. SLK_NO_MEMORY. */
+MUST_USE int kms_sessions_new(
+	struct kms_hmac *hmac, const struct kms_gcm *gcm, struct kms_sessions **out_sessions);
 void kms_sessions_free(struct kms_sessions *sessions); /* NULL allowed */
 
 bool kms_sessions_has(

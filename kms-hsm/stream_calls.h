@@ -14,6 +14,13 @@
 
 /* The stream that text names into call->stream, once the caller may do the call's action with it. */
 MUST_USE int kms_call_find_stream(struct kms_call *call, const char *text);
+/* Of any kind, without a question; unless it is being deleted, and with its key in call->key. */
+MUST_USE int kms_call_stream_and_key(struct kms_call *call, const char *name);
+/* May call->principal use call->key for puts into call->stream (kms:GenerateDataKey), or for gets (kms:Decrypt)? The call's
+ * resource is the stream's ARN. */
+MUST_USE int kms_call_authorize_stream_key(struct kms_call *call, bool is_put);
+/* The end of Authorize about a delivery stream, whose action the policies allow. */
+void kms_call_authorize_delivery(struct kms_call *call, const char *name);
 /* Is it ACTIVE? */
 MUST_USE int kms_call_stream_active(struct kms_call *call);
 /* May there be so many open shards more? */

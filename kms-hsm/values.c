@@ -285,6 +285,8 @@ put_facts(const struct kms_iam *iam, const struct kms_facts *f, unsigned needs)
 	put("sts:ExternalId", f->external_id);
 	put("sts:RoleSessionName", f->session_name);
 	put("sts:SourceIdentity", f->source_identity);
+	put("iam:PassedToService", f->passed_to);
+	put("iam:AssociatedResourceArn", f->associated_arn);
 	if (f->duration_s > 0)
 		put_number("sts:DurationSeconds", f->duration_s);
 	put_tag_keys(f);

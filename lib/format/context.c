@@ -217,11 +217,14 @@ fmt_context_decode(struct slk_span in, struct fmt_context **out_context)
 int
 fmt_context_for_stream(const char *stream_arn, struct fmt_context **out_context)
 {
+	static const char firehose[] = "arn:aws:firehose:";
+	bool is_delivery = strncmp(stream_arn, firehose, sizeof(firehose) - 1) == 0;
+	const char *key = is_delivery ? "aws:firehose:arn" : "aws:kinesis:arn";
 	struct fmt_context *c = NULL;
 	int rc = fmt_context_new(&c);
 
 	if (rc == SLK_OK)
-		rc = fmt_context_add(c, slk_span_str("aws:kinesis:arn"), slk_span_str(stream_arn));
+		rc = fmt_context_add(c, slk_span_str(key), slk_span_str(stream_arn));
 	if (rc != SLK_OK) {
 		fmt_context_free(c);
 		return rc;

@@ -45,7 +45,8 @@ MUST_USE int fmt_context_encode(
 /* Parse a canonical form strictly: sorted, no duplicates, no trailing bytes. SLK_MALFORMED, SLK_TRUNCATED, SLK_LIMIT. */
 MUST_USE int fmt_context_decode(struct slk_span in, struct fmt_context **out_context);
 
-/* {"aws:kinesis:arn": arn}, the context of every epoch of a stream. */
+/* {"aws:kinesis:arn": arn}, the context of every epoch of a stream; of a delivery stream's direct puts {"aws:firehose:arn":
+ * arn}. */
 MUST_USE int fmt_context_for_stream(const char *stream_arn, struct fmt_context **out_context);
 
 #endif

@@ -5,6 +5,7 @@
 #define SLK_KMSCLIENT_CONVERT_H
 
 #include "kmsclient/kmsclient.h"
+#include "kmsclient/life.h"
 #include "kmsclient/wire.h"
 
 MUST_USE int kmsc_text(const char *in, char *out, size_t cap);
@@ -12,6 +13,8 @@ MUST_USE int kmsc_key_from(const Kmsp__Key *in, struct kmsc_key *out);
 /* Of a reply about one key: with its indicator. */
 MUST_USE int kmsc_key_of(const Kmsp__Reply *reply, struct kmsc_key *out);
 MUST_USE int kmsc_alias_from(const Kmsp__Alias *in, struct kmsc_alias *out);
+MUST_USE int kmsc_tags_from(const Kmsp__Tags *in, struct kmsc_tag *out, size_t cap,
+	char *out_next /* KMSC_MARKER_MAX */);
 MUST_USE int kmsc_stream_from(const Kmsp__Stream *in, struct kmsc_stream *out);
 MUST_USE int kmsc_status_from(const Kmsp__Status *in, struct kmsc_status *out);
 

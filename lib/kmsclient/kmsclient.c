@@ -334,9 +334,9 @@ kmsc_describe_stream(struct kmsc *c, const char *name_or_arn, struct kmsc_stream
 	return kmsc_call_end(c, rc, err);
 }
 
-int
-kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out_streams, size_t cap,
-	size_t *out_count, char *out_next, struct slk_error *err)
+static int
+list_streams(struct kmsc *c, const char *marker, bool hidden, struct kmsc_stream *out_streams,
+	size_t cap, size_t *out_count, char *out_next, struct slk_error *err)
 {
 	Kmsp__List call = KMSP__LIST__INIT;
 	const Kmsp__Reply *reply;
@@ -345,6 +345,7 @@ kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out_st
 		return slk_fail(err, SLK_INVALID, "a page needs room for one stream");
 	call.marker = kmsc_request_text(marker);
 	call.limit = page(cap);
+	call.hidden = hidden;
 	KMSC_REQUEST(request, LIST_STREAMS, list_streams) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_STREAMS, &reply, err);
 	if (rc == SLK_OK && reply->streams->n_streams > cap)
@@ -356,6 +357,20 @@ kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out_st
 	if (rc == SLK_OK)
 		*out_count = reply->streams->n_streams;
 	return kmsc_call_end(c, rc, err);
+}
+
+int
+kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out_streams, size_t cap,
+	size_t *out_count, char *out_next, struct slk_error *err)
+{
+	return list_streams(c, marker, false, out_streams, cap, out_count, out_next, err);
+}
+
+int
+kmsc_list_all_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out_streams,
+	size_t cap, size_t *out_count, char *out_next, struct slk_error *err)
+{
+	return list_streams(c, marker, true, out_streams, cap, out_count, out_next, err);
 }
 
 int

@@ -233,6 +233,11 @@ MUST_USE int kmsc_describe_stream(struct kmsc *c, const char *name_or_arn,
 	struct kmsc_stream *out_stream, struct slk_error *err);
 MUST_USE int kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out_streams,
 	size_t cap, size_t *out_count, char *out_next /* KMSC_NAME_MAX */, struct slk_error *err);
+/* The same for ingestd: with the streams of delivery streams, which are called deliverystream/NAME and have the ARN of their
+ * delivery stream. */
+MUST_USE int kmsc_list_all_streams(struct kmsc *c, const char *marker,
+	struct kmsc_stream *out_streams, size_t cap, size_t *out_count, char *out_next,
+	struct slk_error *err);
 MUST_USE int kmsc_delete_stream(struct kmsc *c, const char *name, struct slk_error *err);
 
 /* --- service --- */

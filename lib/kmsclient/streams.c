@@ -374,8 +374,8 @@ kmsc_remove_tags_from_stream(struct kmsc *c, const char *stream, const char *con
 	return kmsc_call_set(c, &request, KMSC_REPEATABLE, err);
 }
 
-static int
-tags_from(const Kmsp__Tags *in, struct kmsc_tag *out, size_t cap, char *out_next)
+int
+kmsc_tags_from(const Kmsp__Tags *in, struct kmsc_tag *out, size_t cap, char *out_next)
 {
 	int rc = in->n_tags > cap ? SLK_MALFORMED : SLK_OK;
 
@@ -402,7 +402,7 @@ kmsc_list_tags_for_stream(struct kmsc *c, const char *stream, const char *marker
 	KMSC_REQUEST(request, LIST_TAGS_FOR_STREAM, list_tags_for_stream) = &call;
 	int rc = kmsc_call(c, &request, KMSC_REPEATABLE, KMSP__REPLY__RESULT_TAGS, &reply, err);
 	if (rc == SLK_OK)
-		rc = tags_from(reply->tags, out_tags, cap, out_next);
+		rc = kmsc_tags_from(reply->tags, out_tags, cap, out_next);
 	if (rc == SLK_OK)
 		*out_count = reply->tags->n_tags;
 	return kmsc_call_end(c, rc, err);

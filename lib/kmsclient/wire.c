@@ -101,7 +101,7 @@ unpack(struct kmsp_arena *arena, const ProtobufCMessageDescriptor *type, struct 
 }
 
 /* A policy has up to 131,072 characters, a description 8,192, 50 tags 19,200, and their names 6,400; the ends of 10,000
- * shards take 150,000 bytes as a rule. */
+ * shards take 150,000 bytes as a rule. A description of a delivery stream has 65,536. */
 static size_t
 call_max(const Kmsp__Request *request)
 {
@@ -124,6 +124,10 @@ call_max(const Kmsp__Request *request)
 	case KMSP__REQUEST__CALL_ADD_TAGS_TO_STREAM:
 	case KMSP__REQUEST__CALL_REMOVE_TAGS_FROM_STREAM:
 	case KMSP__REQUEST__CALL_STREAM_CHANGED:
+	case KMSP__REQUEST__CALL_CREATE_DELIVERY_STREAM:
+	case KMSP__REQUEST__CALL_UPDATE_DESTINATION:
+	case KMSP__REQUEST__CALL_TAG_DELIVERY_STREAM:
+	case KMSP__REQUEST__CALL_UNTAG_DELIVERY_STREAM:
 		return KMSP_FRAME_MAX;
 	default:
 		return KMSP_REQUEST_MAX;
@@ -144,7 +148,9 @@ reply_max(const Kmsp__Reply *reply)
 	return reply->result_case == KMSP__REPLY__RESULT_DOCUMENT ||
 			reply->result_case == KMSP__REPLY__RESULT_IDENTITY ||
 			reply->result_case == KMSP__REPLY__RESULT_PROPOSAL ||
-			reply->result_case == KMSP__REPLY__RESULT_EXPLANATION
+			reply->result_case == KMSP__REPLY__RESULT_EXPLANATION ||
+			reply->result_case == KMSP__REPLY__RESULT_DELIVERY_STREAM ||
+			reply->result_case == KMSP__REPLY__RESULT_DELIVERY_STREAMS
 		? KMSP_FRAME_MAX
 		: KMSP_REPLY_MAX;
 }

@@ -93,8 +93,10 @@ ask(uid_t uid, Kmsp__Request *request, Kmsp__Request__CallCase what)
 	request->id = 1;
 	request->call_case = what;
 	const Kmsp__Reply *reply = rig_call(&rig, uid, request);
-	if (reply->status != SLK_OK)
+	if (reply->status != SLK_OK) {
+		fprintf(stderr, "%s: %s\n", reply->exception, reply->message);
 		abort();
+	}
 	return reply;
 }
 
@@ -115,6 +117,38 @@ make_credentials(void)
 	reply = ask(RIG_ALICE, &request, KMSP__REQUEST__CALL_ASSUME_ROLE);
 	(void)snprintf(session_id, sizeof(session_id), "%s", reply->session->access_key_id);
 	(void)snprintf(token, sizeof(token), "%s", reply->session->session_token);
+}
+
+#define DESCRIPTION \
+	"{\"S3DestinationConfiguration\":{\"RoleARN\":\"arn:aws:iam::000000000000:role/f\"," \
+	"\"BucketARN\":\"arn:aws:s3:::bucket\"}}"
+
+/* What the seeds name: the role f, the delivery streams c, which is CREATING, and d, which is ACTIVE. */
+static void
+make_deliveries(void)
+{
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	Kmsp__CreateDeliveryStream create = KMSP__CREATE_DELIVERY_STREAM__INIT;
+	Kmsp__DeliveryState state = KMSP__DELIVERY_STATE__INIT;
+	static char description[] = DESCRIPTION;
+
+	if (iam_create_role(&rig, RIG_ROOT, "f",
+		    "{'Effect':'Allow','Principal':{'Service':'firehose.amazonaws.com'},"
+		    "'Action':'sts:AssumeRole'}")
+			->status != SLK_OK)
+		abort();
+	create.json = (ProtobufCBinaryData){sizeof(description) - 1, (uint8_t *)description};
+	create.name = TEXT("c");
+	request.create_delivery_stream = &create;
+	(void)ask(RIG_ROOT, &request, KMSP__REQUEST__CALL_CREATE_DELIVERY_STREAM);
+	create.name = TEXT("d");
+	request.create_delivery_stream = &create;
+	(void)ask(RIG_ROOT, &request, KMSP__REQUEST__CALL_CREATE_DELIVERY_STREAM);
+	state.name = TEXT("d");
+	state.version = 1;
+	state.state = TEXT("ACTIVE");
+	request.delivery_state = &state;
+	(void)ask(RIG_DELIVER, &request, KMSP__REQUEST__CALL_DELIVERY_STATE);
 }
 
 #define USE "{'Effect':'Allow','Action':['kms:*','kinesis:*'],'Resource':'*'}"
@@ -138,7 +172,7 @@ start(void)
 	char arn[KMS_ARN_MAX];
 
 	rig_start(&rig,
-		"  - {effect: Allow, principals: [user/alice], actions: ['*'], resources: "
+		"  - {effect: Allow, principals: [user/alice, root], actions: ['*'], resources: "
 		"['*']}\n");
 	rig.ff.fs.datasync = no_flush;
 	rig_new_key(&rig, arn);
@@ -167,6 +201,7 @@ start(void)
 		iam_put_inline(&rig, RIG_ROOT, "role/r", "use", USE)->status != SLK_OK)
 		abort();
 	make_credentials();
+	make_deliveries();
 	atexit(stop);
 }
 
@@ -174,7 +209,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uid_t peers[] = {
-		RIG_ROOT, RIG_ALICE, RIG_BOB, RIG_INGEST, RIG_STRANGER, RIG_GATEWAY};
+		RIG_ROOT, RIG_ALICE, RIG_BOB, RIG_INGEST, RIG_STRANGER, RIG_GATEWAY, RIG_DELIVER};
 	static struct kmsp_arena *arena;
 	const Kmsp__Request *request = NULL;
 
@@ -187,7 +222,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	put_blobs(request);
 	unsigned before = rig.answers;
-	rig_begin(&rig, peers[data[0] % 6], request);
+	rig_begin(&rig, peers[data[0] % 7], request);
 	for (int i = 0; i < 5 && rig.answers == before; i++)
 		rig_turn(&rig);
 	if (rig.answers != before + 1 || rig_last(&rig)->id != request->id)

@@ -32,6 +32,13 @@ struct value {
 	STATEMENT "\"Action\":\"kms:Decrypt\",\"Resource\":\"*\",\"Condition\":{\"StringEquals\":" \
 		  "{\"kms:EncryptionContext:k\":\"v\"}}}}"
 
+#define ROLE_AND "\"RoleARN\":\"arn:aws:iam::000000000000:role/f\","
+#define SOURCE \
+	"\"DeliveryStreamType\":\"KinesisStreamAsSource\",\"KinesisStreamSourceConfiguration\":" \
+	"{" ROLE_AND "\"KinesisStreamARN\":\"arn:aws:kinesis:local:000000000000:stream/s\"},"
+#define DESTINATION \
+	"\"ExtendedS3DestinationConfiguration\":{" ROLE_AND "\"BucketARN\":\"arn:aws:s3:::bucket\"}"
+
 static const struct value values[] = {
 	{"*", "correlation", NULL},
 	{"sign", "key", "alias/ecc"},
@@ -60,6 +67,29 @@ static const struct value values[] = {
 	{"create_key_pair", "spec", "ECC_NIST_P256"},
 	{"create_key_pair", "usage", "SIGN_VERIFY"},
 	{"create_stream", "name", "t"},
+	{"create_delivery_stream", "name", "e"},
+	{"create_delivery_of_stream", "name", "f"},
+	{"create_delivery_of_stream", "json", "{" SOURCE DESTINATION "}"},
+	{"create_delivery_of_stream", "encrypted", NULL},
+	{"*", "json", "{" DESTINATION "}"},
+	{"delivery_state", "name", "c"},
+	{"delivery_state", "state", "ACTIVE"},
+	{"describe_delivery_stream", "name", "d"},
+	{"delivery_work", "name", "d"},
+	{"update_destination", "name", "d"},
+	{"delete_delivery_stream", "name", "d"},
+	{"delete_delivery_stream", "force", NULL},
+	{"start_delivery_stream_encryption", "name", "d"},
+	{"stop_delivery_stream_encryption", "name", "d"},
+	{"tag_delivery_stream", "name", "d"},
+	{"untag_delivery_stream", "name", "d"},
+	{"list_tags_for_delivery_stream", "name", "d"},
+	{"assume_delivery_role", "name", "d"},
+	{"assume_delivery_role", "role", "arn:aws:iam::000000000000:role/f"},
+	{"list_delivery_streams", "after", NULL},
+	{"list_delivery_streams", "source", "DirectPut"},
+	{"authorize_put", "action", "firehose:PutRecord"},
+	{"authorize_put", "resource", "arn:aws:firehose:local:000000000000:deliverystream/d"},
 	{"*", "key", "alias/a"},
 	{"*", "source_key", "alias/a"},
 	{"*", "alias", "alias/b"},
@@ -135,6 +165,8 @@ static const struct {
 	{"derive_of_user", "derive_signing_key"},
 	{"describe_key_for_user", "describe_key"},
 	{"encrypt_for_session", "encrypt"},
+	{"create_delivery_of_stream", "create_delivery_stream"},
+	{"authorize_put", "authorize"},
 };
 
 static const struct {
@@ -343,7 +375,7 @@ put(struct output *out, const char *target, const char *name, int who, const Pro
 	out->count++;
 }
 
-/* Who may ask: root, ingestd or the gateway for what only they may, and alice, whom a role trusts. */
+/* Who may ask: root, ingestd, the gateway or deliverd for what only they may, and alice, whom a role trusts. */
 static int
 asker(const char *seed, const char *call)
 {
@@ -353,6 +385,8 @@ asker(const char *seed, const char *call)
 	for (size_t i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
 		if (strcmp(doors[i], call) == 0)
 			return 3;
+	if (strncmp(call, "delivery_", 9) == 0 || strcmp(call, "assume_delivery_role") == 0)
+		return 6;
 	if (strcmp(call, "derive_signing_key") == 0 || strstr(seed, "_for_") != NULL)
 		return 5;
 	return strcmp(call, "assume_role") == 0 ? 1 : 0;

@@ -20,6 +20,7 @@ static const char base_config[] =
 	"  token_label: fake\n  pin_file: /tmp/unused.pin\n"
 	"ingest_user: 2000\n"
 	"gateway_user: 2001\n"
+	"deliver_user: 2002\n"
 	"principals:\n"
 	"  - {user: 1000, arn: user/alice}\n"
 	"  - {user: 1001, arn: user/bob}\n"

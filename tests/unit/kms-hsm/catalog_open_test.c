@@ -159,7 +159,7 @@ get_stream(void)
 static int
 list_streams(void)
 {
-	return kms_catalog_stream_list(catalog, "", out.streams, 4, &out_count);
+	return kms_catalog_stream_list(catalog, "", false, out.streams, 4, &out_count);
 }
 
 static int

@@ -377,7 +377,7 @@ later_version_is_refused(void **state)
 
 	run_sql("PRAGMA user_version = 99");
 	assert_int_equal(open_again(&err), SLK_BAD_VERSION);
-	run_sql("PRAGMA user_version = 7");
+	run_sql("PRAGMA user_version = 8");
 	assert_ok(open_again(&err));
 }
 

@@ -103,6 +103,18 @@ is_for_the_gateway(Kmsp__Request__CallCase request)
 		request == KMSP__REQUEST__CALL_WATCH_STREAMS;
 }
 
+static bool
+is_for_deliverd(Kmsp__Request__CallCase request)
+{
+	return request == KMSP__REQUEST__CALL_DESCRIBE_STREAM ||
+		request == KMSP__REQUEST__CALL_LIST_SHARDS ||
+		request == KMSP__REQUEST__CALL_LIST_DELIVERY_STREAMS ||
+		request == KMSP__REQUEST__CALL_DELIVERY_WORK ||
+		request == KMSP__REQUEST__CALL_DELIVERY_STATE ||
+		request == KMSP__REQUEST__CALL_ASSUME_DELIVERY_ROLE ||
+		request == KMSP__REQUEST__CALL_DELIVERY_CHANGES;
+}
+
 /* Every request from every class of peer, with a policy that would allow each: the table decides
  * alone. */
 static void
@@ -217,6 +229,20 @@ table_of_requests_and_classes_holds(void **state)
 		{KMSP__REQUEST__CALL_DESCRIBE_LIMITS, true, true, false},
 		{KMSP__REQUEST__CALL_STREAM_CHANGED, false, false, true},
 		{KMSP__REQUEST__CALL_WATCH_STREAMS, false, false, true},
+		{KMSP__REQUEST__CALL_CREATE_DELIVERY_STREAM, false, true, false},
+		{KMSP__REQUEST__CALL_DESCRIBE_DELIVERY_STREAM, true, true, false},
+		{KMSP__REQUEST__CALL_LIST_DELIVERY_STREAMS, true, true, false},
+		{KMSP__REQUEST__CALL_UPDATE_DESTINATION, false, true, false},
+		{KMSP__REQUEST__CALL_DELETE_DELIVERY_STREAM, false, true, false},
+		{KMSP__REQUEST__CALL_START_DELIVERY_STREAM_ENCRYPTION, false, true, false},
+		{KMSP__REQUEST__CALL_STOP_DELIVERY_STREAM_ENCRYPTION, false, true, false},
+		{KMSP__REQUEST__CALL_TAG_DELIVERY_STREAM, false, true, false},
+		{KMSP__REQUEST__CALL_UNTAG_DELIVERY_STREAM, false, true, false},
+		{KMSP__REQUEST__CALL_LIST_TAGS_FOR_DELIVERY_STREAM, true, true, false},
+		{KMSP__REQUEST__CALL_DELIVERY_WORK, false, false, false},
+		{KMSP__REQUEST__CALL_DELIVERY_STATE, false, false, false},
+		{KMSP__REQUEST__CALL_ASSUME_DELIVERY_ROLE, false, false, false},
+		{KMSP__REQUEST__CALL_DELIVERY_CHANGES, false, false, false},
 	};
 
 	/* None is forgotten: these are all that the protocol has, but id, version, timeout,
@@ -248,6 +274,8 @@ table_of_requests_and_classes_holds(void **state)
 			rig_call(&wide, RIG_INGEST, request)->status == SLK_DENIED, !rows[i].door);
 		assert_int_equal(rig_call(&wide, RIG_GATEWAY, request)->status == SLK_DENIED,
 			!is_for_the_gateway(rows[i].request));
+		assert_int_equal(rig_call(&wide, RIG_DELIVER, request)->status == SLK_DENIED,
+			!is_for_deliverd(rows[i].request));
 		assert_answered(rig_call(&wide, RIG_STRANGER, request), SLK_DENIED);
 		kmsp_arena_free(arena);
 	}

@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "gcm.h"
 #include "sessions.h"
 
 static struct kms_digests *digests;
 static struct kms_hmac *hmac;
+static struct kms_gcm *gcm;
 static struct kms_sessions *sessions;
 static uint8_t first_id[16] = {1}, second_id[16] = {2}, third_id[16] = {3};
 static const uint8_t key[KMS_SESSION_KEY_BYTES] = {5, 6, 7};
@@ -21,7 +23,8 @@ setup(void **state)
 	(void)state;
 	assert_ok(kms_digests_new(&digests));
 	assert_ok(kms_hmac_new(digests, &hmac));
-	assert_ok(kms_sessions_new(hmac, &sessions));
+	assert_ok(kms_gcm_new(&gcm));
+	assert_ok(kms_sessions_new(hmac, gcm, &sessions));
 	assert_ok(kms_sessions_take(sessions, first_id, key));
 	for (size_t i = 0; i < sizeof(claims); i++)
 		claims[i] = (uint8_t)(i * 7);
@@ -33,6 +36,7 @@ teardown(void **state)
 {
 	(void)state;
 	kms_sessions_free(sessions);
+	kms_gcm_free(gcm);
 	kms_hmac_free(hmac);
 	kms_digests_free(digests);
 	return 0;
@@ -128,7 +132,7 @@ another_key_of_the_same_id_opens_nothing(void **state)
 	assert_ok(kms_sessions_seal(sessions, first_id, slk_span(claims, 100), text, sizeof(text)));
 	size_t n = bytes_of(text, bytes, sizeof(bytes));
 	kms_sessions_free(sessions);
-	assert_ok(kms_sessions_new(hmac, &sessions));
+	assert_ok(kms_sessions_new(hmac, gcm, &sessions));
 	assert_int_equal(open_bytes(bytes, n, &len), SLK_NOT_FOUND);
 	assert_ok(kms_sessions_take(sessions, first_id, other));
 	assert_int_equal(open_bytes(bytes, n, &len), SLK_BAD_TAG);

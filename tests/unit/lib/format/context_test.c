@@ -60,6 +60,23 @@ stream_context_has_the_pair_of_kinesis(void **state)
 }
 
 static void
+direct_puts_have_the_pair_of_firehose(void **state)
+{
+	(void)state;
+	static const uint8_t golden[] = "\x01\x00\x10\x00"
+					"aws:firehose:arn"
+					"\x13\x00"
+					"arn:aws:firehose:x:";
+	uint8_t out[FMT_CONTEXT_MAX];
+	struct fmt_context *c = NULL;
+
+	assert_ok(fmt_context_for_stream("arn:aws:firehose:x:", &c));
+	assert_int_equal(encoded(c, out), sizeof(golden) - 1);
+	assert_memory_equal(out, golden, sizeof(golden) - 1);
+	fmt_context_free(c);
+}
+
+static void
 order_of_adding_does_not_matter(void **state)
 {
 	(void)state;
@@ -285,6 +302,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden_bytes_are_sorted_pairs_with_lengths),
 		cmocka_unit_test(stream_context_has_the_pair_of_kinesis),
+		cmocka_unit_test(direct_puts_have_the_pair_of_firehose),
 		cmocka_unit_test(order_of_adding_does_not_matter),
 		cmocka_unit_test(case_of_keys_and_values_matters),
 		cmocka_unit_test(lengths_keep_apart_what_concatenation_confuses),
