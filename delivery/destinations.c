@@ -28,7 +28,7 @@ static const struct {
 	const char *needs;
 } kinds[] = {
 	[DLV_TO_S3] = {S3, "libcurl, expat and zlib"},
-	[DLV_TO_REDSHIFT] = {REDSHIFT, "libpq"},
+	[DLV_TO_REDSHIFT] = {REDSHIFT, "libpq, libcurl, expat and zlib"},
 	[DLV_TO_POSTGRES] = {POSTGRES, "libpq"},
 	[DLV_TO_SEARCH] = {SEARCH, "libcurl and yajl"},
 	[DLV_TO_HTTP] = {HTTP, "libcurl and yajl"},

@@ -1,0 +1,39 @@
+/* delivering batches, destination by destination, beside the bare tool that moves the same bytes */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "delivery/delivery_bench.h"
+
+/* A destination's part, if what it needs was there when this was built. */
+static const struct {
+	const char *name;
+	int (*run)(struct bench *b, struct slk_error *err);
+} parts[] = {
+#ifdef DELIVERY_BENCH_POSTGRES
+	{"PostgreSQL", delivery_bench_postgres},
+#endif
+	{NULL, NULL},
+};
+
+int
+main(int argc, char **argv)
+{
+	struct slk_error err = {0};
+	struct bench *b = NULL;
+
+	int rc = bench_new(argc, argv, "delivery", &b);
+	if (rc != SLK_OK)
+		return rc == SLK_END ? EXIT_SUCCESS : EXIT_FAILURE;
+	/* What is measured is several programs: they run where they would without a bench. */
+	cpu_set_t all;
+	memset(&all, 0xff, sizeof(all));
+	(void)sched_setaffinity(0, sizeof(all), &all);
+	for (size_t i = 0; rc == SLK_OK && parts[i].name != NULL; i++) {
+		rc = parts[i].run(b, &err);
+		if (rc != SLK_OK)
+			slk_fail_prefix(&err, "%s", parts[i].name);
+	}
+	return rc == SLK_OK ? bench_finish(b) : bench_abort(b, "%s", err.text);
+}

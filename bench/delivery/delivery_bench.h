@@ -1,0 +1,12 @@
+/* The parts of bench delivery, one for each kind of destination: each makes its own servers, compares, and states its goals. A part
+ * whose server is not installed leaves a note and returns SLK_OK. */
+#ifndef SLK_BENCH_DELIVERY_DELIVERY_BENCH_H
+#define SLK_BENCH_DELIVERY_DELIVERY_BENCH_H
+
+#include "base/error.h"
+#include "harness/bench.h"
+
+/* To PostgreSQL, beside psql's \copy of the same rows. */
+MUST_USE int delivery_bench_postgres(struct bench *b, struct slk_error *err);
+
+#endif
