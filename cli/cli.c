@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
+#include "delivery.h"
 #include "text.h"
 
 const char *argp_program_version = "sealock " SLK_VERSION;
@@ -19,6 +20,7 @@ static const struct cli_command nouns[] = {
 	{"key", "master keys in the HSM: make, use, rotate, delete", cli_key},
 	{"alias", "names of master keys: create, update, delete, list", cli_alias},
 	{"stream", "streams of records: create, list, describe, delete", cli_stream},
+	{"delivery", "deliveries of streams to other systems", cli_delivery},
 	{"put", "append records to a stream", cli_put},
 	{"tail", "read a stream, and follow it", cli_tail},
 	{"journal", "the sealed files: ls, verify (no key needed)", cli_journal},

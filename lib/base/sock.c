@@ -367,15 +367,15 @@ connect_by(int fd, const struct sockaddr_un *addr, unsigned timeout_ms)
 	return EAGAIN;
 }
 
-int
-slk_sock_connect_within(const char *path, unsigned timeout_ms, int *out_fd, struct slk_error *err)
+static int
+connect_kind(int kind, const char *path, unsigned timeout_ms, int *out_fd, struct slk_error *err)
 {
 	const struct timeval limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
 	struct sockaddr_un addr;
 	int rc = address(path, &addr, err);
 	if (rc != SLK_OK)
 		return rc;
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, kind | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return slk_fail_errno(err, "cannot make a socket");
 	int error = connect_by(fd, &addr, timeout_ms);
@@ -392,6 +392,18 @@ slk_sock_connect_within(const char *path, unsigned timeout_ms, int *out_fd, stru
 	}
 	*out_fd = fd;
 	return SLK_OK;
+}
+
+int
+slk_sock_connect_within(const char *path, unsigned timeout_ms, int *out_fd, struct slk_error *err)
+{
+	return connect_kind(SOCK_SEQPACKET, path, timeout_ms, out_fd, err);
+}
+
+int
+slk_sock_connect_stream(const char *path, unsigned timeout_ms, int *out_fd, struct slk_error *err)
+{
+	return connect_kind(SOCK_STREAM, path, timeout_ms, out_fd, err);
 }
 
 int

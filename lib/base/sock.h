@@ -86,5 +86,8 @@ MUST_USE int slk_sock_connect(const char *path, int *out_fd, struct slk_error *e
  * whoever connects. Afterwards each send has that much time, too (SO_SNDTIMEO): SLK_AGAIN. */
 MUST_USE int slk_sock_connect_within(
 	const char *path, unsigned timeout_ms, int *out_fd, struct slk_error *err);
+/* The same for a stream of bytes: slk_sock_listen_stream(). */
+MUST_USE int slk_sock_connect_stream(
+	const char *path, unsigned timeout_ms, int *out_fd, struct slk_error *err);
 
 #endif
