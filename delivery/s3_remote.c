@@ -369,12 +369,13 @@ check_encrypted(struct dlv_s3_put *put, const char *what, const char *told)
 
 	if (put->object.sse == NULL)
 		return true;
-	put->remote->encrypts = strcmp(told, put->object.sse) == 0;
-	if (!put->remote->encrypts) {
+	bool encrypts = strcmp(told, put->object.sse) == 0;
+	put->remote->encrypts = encrypts;
+	if (!encrypts) {
 		dlv_s3_not_encrypted(&asked, put->object.sse, &put->result);
 		give_up(put);
 	}
-	return put->remote->encrypts;
+	return encrypts;
 }
 
 /* A header of an answer, for when the answer is gone. */

@@ -123,6 +123,7 @@ put_with(struct bad_reply *replies, size_t count)
 	for (unsigned i = 0; i < 3; i++)
 		assert_ok(dlv_loop_turn(loop, 0, NULL));
 	assert_int_equal(seen.calls, 1);
+	bad_server_script(server, NULL, 0); /* requests that were cancelled may come late */
 }
 
 #define PUT(...) \
@@ -370,10 +371,12 @@ a_creation_that_fails_has_nothing_to_abort(void **state)
 	make_object(13 * MIB);
 	PUT({"POST", "?uploads=", 404, "", ERROR("NoSuchBucket"), 0, false});
 	assert_result(DLV_REFUSED, "S3.NoSuchBucket");
-	assert_int_equal(count_of("\n"), 1);
+	assert_int_equal(count_of("POST"), 1);
+	assert_int_equal(count_of("DELETE"), 0);
 	PUT({"POST", "?uploads=", 200, "", "<html/>", 0, false});
 	assert_result(DLV_FAILED, "S3.BadAnswer");
-	assert_int_equal(count_of("\n"), 1);
+	assert_int_equal(count_of("POST"), 1);
+	assert_int_equal(count_of("DELETE"), 0);
 }
 
 static void
@@ -421,6 +424,7 @@ a_cancelled_put_is_not_heard_of_again(void **state)
 			assert_ok(dlv_loop_turn(loop, 2, NULL));
 		assert_int_equal(seen.calls, 0);
 	}
+	bad_server_script(server, NULL, 0);
 }
 
 static void
