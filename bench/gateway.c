@@ -46,6 +46,8 @@ measure_calls(struct bench *b, SSL_CTX *ctx, struct slk_error *err)
 	if (rc == SLK_OK && why != NULL)
 		bench_note(b, "kinesalite is left out: %s", why);
 	if (rc == SLK_OK)
+		rc = gwb_wait_ready(&site, ctx, err);
+	if (rc == SLK_OK)
 		rc = gwb_puts_measure(b, &site, ctx, err);
 	if (rc == SLK_OK)
 		rc = gwb_data_keys_measure(b, &site, ctx, err);

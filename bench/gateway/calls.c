@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "gateway/parts.h"
@@ -10,6 +11,7 @@
 #define RECORDS 500u
 #define DATA_BYTES 1024u
 #define BODIES 8u
+#define READY_TRIES 100u
 /* Twice as many as are under way: Node's parser takes a request that comes while it still writes the last answer for an error. */
 #define PUT_CONNECTIONS 16u
 #define PUT_CALLS 160u
@@ -103,6 +105,29 @@ gwb_set_run(struct gwb_set *set, struct gwb_load *load, uint64_t calls, struct s
 	return slk_fail(err, rc, "a client failed (%s); the last answer begins with: %.*s",
 		slk_status_name(rc), (int)(last.len < 400 ? last.len : 400),
 		(const char *)last.ptr);
+}
+
+int
+gwb_wait_ready(struct gwb_site *site, SSL_CTX *ctx, struct slk_error *err)
+{
+	const struct timespec pause = {0, 100000000};
+	struct gwb_set set;
+	uint64_t ns = 0;
+
+	int rc = gwb_set_puts(&set, &site->signer, "web", 1, 0, 16);
+	for (unsigned i = 0; rc == SLK_OK && i < READY_TRIES; i++) {
+		struct gwb_load *load = NULL;
+		rc = gwb_load_open(site->signer.port, 1, 1, ctx, &load);
+		if (rc == SLK_OK)
+			rc = gwb_set_run(&set, load, 1, NULL, &ns, err);
+		gwb_load_close(load);
+		if (rc != SLK_MALFORMED)
+			break;
+		rc = i + 1 < READY_TRIES ? SLK_OK : rc;
+		(void)nanosleep(&pause, NULL);
+	}
+	gwb_set_free(&set);
+	return rc;
 }
 
 /* --- puts --- */

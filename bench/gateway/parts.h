@@ -12,6 +12,9 @@ MUST_USE int gwb_idle_measure(struct bench *b, const struct gwb_server *s, SSL_C
 MUST_USE int gwb_http_measure(struct bench *b, const struct gwb_server *s, SSL_CTX *ctx,
 	size_t body_len, const char *label);
 
+/* Until a record can be put: ingestd may come up after the gateway. */
+MUST_USE int gwb_wait_ready(struct gwb_site *site, SSL_CTX *ctx, struct slk_error *err);
+
 /* calls.c, sealing.c: all of it, by calls of AWS. */
 MUST_USE int gwb_puts_measure(
 	struct bench *b, struct gwb_site *site, SSL_CTX *ctx, struct slk_error *err);
