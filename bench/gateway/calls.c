@@ -76,8 +76,10 @@ next(void *arg, unsigned connection)
 {
 	struct gwb_set *set = arg;
 
-	(void)connection;
-	return &set->requests[set->next++ % set->count];
+	if (set->walkers == 0)
+		return &set->requests[set->next++ % set->count];
+	unsigned part = set->count / set->walkers;
+	return &set->requests[connection * part + set->places[connection]++ % part];
 }
 
 static int

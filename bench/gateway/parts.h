@@ -28,6 +28,8 @@ MUST_USE int gwb_sealing_measure(
 struct gwb_set {
 	struct gwb_request requests[GWB_SET_MAX];
 	unsigned count, next;
+	/* 0: connections take requests in turn. Else each of as many connections goes through a part of its own, over and over. */
+	unsigned walkers, places[GWB_CONNECTIONS_MAX];
 	const char *expect; /* what an answer's body has to contain */
 };
 void gwb_set_free(struct gwb_set *set);
