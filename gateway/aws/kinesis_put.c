@@ -150,8 +150,23 @@ done(struct gw_call *call)
 /* --- requests --- */
 
 static bool
-read_record(struct gw_call *call, const struct gw_value *in, const char *path,
-	struct gw_put_record *out)
+record_too_large(struct gw_call *call, uint32_t number)
+{
+	char path[64] = "data";
+
+	if (number != 0)
+		(void)snprintf(path, sizeof(path), "records.%u.member.data", number);
+	return gw_fault_set(&call->fault, "ValidationException",
+		"1 validation error detected: Value at '%s' failed to satisfy constraint: Member "
+		"must "
+		"have length less than or equal to %u",
+		path, GW_RECORD_BYTES_MAX);
+}
+
+/* number: in PutRecords, from 1; 0: of PutRecord. */
+static bool
+read_record(
+	struct gw_call *call, const struct gw_value *in, uint32_t number, struct gw_put_record *out)
 {
 	const char *hash = gw_text(in, "ExplicitHashKey");
 	kmsc_hash_key key = 0;
@@ -159,11 +174,7 @@ read_record(struct gw_call *call, const struct gw_value *in, const char *path,
 	out->key = gw_span(in, "PartitionKey");
 	out->data = gw_span(in, "Data");
 	if (out->key.len + out->data.len > GW_RECORD_BYTES_MAX)
-		return gw_fault_set(&call->fault, "ValidationException",
-			"1 validation error detected: Value at '%s' failed to satisfy constraint: "
-			"Member "
-			"must have length less than or equal to %u",
-			path, GW_RECORD_BYTES_MAX);
+		return record_too_large(call, number);
 	if (hash[0] == '\0')
 		return true;
 	if (kmsc_hash_key_parse(hash, &key) != SLK_OK)
@@ -228,7 +239,7 @@ gw_kinesis_put_record(struct gw_call *call)
 	struct put *put = new_put(call, 1);
 	struct gw_sequence sequence;
 
-	if (put == NULL || !read_record(call, call->in, "data", &put->put.records[0]))
+	if (put == NULL || !read_record(call, call->in, 0, &put->put.records[0]))
 		return false;
 	put->put.single = true;
 	if (ordering[0] != '\0' && gw_sequence_parse(ordering, &sequence) != SLK_OK)
@@ -245,15 +256,13 @@ gw_kinesis_put_records(struct gw_call *call)
 {
 	const struct gw_value *records = gw_get(call->in, "Records");
 	struct put *put = new_put(call, records->count);
-	char path[64];
 	size_t bytes = 0;
 	uint32_t i = 0;
 
 	if (put == NULL)
 		return false;
 	for (const struct gw_value *v = records->first; v != NULL; v = v->next, i++) {
-		(void)snprintf(path, sizeof(path), "records.%u.member.data", i + 1);
-		if (!read_record(call, v, path, &put->put.records[i]))
+		if (!read_record(call, v, i + 1, &put->put.records[i]))
 			return false;
 		bytes += put->put.records[i].key.len + put->put.records[i].data.len;
 	}

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEX_DIGITS 47u
+#define DIGITS 63u /* in which 188 bits fit: 57 */
 #define LIMBS 6u /* of 32 bits, the lowest first: 192 bits */
 #define MASK_36 0xfffffffffull
 
@@ -21,43 +21,54 @@ multiply(uint32_t number[LIMBS], uint32_t factor, uint32_t add)
 	return carry == 0;
 }
 
+/* number / 10^9, and what is left; *limbs: how many of them are not zero yet. */
 static uint32_t
-divide(uint32_t number[LIMBS], uint32_t by)
+divide(uint32_t number[LIMBS], unsigned *limbs)
 {
 	uint64_t rest = 0;
 
-	for (unsigned i = LIMBS; i-- > 0;) {
+	while (*limbs > 0 && number[*limbs - 1] == 0)
+		(*limbs)--;
+	for (unsigned i = *limbs; i-- > 0;) {
 		rest = rest << 32 | number[i];
-		number[i] = (uint32_t)(rest / by);
-		rest %= by;
+		number[i] = (uint32_t)(rest / 1000000000u);
+		rest %= 1000000000u;
 	}
 	return (uint32_t)rest;
+}
+
+/* The 47 hexadecimal digits as a number. */
+static void
+compose(const struct gw_sequence *s, uint32_t number[LIMBS])
+{
+	const uint64_t time_s = s->time_s & MASK_36, place = s->place & GW_SEQUENCE_END;
+	const uint64_t words[LIMBS / 2] = {2 | (uint64_t)s->shard << 4 | time_s << 36,
+		time_s >> 28 | place << 16,
+		place >> 48 | (uint64_t)(s->shard & 15u) << 16 | (s->created_s & MASK_36) << 20 |
+			(uint64_t)2 << 56};
+
+	for (unsigned i = 0; i < LIMBS; i++)
+		number[i] = (uint32_t)(words[i / 2] >> (i % 2 * 32));
 }
 
 void
 gw_sequence_print(const struct gw_sequence *s, char out[GW_SEQUENCE_TEXT])
 {
-	char hex[HEX_DIGITS + 1], digits[72];
-	uint32_t number[LIMBS] = {0};
-	size_t n = 0;
+	char digits[DIGITS];
+	uint32_t number[LIMBS];
+	unsigned limbs = LIMBS, first = 0;
 
-	(void)snprintf(hex, sizeof(hex), "2%09llx%01x%016llx00%09llx%08x2",
-		(unsigned long long)(s->created_s & MASK_36), s->shard & 15u,
-		(unsigned long long)(s->place & GW_SEQUENCE_END),
-		(unsigned long long)(s->time_s & MASK_36), s->shard);
-	for (const char *p = hex; *p != '\0'; p++)
-		(void)multiply(number, 16, (uint32_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10));
-	/* Nine digits at a time, the lowest first. */
-	while (n < 63) {
-		uint32_t nine = divide(number, 1000000000u);
-		for (unsigned i = 0; i < 9; i++, nine /= 10)
-			digits[n++] = (char)('0' + nine % 10);
+	compose(s, number);
+	/* Nine digits at a time, the last first. */
+	for (unsigned n = DIGITS; n > 0; n -= 9) {
+		uint32_t nine = divide(number, &limbs);
+		for (unsigned i = 1; i <= 9; i++, nine /= 10)
+			digits[n - i] = (char)('0' + nine % 10);
 	}
-	while (n > 1 && digits[n - 1] == '0')
-		n--;
-	for (size_t i = 0; i < n && i < GW_SEQUENCE_TEXT - 1; i++)
-		out[i] = digits[n - 1 - i];
-	out[n < GW_SEQUENCE_TEXT ? n : GW_SEQUENCE_TEXT - 1] = '\0';
+	while (digits[first] == '0') /* it begins with a 2 that is not zero */
+		first++;
+	memcpy(out, digits + first, DIGITS - first);
+	out[DIGITS - first] = '\0';
 }
 
 static uint64_t

@@ -239,9 +239,10 @@ push(struct check *c, const char *dot, struct slk_span name, bool lower)
 {
 	size_t before = c->path_len;
 
-	if (before > 0)
-		c->path_len += (size_t)snprintf(
-			c->path + c->path_len, sizeof(c->path) - c->path_len, "%s", dot);
+	if (before > 0 && c->path_len + 2 < sizeof(c->path)) {
+		memcpy(c->path + c->path_len, dot, strlen(dot) + 1);
+		c->path_len += strlen(dot);
+	}
 	if (c->path_len + name.len < sizeof(c->path) - 32 && name.len > 0) {
 		memcpy(c->path + c->path_len, name.ptr, name.len);
 		if (lower)
@@ -352,14 +353,16 @@ check_list(struct check *c, const struct gw_shape *shape, const struct gw_value 
 	check_size(c, shape, list, list->count);
 	for (const struct gw_value *v = list->first; v != NULL && c->count < FAULTS_MAX;
 		v = v->next) {
-		char index[32];
+		char index[32], *digit = index + sizeof(index) - sizeof(".member");
 		i++;
 		if (shape->item->kind == GW_KIND_STRING && v->type != GW_NULL) {
 			check_within(c, shape, list, shape->item, v->text, "Member");
 			continue;
 		}
-		(void)snprintf(index, sizeof(index), "%u.member", i);
-		size_t before = push(c, ".", slk_span_str(index), false);
+		memcpy(digit, ".member", sizeof(".member"));
+		for (unsigned n = i; n > 0; n /= 10)
+			*--digit = (char)('0' + n % 10);
+		size_t before = push(c, ".", slk_span_str(digit), false);
 		if (v->type == GW_NULL)
 			broken(c, shape->item, NULL, "Member must not be null");
 		else

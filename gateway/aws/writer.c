@@ -1,6 +1,5 @@
 #include "aws/writer.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/base64.h"
@@ -33,7 +32,24 @@ gw_write_raw(struct gw_writer *w, const void *bytes, size_t len)
 static void
 put(struct gw_writer *w, char c)
 {
-	gw_write_raw(w, &c, 1);
+	if (w->status == SLK_OK && w->len < w->cap)
+		w->bytes[w->len++] = (uint8_t)c;
+	else
+		gw_write_raw(w, &c, 1);
+}
+
+/* In decimal, at least as many digits as asked for. */
+static void
+put_number(struct gw_writer *w, uint64_t n, size_t digits_min)
+{
+	char text[24];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0 || sizeof(text) - at < digits_min);
+	gw_write_raw(w, text + at, sizeof(text) - at);
 }
 
 /* RFC 8259, 7. */
@@ -142,11 +158,10 @@ gw_write_text_if(struct gw_writer *w, const char *name, const char *text)
 void
 gw_write_int(struct gw_writer *w, const char *name, int64_t value)
 {
-	char text[24];
-
 	put_name(w, name);
-	int n = snprintf(text, sizeof(text), "%lld", (long long)value);
-	gw_write_raw(w, text, (size_t)n);
+	if (value < 0)
+		put(w, '-');
+	put_number(w, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 1);
 }
 
 void
@@ -179,11 +194,10 @@ gw_write_blob(struct gw_writer *w, const char *name, struct slk_span bytes)
 void
 gw_write_time(struct gw_writer *w, const char *name, uint64_t ns)
 {
-	char text[40];
 	uint64_t ms = ns / SLK_NS_PER_MS;
 
 	put_name(w, name);
-	int n = snprintf(text, sizeof(text), "%llu.%03llu", (unsigned long long)(ms / 1000),
-		(unsigned long long)(ms % 1000));
-	gw_write_raw(w, text, (size_t)n);
+	put_number(w, ms / 1000, 1);
+	put(w, '.');
+	put_number(w, ms % 1000, 3);
 }

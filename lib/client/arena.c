@@ -7,6 +7,9 @@
 #include "base/secret.h"
 
 #define PIECE_BYTES (64u * 1024u)
+#define SPARE_BYTES \
+	(1024u * \
+		1024u) /* that stay for what comes next: to lock memory and give it back costs more than to open a block */
 
 static int
 add_piece(struct client_arena *a, size_t len, struct slk_error *err)
@@ -29,16 +32,19 @@ add_piece(struct client_arena *a, size_t len, struct slk_error *err)
 int
 client_arena_take(struct client_arena *a, size_t len, uint8_t **out, struct slk_error *err)
 {
-	struct client_piece *last = a->count > 0 ? &a->pieces[a->count - 1] : NULL;
+	struct client_piece *p = NULL;
 
-	if (last == NULL || last->plain.cap - last->used < len) {
+	for (size_t i = 0; i < a->count && p == NULL; i++)
+		if (a->pieces[i].plain.cap - a->pieces[i].used >= len)
+			p = &a->pieces[i];
+	if (p == NULL) {
 		int rc = add_piece(a, len, err);
 		if (rc != SLK_OK)
 			return rc;
-		last = &a->pieces[a->count - 1];
+		p = &a->pieces[a->count - 1];
 	}
-	*out = last->plain.ptr + last->used;
-	last->used += len;
+	*out = p->plain.ptr + p->used;
+	p->used += len;
 	return SLK_OK;
 }
 
@@ -52,8 +58,7 @@ holds(const struct client_piece *piece, struct slk_span kept)
 void
 client_arena_keep(struct client_arena *a, struct slk_span kept)
 {
-	size_t left = 0;
-	bool spare = false; /* one small piece stays for what comes next */
+	size_t left = 0, spare = 0;
 
 	for (size_t i = 0; i < a->count; i++) {
 		struct client_piece *p = &a->pieces[i];
@@ -62,10 +67,10 @@ client_arena_keep(struct client_arena *a, struct slk_span kept)
 			slk_wipe(p->plain.ptr, before);
 			slk_wipe(p->plain.ptr + before + kept.len, p->used - before - kept.len);
 			p->used = before + kept.len;
-		} else if (!spare && kept.len == 0 && p->plain.cap == PIECE_BYTES) {
+		} else if (p->plain.cap <= SPARE_BYTES - spare) {
 			slk_wipe(p->plain.ptr, p->used);
 			p->used = 0;
-			spare = true;
+			spare += p->plain.cap;
 		} else {
 			slk_plain_free(&p->plain);
 			continue;

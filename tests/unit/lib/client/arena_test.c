@@ -71,28 +71,50 @@ what_is_not_kept_is_wiped(void **state)
 	uint8_t *again = take(&a, 50, 4);
 	assert_ptr_equal(again, last); /* the memory is used again */
 	client_arena_keep(&a, slk_span(NULL, 0));
-	assert_int_equal(a.count, 1); /* one small piece stays, empty */
+	assert_int_equal(a.count, 1); /* the piece stays, empty */
 	assert_true(all(kept, 100, 0));
 	assert_ptr_equal(take(&a, 1, 5), first);
 	client_arena_free(&a);
 }
 
 static void
-only_what_holds_the_kept_one_stays(void **state)
+what_is_kept_stays_where_it_is_and_others_are_used_again(void **state)
 {
 	(void)state;
 	struct client_arena a = {0};
 
-	take(&a, 60000, 1);
+	uint8_t *first = take(&a, 60000, 1);
 	uint8_t *kept = take(&a, 200000, 2);
-	take(&a, 60000, 3);
+	uint8_t *last = take(&a, 60000, 3);
 	assert_int_equal(a.count, 3);
 	client_arena_keep(&a, slk_span(kept, 200000));
-	assert_int_equal(a.count, 1);
 	assert_true(all(kept, 200000, 2));
-	client_arena_keep(&a, slk_span(NULL, 0));
-	assert_int_equal(a.count, 0); /* a large one is not held for nothing */
+	assert_true(all(first, 60000, 0));
+	assert_true(all(last, 60000, 0));
+	assert_ptr_equal(take(&a, 60000, 4), first);
+	assert_ptr_equal(take(&a, 60000, 5), last);
+	assert_int_equal(a.count, 3);
 	client_arena_free(&a);
+}
+
+static void
+no_more_than_a_mebibyte_stays_empty(void **state)
+{
+	(void)state;
+	struct client_arena a = {0};
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < 8; i++)
+		take(&a, 300000, 1);
+	take(&a, 2 << 20, 2);
+	client_arena_keep(&a, slk_span(NULL, 0));
+	for (size_t i = 0; i < a.count; i++) {
+		bytes += a.pieces[i].plain.cap;
+		assert_int_equal(a.pieces[i].used, 0);
+	}
+	assert_true(bytes > 0 && bytes <= 1 << 20);
+	client_arena_free(&a);
+	assert_int_equal(a.count, 0);
 }
 
 int
@@ -102,7 +124,8 @@ main(void)
 		cmocka_unit_test(small_ones_share_a_piece_and_nothing_moves),
 		cmocka_unit_test(a_large_one_has_its_own),
 		cmocka_unit_test(what_is_not_kept_is_wiped),
-		cmocka_unit_test(only_what_holds_the_kept_one_stays),
+		cmocka_unit_test(what_is_kept_stays_where_it_is_and_others_are_used_again),
+		cmocka_unit_test(no_more_than_a_mebibyte_stays_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
