@@ -1,8 +1,10 @@
 /* Drives the destinations of databases through the loop, one batch at a time, as a script says on standard input.
  *
- *     database_drive KEY=VALUE...      kind (postgres), host, port, database, user, password_file, table, columns, options, sslmode, ca,
- *                                      connect_ms, statement_ms, lock_ms
+ *     database_drive KEY=VALUE...      kind (postgres or redshift), host, port, database, user, password_file, table, columns, options,
+ *                                      sslmode, ca, connect_ms, statement_ms, lock_ms; of redshift: iam_role, bucket, url,
+ *                                      credentials, dir, seal (0: none, 1: client), prefix, gzip (1)
  *     deliver NUMBER FILE [CANCEL_MS]  FILE: records, each a 32-bit length (little-endian) and its bytes
+ *     give_up NUMBER FILE
  *
  * For each line of input one line of output: what done said, as JSON. Ids of batches are made of their numbers. */
 #include <stdio.h>
@@ -13,6 +15,10 @@
 #include "databases.h"
 #include "destination.h"
 #include "loop.h"
+#include "stores.h"
+#ifdef DRIVE_REDSHIFT
+#include "web.h"
+#endif
 
 struct drive {
 	const struct dlv_destination_ops *ops;
@@ -118,9 +124,10 @@ gather(struct drive *drive, struct dlv_batch *batch, const char *path)
 }
 
 static void
-deliver(struct drive *drive, unsigned long number, const char *path, unsigned cancel_ms)
+deliver(struct drive *drive, unsigned long number, const char *path, unsigned cancel_ms,
+	bool gives_up)
 {
-	struct dlv_batch batch = {.number = number, .version = 1};
+	struct dlv_batch batch = {.number = number, .version = 1, .oldest_ns = 1};
 	struct slk_error err = {0, ""};
 
 	snprintf(batch.id, sizeof(batch.id), "00000000-0000-4000-8000-%012lx", number);
@@ -135,7 +142,10 @@ deliver(struct drive *drive, unsigned long number, const char *path, unsigned ca
 		dlv_timer_set(drive->loop, &drive->timer,
 			slk_mono_ns(slk_clock_system()) + cancel_ms * SLK_NS_PER_MS, on_cancel,
 			drive);
-	drive->ops->deliver(drive->dest, &batch, on_done, drive);
+	if (gives_up)
+		drive->ops->give_up(drive->dest, &batch, on_done, drive);
+	else
+		drive->ops->deliver(drive->dest, &batch, on_done, drive);
 	while (!drive->ended)
 		if (dlv_loop_turn(drive->loop, -1, &err) != SLK_OK)
 			die("loop", &err);
@@ -168,11 +178,66 @@ read_how(int argc, char **argv, struct dlv_database_entry *how)
 
 	how->host = value(argc, argv, "host", "127.0.0.1");
 	how->ca = value(argc, argv, "ca", NULL);
+	how->iam_role = value(argc, argv, "iam_role", NULL);
 	how->connect_ms = (uint32_t)atoi(value(argc, argv, "connect_ms", "0"));
 	how->statement_ms = (uint32_t)atoi(value(argc, argv, "statement_ms", "0"));
 	how->lock_ms = (uint32_t)atoi(value(argc, argv, "lock_ms", "0"));
 	if (sslmode != NULL && dlv_sslmode_parse(sslmode, &how->sslmode, &err) != SLK_OK)
 		die("sslmode", &err);
+}
+
+static void
+read_store(int argc, char **argv, struct dlv_store *store, struct dlv_s3 *s3)
+{
+	static const char key[] = "arn:aws:kms:us-east-1:000000000000:key/1";
+	bool client = value(argc, argv, "seal", "0")[0] == '1';
+
+	*store = (struct dlv_store){.bucket = "*",
+		.dir = value(argc, argv, "dir", NULL),
+		.url = value(argc, argv, "url", NULL),
+		.region = value(argc, argv, "url", NULL) != NULL ? "us-east-1" : NULL,
+		.credentials = value(argc, argv, "credentials", NULL),
+		.path_style = true,
+		.seal = client ? DLV_SEAL_CLIENT : DLV_SEAL_NONE};
+	*s3 = (struct dlv_s3){.role_arn = "",
+		.bucket = value(argc, argv, "bucket", "landing"),
+		.prefix = value(argc, argv, "prefix", ""),
+		.error_prefix = "",
+		.extension = "",
+		.time_zone = "UTC",
+		.kms_key_arn = client ? key : NULL,
+		.compression =
+			value(argc, argv, "gzip", "0")[0] == '1' ? DLV_GZIP : DLV_UNCOMPRESSED};
+}
+
+/* What redshift needs beside the loop; the last call with web gives it back. */
+static void
+open_kind(struct drive *drive, const char *kind, struct dlv_spec *spec)
+{
+	drive->ops = &dlv_postgres_ops;
+	if (strcmp(kind, "redshift") != 0)
+		return;
+#ifdef DRIVE_REDSHIFT
+	struct slk_error err = {0, ""};
+	struct dlv_web *web = NULL;
+	drive->ops = &dlv_redshift_ops;
+	spec->kind = DLV_TO_REDSHIFT;
+	if (dlv_web_new(drive->loop, &web, &err) != SLK_OK)
+		die("web", &err);
+#else
+	(void)spec;
+	die("built without redshift", NULL);
+#endif
+}
+
+static void
+close_kind(struct drive *drive)
+{
+#ifdef DRIVE_REDSHIFT
+	dlv_web_free(dlv_loop_web(drive->loop));
+#else
+	(void)drive;
+#endif
 }
 
 static void
@@ -184,16 +249,20 @@ run(struct drive *drive)
 
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		cancel_ms = 0;
-		if (sscanf(line, "deliver %lu %2999s %u", &number, path, &cancel_ms) < 2)
+		bool gives_up = sscanf(line, "give_up %lu %2999s", &number, path) == 2;
+		if (!gives_up &&
+			sscanf(line, "deliver %lu %2999s %u", &number, path, &cancel_ms) < 2)
 			die(line, NULL);
-		deliver(drive, number, path, cancel_ms);
+		deliver(drive, number, path, cancel_ms, gives_up);
 	}
 }
 
 int
 main(int argc, char **argv)
 {
-	struct drive drive = {.ops = &dlv_postgres_ops};
+	struct drive drive = {0};
+	struct dlv_store store;
+	const struct dlv_stores stores = {&store, 1};
 	struct dlv_database_entry how = {0};
 	struct dlv_databases databases = {&how, 1};
 	struct dlv_spec spec = {.kind = DLV_TO_POSTGRES};
@@ -214,13 +283,19 @@ main(int argc, char **argv)
 	if (dlv_pool_new(1ull << 32, false, &drive.pool) != SLK_OK ||
 		dlv_loop_new(2, NULL, &drive.loop, &err) != SLK_OK)
 		die("loop", &err);
+	read_store(argc, argv, &store, &spec.s3);
+	open_kind(&drive, value(argc, argv, "kind", "postgres"), &spec);
 	const struct dlv_env env = {.name = "drive",
 		.arn = "arn:aws:firehose:us-east-1:000000000000:deliverystream/drive",
+		.account = "000000000000",
+		.region = "us-east-1",
 		.spec = &spec,
+		.stores = &stores,
 		.version = 1,
 		.loop = drive.loop,
 		/* Nothing is said of a host if no sslmode and no CA are given. */
 		.databases = how.sslmode != DLV_SSL_DEFAULT || how.ca != NULL ||
+				how.iam_role != NULL ||
 				how.lock_ms + how.statement_ms + how.connect_ms > 0
 			? &databases
 			: NULL,
@@ -236,6 +311,7 @@ main(int argc, char **argv)
 		run(&drive);
 		drive.ops->close(drive.dest);
 	}
+	close_kind(&drive);
 	dlv_loop_free(drive.loop);
 	dlv_pool_free(drive.pool);
 	slk_secret_free(password);
