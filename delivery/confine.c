@@ -116,7 +116,7 @@ confine_files(const struct dlv_config *c, int *out_abi, struct slk_error *err)
 
 /* Found with strace over the tests: besides what every server may do. */
 static const char *const allowed[] = {"fsync", "fdatasync", "rename", "renameat", "renameat2",
-	"unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "link", "linkat", "ftruncate",
+	"unlink", "unlinkat", "mkdir", "mkdirat", "openat2", "rmdir", "link", "linkat", "ftruncate",
 	"fallocate", "fchmod", "statfs", "fstatfs", "flock", "fadvise64", "msync", "memfd_create",
 	"pwritev", "socketpair", "bind", "inotify_init1", "inotify_add_watch", "inotify_rm_watch"};
 

@@ -35,7 +35,6 @@ struct s3_dest {
 struct s3_work {
 	struct dlv_object *object;
 	struct slk_secret *data_key;
-	struct dlv_object_key object_key;
 	uint8_t wrapped[WRAPPED_MAX];
 	char key[DLV_KEY_MAX];
 	struct dlv_s3_part *parts;
@@ -206,8 +205,10 @@ work_free(struct s3_work *work)
 	free(work);
 }
 
+/* A data key of the KMS's, if objects are sealed here; *out_key has what an object needs of it. */
 static int
-take_data_key(const struct s3_dest *dest, struct s3_work *work, struct slk_error *err)
+take_data_key(const struct s3_dest *dest, struct s3_work *work, struct dlv_object_key *out_key,
+	struct slk_error *err)
 {
 	size_t len = 0;
 
@@ -215,13 +216,32 @@ take_data_key(const struct s3_dest *dest, struct s3_work *work, struct slk_error
 		&work->data_key, work->wrapped, sizeof(work->wrapped), &len, err);
 	if (rc != SLK_OK)
 		return rc;
-	work->object_key = (struct dlv_object_key){
+	*out_key = (struct dlv_object_key){
 		.data_key = work->data_key,
 		.wrapped = slk_span(work->wrapped, len),
 		.key_arn = dest->env.s3->kms_key_arn,
 		.context_json = DLV_SEALED_CONTEXT,
 	};
 	return SLK_OK;
+}
+
+static int
+make_object(const struct s3_dest *dest, struct s3_work *work, struct slk_error *err)
+{
+	struct dlv_object_key key;
+	const struct dlv_object_config config = {
+		.compression = dest->env.s3->compression,
+		/* What is in an error output is a line already. */
+		.delimiter = dest->env.spec->delimiter && dest->env.error_type == NULL,
+		.key = dest->client ? &key : NULL,
+	};
+
+	int rc = dest->client ? take_data_key(dest, work, &key, err) : SLK_OK;
+	if (rc == SLK_OK)
+		rc = dlv_object_new(&config, &work->object, err);
+	slk_secret_free(work->data_key); /* the object has what it needs */
+	work->data_key = NULL;
+	return rc;
 }
 
 static int
@@ -232,15 +252,7 @@ s3_begin(void *arg, struct dlv_batch *batch, struct slk_error *err)
 
 	if (work == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory for an object");
-	int rc = dest->client ? take_data_key(dest, work, err) : SLK_OK;
-	const struct dlv_object_config config = {
-		.compression = dest->env.s3->compression,
-		/* What is in an error output is a line already. */
-		.delimiter = dest->env.spec->delimiter && dest->env.error_type == NULL,
-		.key = dest->client ? &work->object_key : NULL,
-	};
-	if (rc == SLK_OK)
-		rc = dlv_object_new(&config, &work->object, err);
+	int rc = make_object(dest, work, err);
 	if (rc != SLK_OK) {
 		work_free(work);
 		return rc;
