@@ -333,7 +333,7 @@ put_additional(struct object *o, const struct kms_audit_entry *e)
 static bool
 is_of_aws(const char *service, size_t len)
 {
-	static const char *const services[] = {"iam", "kinesis", "kms", "sts"};
+	static const char *const services[] = {"firehose", "iam", "kinesis", "kms", "sts"};
 
 	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
 		if (strlen(services[i]) == len && memcmp(services[i], service, len) == 0)
@@ -369,7 +369,7 @@ is_read_only(const char *action)
 {
 	static const char *const begins[] = {"Describe", "List", "Get", "Decrypt", "Encrypt",
 		"GenerateDataKey", "GenerateRandom", "ReEncrypt", "Sign", "Verify", "Attest",
-		"Status", "Authorize", "AssumeRole", "DeriveSigningKey"};
+		"Status", "Authorize", "AssumeRole", "DeriveSigningKey", "DeliveryWork"};
 	const char *colon = strchr(action, ':');
 	const char *name = colon != NULL ? colon + 1 : action;
 

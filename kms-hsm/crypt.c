@@ -248,8 +248,10 @@ authorize_appliance(
 			}
 		}
 	}
-	if (is_own_puts(call, context))
-		return kms_call_authorize_granted(call, "kms:Decrypt", call->resource);
+	if (is_own_puts(call, context)) {
+		kms_arn_key(&s->parts.realm, sealed_key->id, arn);
+		return kms_call_authorize_granted(call, "kms:Decrypt", arn);
+	}
 	return kms_call_key_direct(call, sealed_key);
 }
 

@@ -4,6 +4,8 @@
 
 #include "base/secret.h"
 #include "format/utf8.h"
+#include "catalog_delivery.h"
+#include "credentials.h"
 #include "digest.h"
 #include "ops_iam.h"
 
@@ -485,13 +487,37 @@ kms_call_answer_holders(struct kms_call *call, uint64_t policy_id, const char *m
 
 /* --- change --- */
 
+/* A delivery stream whose role goes delivers nothing any more. */
+static int
+check_not_needed(struct kms_call *call, const struct kms_identity_row *row)
+{
+	struct kms_delivery delivery;
+	char arn[KMS_ARN_MAX];
+
+	if (row->kind != KMS_ROLE ||
+		kms_role_arn(&call->service->parts.realm, row->name, arn) != SLK_OK)
+		return SLK_OK;
+	int rc = kms_catalog_delivery_of_role(call->service->parts.catalog, arn, &delivery);
+	if (rc == SLK_NOT_FOUND)
+		return SLK_OK;
+	if (rc == SLK_OK)
+		kms_call_fail(call, SLK_INVALID_STATE, "DeleteConflictException",
+			"Cannot delete entity, must delete or update delivery stream %s first, "
+			"which delivers under this role.",
+			delivery.name);
+	else
+		kms_call_fail_catalog(call, rc);
+	return rc == SLK_OK ? SLK_INVALID_STATE : rc;
+}
+
 void
 kms_op_delete_identity(struct kms_call *call, const Kmsp__Request *request)
 {
 	static const struct kms_who_actions actions = {"iam:DeleteUser", "iam:DeleteRole"};
 	struct kms_identity_row row;
 
-	if (kms_call_find_who(call, request->delete_identity, &actions, &row) != SLK_OK)
+	if (kms_call_find_who(call, request->delete_identity, &actions, &row) != SLK_OK ||
+		check_not_needed(call, &row) != SLK_OK)
 		return;
 	int rc = kms_catalog_identity_delete(call->service->parts.catalog, row.id);
 	if (rc == SLK_INVALID_STATE)

@@ -37,7 +37,8 @@ struct value {
 	"\"DeliveryStreamType\":\"KinesisStreamAsSource\",\"KinesisStreamSourceConfiguration\":" \
 	"{" ROLE_AND "\"KinesisStreamARN\":\"arn:aws:kinesis:local:000000000000:stream/s\"},"
 #define DESTINATION \
-	"\"ExtendedS3DestinationConfiguration\":{" ROLE_AND "\"BucketARN\":\"arn:aws:s3:::bucket\"}"
+	"\"ExtendedS3DestinationConfiguration\":{" ROLE_AND "\"BucketARN\":\"arn:aws:s3:::" \
+							    "bucket\"}"
 
 static const struct value values[] = {
 	{"*", "correlation", NULL},
