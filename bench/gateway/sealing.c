@@ -243,7 +243,6 @@ gwb_sealing_measure(struct bench *b, struct gwb_site *site, SSL_CTX *ctx, struct
 	if (j == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory");
 	for (unsigned i = 0; rc == SLK_OK && i < 3; i++) {
-			continue;
 		*j = kinds[i];
 		if (i == 2)
 			rc = measure_gets(b, j, site, ctx, err);
