@@ -39,11 +39,16 @@ posix_mkdir(void *ctx, int dir_fd, const char *name, unsigned mode)
 	return mkdirat(dir_fd, name, mode);
 }
 
+/* A directory keeps the bit that hands its group on. */
 static int
 posix_chmod(void *ctx, int fd, unsigned mode)
 {
+	struct stat st;
+
 	(void)ctx;
-	return fchmod(fd, mode);
+	if (fstat(fd, &st) != 0)
+		return -1;
+	return fchmod(fd, mode | (S_ISDIR(st.st_mode) ? st.st_mode & S_ISGID : 0));
 }
 
 static ssize_t

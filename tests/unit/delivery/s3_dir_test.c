@@ -134,6 +134,25 @@ objects_lie_as_their_keys_say(void **state)
 }
 
 static void
+the_group_of_the_root_is_handed_on(void **state)
+{
+	(void)state;
+	struct dlv_dir *dir = NULL;
+	struct stat st;
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/shared", root);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(chmod(path, 02770), 0);
+	assert_ok(dlv_dir_open(path, NULL, NULL, &dir, NULL));
+	assert_int_equal(put(dir, "a/b/k", "x", "").outcome, DLV_DELIVERED);
+	strcat(path, "/a/b");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 02750);
+	dlv_dir_close(dir);
+}
+
+static void
 the_same_key_again_replaces_it(void **state)
 {
 	(void)state;
@@ -434,6 +453,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(objects_lie_as_their_keys_say),
+		cmocka_unit_test(the_group_of_the_root_is_handed_on),
 		cmocka_unit_test(the_same_key_again_replaces_it),
 		cmocka_unit_test(what_a_crash_left_is_written_over),
 		cmocka_unit_test(buckets_of_a_pattern_have_directories_of_their_own),
