@@ -23,6 +23,9 @@ static const struct cli_command nouns[] = {
 	{"delivery", "deliveries of streams to other systems", cli_delivery},
 	{"put", "append records to a stream", cli_put},
 	{"tail", "read a stream, and follow it", cli_tail},
+#ifdef CLI_HAVE_OPEN
+	{"open", "open a delivered object that was sealed for its reader", cli_open},
+#endif
 	{"journal", "the sealed files: ls, verify (no key needed)", cli_journal},
 	{"approval", "dual control: list, show, approve, reject", cli_approval},
 	{"iam", "users, roles, policies, access keys: who may do what", cli_iam},

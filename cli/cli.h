@@ -93,6 +93,7 @@ int cli_alias(struct cli *cli, int argc, char **argv);
 int cli_stream(struct cli *cli, int argc, char **argv);
 int cli_put(struct cli *cli, int argc, char **argv);
 int cli_tail(struct cli *cli, int argc, char **argv);
+int cli_open(struct cli *cli, int argc, char **argv);
 int cli_journal(struct cli *cli, int argc, char **argv);
 int cli_policy(struct cli *cli, int argc, char **argv);
 int cli_approval(struct cli *cli, int argc, char **argv);
