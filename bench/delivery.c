@@ -14,6 +14,9 @@ static const struct {
 #ifdef DELIVERY_BENCH_POSTGRES
 	{"PostgreSQL", delivery_bench_postgres},
 #endif
+#ifdef DELIVERY_BENCH_S3
+	{"S3", delivery_bench_s3},
+#endif
 	{NULL, NULL},
 };
 

@@ -8,5 +8,7 @@
 
 /* To PostgreSQL, beside psql's \copy of the same rows. */
 MUST_USE int delivery_bench_postgres(struct bench *b, struct slk_error *err);
+/* To an S3 store, radosgw, beside a loop of PUTs over libcurl of the same objects. */
+MUST_USE int delivery_bench_s3(struct bench *b, struct slk_error *err);
 
 #endif

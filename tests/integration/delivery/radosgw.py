@@ -1,6 +1,7 @@
 """A real S3 store for tests: Ceph's radosgw over one monitor and one OSD in memory, all on loopback, in a directory of its own.
 
     with Radosgw(folder) as s3: s3.url, s3.tls_url, s3.ca, s3.key_id, s3.secret
+    radosgw.py BUCKET: one that anybody may write to; prints URL and file of credentials, and lives until its input ends
 
 Needs root and the packages ceph-mon, ceph-osd, radosgw and ceph-common. Its SSE-KMS has two keys of its own, testkey-1 and
 testkey-2: what it shows of SSE-KMS is that the requests' headers are right. Every wait is bounded."""
@@ -11,6 +12,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 import uuid
 
@@ -45,6 +48,9 @@ memstore device bytes = 3221225472
 rgw data = {dir}/rgw
 rgw frontends = beast endpoint=127.0.0.1:{plain} ssl_endpoint=127.0.0.1:{tls} ssl_certificate={dir}/cert.pem ssl_private_key={dir}/cert.key
 rgw thread pool size = 16
+rgw gc obj min wait = 5
+rgw gc processor period = 10
+rgw gc processor max time = 10
 rgw crypt require ssl = false
 rgw crypt s3 kms backend = testing
 rgw crypt s3 kms encryption keys = testkey-1={key1} testkey-2={key2}
@@ -211,3 +217,23 @@ class Radosgw:
         from botocore.config import Config
         return boto3.client("s3", endpoint_url=self.url, aws_access_key_id=self.key_id, aws_secret_access_key=self.secret,
                             region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}))
+
+
+def main():
+    why = missing()
+    if why is not None:
+        print("radosgw cannot be started: " + why, file=sys.stderr)
+        return 77
+    folder = tempfile.mkdtemp(prefix="radosgw.")
+    try:
+        with Radosgw(folder) as s3:
+            s3.client().create_bucket(Bucket=sys.argv[1], ACL="public-read-write")
+            print(s3.url, s3.credentials(os.path.join(folder, "credentials")), flush=True)
+            sys.stdin.read()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
