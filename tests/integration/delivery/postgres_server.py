@@ -1,4 +1,7 @@
-"""A PostgreSQL server of a test's own: in a directory that is removed, on a free port, with TLS by a CA of its own."""
+"""A PostgreSQL server of a test's own: in a directory that is removed, on a free port, with TLS by a CA of its own.
+
+From a shell:  postgres_server.py make|start|kill|stop|sql DIR [STATEMENTS]    make prints the port; DIR is there, and empty
+"""
 import glob
 import os
 import pwd
@@ -6,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 
@@ -38,14 +42,20 @@ def certificates(directory):
 class Server:
     """owner: "postgres" if this runs as root, whom PostgreSQL refuses; else whoever runs this."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, port=None):
+        """port: of a server that was made there before."""
         self.dir = directory
         self.data = os.path.join(directory, "data")
-        self.port = free_port()
+        self.port = port or free_port()
         self.bin = binaries()
         self.process = None
         self.uid = pwd.getpwnam("postgres").pw_uid if os.getuid() == 0 else os.getuid()
         self.gid = pwd.getpwnam("postgres").pw_gid if os.getuid() == 0 else os.getgid()
+        self.log = open(os.path.join(directory, "log"), "ab")
+        if port is None:
+            self.make(directory)
+
+    def make(self, directory):
         os.chmod(directory, 0o755)
         os.mkdir(self.data, 0o700)
         os.chown(self.data, self.uid, self.gid)
@@ -53,7 +63,6 @@ class Server:
         for name in "server.crt", "server.key":
             os.chown(os.path.join(directory, name), self.uid, self.gid)
         os.chmod(os.path.join(directory, "server.key"), 0o600)
-        self.log = open(os.path.join(directory, "log"), "ab")
         subprocess.run([self.bin + "/initdb", "-D", self.data, "-U", "admin", "-A", "trust", "-N", "--no-instructions", "-E", "UTF8",
                         "--locale=C.UTF-8"], check=True, stdout=self.log, stderr=self.log, **self.as_owner())
         with open(self.data + "/pg_hba.conf", "w") as f:
@@ -89,15 +98,17 @@ class Server:
             raise RuntimeError("psql: " + done.stderr.decode())
         return done.stdout.decode().rstrip("\n")
 
-    def kill(self):
+    def kill(self, pid=None):
         """As if the machine lost its power, but for the disk: all processes at once, no shutdown."""
-        pids = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True).stdout.split()
-        for pid in [str(self.process.pid).encode(), *pids]:
+        pid = pid or self.process.pid
+        pids = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True).stdout.split()
+        for one in [pid, *pids]:
             try:
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(int(one), signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        self.process.wait()
+        if self.process is not None:
+            self.process.wait()
         time.sleep(0.1)
 
     def stop(self, how=signal.SIGINT):
@@ -112,3 +123,31 @@ class Server:
         self.stop()
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def main():
+    command, directory = sys.argv[1:3]
+    if command == "make":
+        server = Server(directory)
+        with open(directory + "/port", "w") as f:
+            f.write(str(server.port))
+        print(server.port)
+        return 0
+    with open(directory + "/port") as f:
+        server = Server(directory, int(f.read()))
+    if command == "start":
+        server.start()
+    elif command == "sql":
+        print(server.sql(sys.argv[3]))
+    else:
+        with open(server.data + "/postmaster.pid") as f:
+            pid = int(f.readline())
+        if command == "kill":
+            server.kill(pid)
+        else:
+            os.kill(pid, signal.SIGINT)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

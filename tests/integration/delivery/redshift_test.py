@@ -44,12 +44,10 @@ class Drive:
 
     def __exit__(self, *_):
         self.process.stdin.close()
+        errors = self.process.stderr.read()
         self.process.stdout.close()
         self.process.stderr.close()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        checks.that(self.process.wait(30) == 0, "database_drive ends well", errors[-3000:])
 
 
 class Site:
