@@ -1,4 +1,4 @@
-/* Verbs by a table: those of sealock iam, sealock stream, key policy, key grant, stream policy and policy explain.
+/* Verbs by a table: those of sealock iam, sealock stream, sealock delivery, key policy, key grant, stream policy and policy explain.
  *
  * A verb says which words and options it takes and what it does; the same parser and the same ending serve all of them. A
  * verb of users and roles is one table for both, told apart by its variant. Thread: the process has one.
@@ -34,10 +34,26 @@ enum cli_verb_option {
 	CLI_OPT_DURATION,
 	CLI_OPT_POLICY,
 	CLI_OPT_SOURCE_IDENTITY,
+	CLI_OPT_FILE,
+	CLI_OPT_SOURCE,
+	CLI_OPT_BUCKET,
+	CLI_OPT_PREFIX,
+	CLI_OPT_ERROR_PREFIX,
+	CLI_OPT_BUFFER_MB,
+	CLI_OPT_BUFFER_SECONDS,
+	CLI_OPT_KEY,
+	CLI_OPT_OBJECT_KEY,
+	CLI_OPT_VERSION_ID,
 	CLI_OPT_TEXTS_END,
 	CLI_OPT_BYPASS = CLI_OPT_TEXTS_END,
 	CLI_OPT_DOCUMENT,
 	CLI_OPT_WAIT,
+	CLI_OPT_GZIP,
+	CLI_OPT_ZSTD,
+	CLI_OPT_UNCOMPRESSED,
+	CLI_OPT_DELIMITER,
+	CLI_OPT_OWNED_KEY,
+	CLI_OPT_FORCE,
 	CLI_OPT_FLAGS_END,
 	CLI_OPT_TAG = CLI_OPT_FLAGS_END,
 	CLI_OPT_OPERATION,
