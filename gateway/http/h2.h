@@ -20,6 +20,7 @@ struct h2 {
 	/* nghttp2's buffer for frames: most of what an idle connection would cost; its pages are given back after a second. */
 	void *frame_room;
 	size_t frame_room_bytes;
+	void *zeroed_room; /* a page that it wanted zeroed; given back while it is all zeros */
 	bool is_trimmed;
 };
 

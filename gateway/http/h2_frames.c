@@ -310,6 +310,7 @@ on_stream_close(nghttp2_session *session, int32_t stream, uint32_t error, void *
 /* --- memory --- */
 
 #define PAGE_BYTES 4096u
+#define ZEROED_ROOM_BYTES PAGE_BYTES /* the table of streams, empty while the connection is idle */
 #define ROOM_MIN_BYTES 16384u /* a frame's payload */
 
 /* Of whole pages, so that they can be given back without touching what lies beside it. */
@@ -333,21 +334,31 @@ release(void *ptr, void *arg)
 
 	if (ptr == h->frame_room)
 		h->frame_room = NULL;
+	if (ptr == h->zeroed_room)
+		h->zeroed_room = NULL;
 	free(ptr);
 }
 
 static void *
 allocate_zeroed(size_t count, size_t len, void *arg)
 {
-	(void)arg;
-	return calloc(count, len);
+	struct h2 *h = arg;
+
+	if (count == 0 || len != ZEROED_ROOM_BYTES / count || ZEROED_ROOM_BYTES % count != 0 ||
+		h->zeroed_room != NULL)
+		return calloc(count, len);
+	h->zeroed_room = aligned_alloc(PAGE_BYTES, ZEROED_ROOM_BYTES);
+	if (h->zeroed_room != NULL)
+		memset(h->zeroed_room, 0, ZEROED_ROOM_BYTES);
+	return h->zeroed_room;
 }
 
 static void *
 reallocate(void *ptr, size_t len, void *arg)
 {
 	struct h2 *h = arg;
-	bool was_room = ptr != NULL && ptr == h->frame_room;
+	bool was_room = ptr != NULL && ptr == h->frame_room,
+	     was_zeroed = ptr != NULL && ptr == h->zeroed_room;
 
 	if (ptr == NULL)
 		return allocate(len, arg);
@@ -355,13 +366,24 @@ reallocate(void *ptr, size_t len, void *arg)
 
 	if (was_room && grown != NULL)
 		h->frame_room = NULL; /* it is an ordinary one now */
+	if (was_zeroed && grown != NULL)
+		h->zeroed_room = NULL;
 	return grown;
+}
+
+static bool
+is_zero(const uint8_t *bytes, size_t len)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0;
 }
 
 void
 http_h2_trim(struct h2 *h)
 {
 	h->is_trimmed = true;
+	/* Pages of zeros read as zeros again after they were given back. */
+	if (h->zeroed_room != NULL && is_zero(h->zeroed_room, ZEROED_ROOM_BYTES))
+		(void)madvise(h->zeroed_room, ZEROED_ROOM_BYTES, MADV_DONTNEED);
 	/* Nothing is in it between frames. If the system does not want the pages, they stay. */
 	if (h->frame_room != NULL && !nghttp2_session_want_write(h->session))
 		(void)madvise(h->frame_room, h->frame_room_bytes, MADV_DONTNEED);
