@@ -11,6 +11,9 @@ static const struct {
 	const char *name;
 	int (*run)(struct bench *b, struct slk_error *err);
 } parts[] = {
+#ifdef DELIVERY_BENCH_OBJECTS
+	{"file", delivery_bench_objects},
+#endif
 #ifdef DELIVERY_BENCH_POSTGRES
 	{"PostgreSQL", delivery_bench_postgres},
 #endif
@@ -19,6 +22,15 @@ static const struct {
 #endif
 	{NULL, NULL},
 };
+
+/* All of it, unless SEALOCK_BENCH_PARTS names some: "file S3". */
+static bool
+wanted(const char *part)
+{
+	const char *names = getenv("SEALOCK_BENCH_PARTS");
+
+	return names == NULL || strstr(names, part) != NULL;
+}
 
 int
 main(int argc, char **argv)
@@ -34,6 +46,8 @@ main(int argc, char **argv)
 	memset(&all, 0xff, sizeof(all));
 	(void)sched_setaffinity(0, sizeof(all), &all);
 	for (size_t i = 0; rc == SLK_OK && parts[i].name != NULL; i++) {
+		if (!wanted(parts[i].name))
+			continue;
 		rc = parts[i].run(b, &err);
 		if (rc != SLK_OK)
 			slk_fail_prefix(&err, "%s", parts[i].name);

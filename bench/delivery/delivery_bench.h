@@ -11,4 +11,7 @@ MUST_USE int delivery_bench_postgres(struct bench *b, struct slk_error *err);
 /* To an S3 store, radosgw, beside a loop of PUTs over libcurl of the same objects. */
 MUST_USE int delivery_bench_s3(struct bench *b, struct slk_error *err);
 
+/* To a directory: opened and sealed again beside a bare program, GZIP beside `gzip -1`. */
+MUST_USE int delivery_bench_objects(struct bench *b, struct slk_error *err);
+
 #endif
