@@ -332,8 +332,11 @@ take_spec(struct kms_call *call, const Kmsp__CreateDeliveryStream *in, struct cr
 	struct dlv_fault fault;
 
 	int rc = dlv_spec_parse(slk_span(in->json.data, in->json.len), &spec, &fault);
+	if (rc == SLK_OK)
+		rc = dlv_spec_check(spec, &fault);
 	if (rc != SLK_OK) {
 		kms_call_fail_spec(call, rc, &fault);
+		dlv_spec_free(spec);
 		return rc;
 	}
 	rc = take_source(call, spec, c);
@@ -395,12 +398,25 @@ answer_masked(struct kms_call *call, const struct kms_delivery *d)
 	dlv_spec_free(spec);
 }
 
+/* The gateway's own question: what a put has to know. Nothing is unsealed for it. */
+static void
+describe_to_gateway(struct kms_call *call, const Kmsp__Request *request)
+{
+	struct kms_delivery d;
+
+	if (kms_call_get_delivery(call, request->describe_delivery_stream->name, &d) == SLK_OK)
+		answer_with(call, &d, slk_span(NULL, 0));
+}
+
 void
 kms_op_describe_delivery_stream(struct kms_call *call, const Kmsp__Request *request)
 {
 	struct kms_delivery d;
 
-	if (kms_call_find_delivery(call, request->describe_delivery_stream->name, &d) == SLK_OK &&
+	if (!call->for_caller && (call->classes & KMS_CLASS_GATEWAY) != 0)
+		describe_to_gateway(call, request);
+	else if (kms_call_find_delivery(call, request->describe_delivery_stream->name, &d) ==
+			SLK_OK &&
 		kms_description_open(call, request, &d) == SLK_OK)
 		answer_masked(call, &d);
 }

@@ -66,6 +66,8 @@ merge(struct kms_call *call, const struct kms_delivery *row, struct slk_span jso
 		return;
 	kms_arn_delivery(&call->service->parts.realm, row->name, arn);
 	int rc = dlv_spec_update(before, json, &after, &fault);
+	if (rc == SLK_OK)
+		rc = dlv_spec_check(after, &fault);
 	if (rc != SLK_OK)
 		kms_call_fail_spec(call, rc, &fault);
 	else if ((rc = kms_call_pass_roles(call, after, arn)) == SLK_OK) {

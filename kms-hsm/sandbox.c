@@ -112,6 +112,8 @@ confine_front(const struct kms_config *config, int *out_abi, struct slk_error *e
 		{"/dev/null", SLK_SANDBOX_READ},
 		{"/dev/urandom", SLK_SANDBOX_READ},
 		{"/etc/localtime", SLK_SANDBOX_READ},
+		/* Time zones of delivery streams. */
+		{"/usr/share/zoneinfo", SLK_SANDBOX_READ},
 	};
 
 	int rc = slk_sandbox_parent(config->catalog.path, catalog, sizeof(catalog), err);

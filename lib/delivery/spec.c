@@ -363,7 +363,7 @@ check_s3(const char *whose, const struct dlv_s3 *s3, struct dlv_fault *fault)
 	if (dlv_names_check(s3, &err) == SLK_OK)
 		return SLK_OK;
 	fault->type = "InvalidArgumentException";
-	(void)snprintf(fault->message, sizeof(fault->message), "%s: %.400s", whose, err.text);
+	(void)snprintf(fault->message, sizeof(fault->message), "%s%.400s", whose, err.text);
 	return SLK_INVALID;
 }
 
@@ -381,10 +381,10 @@ check_redshift(const struct dlv_spec *spec, struct dlv_fault *fault)
 int
 dlv_spec_check(const struct dlv_spec *spec, struct dlv_fault *fault)
 {
-	int rc = check_s3(spec->kind == DLV_TO_S3 ? "S3" : "S3Configuration", &spec->s3, fault);
+	int rc = check_s3("", &spec->s3, fault);
 
 	if (rc == SLK_OK && spec->has_source_backup)
-		rc = check_s3("S3BackupConfiguration", &spec->source_backup, fault);
+		rc = check_s3("S3BackupConfiguration: ", &spec->source_backup, fault);
 	return rc != SLK_OK ? rc : check_redshift(spec, fault);
 }
 

@@ -99,6 +99,7 @@ is_for_the_gateway(Kmsp__Request__CallCase request)
 	return request == KMSP__REQUEST__CALL_STATUS || request == KMSP__REQUEST__CALL_AUTHORIZE ||
 		request == KMSP__REQUEST__CALL_DERIVE_SIGNING_KEY ||
 		request == KMSP__REQUEST__CALL_DESCRIBE_STREAM ||
+		request == KMSP__REQUEST__CALL_DESCRIBE_DELIVERY_STREAM ||
 		request == KMSP__REQUEST__CALL_LIST_SHARDS ||
 		request == KMSP__REQUEST__CALL_WATCH_STREAMS;
 }

@@ -458,7 +458,7 @@ prefixes_and_zones_are_checked_when_asked(void **state)
 			  "\"b/!{firehose:error-output-type}/\""),
 			NULL},
 		{EXTENDED("\"Prefix\":\"a/!{timestamp:yyyy}/\""), "ErrorOutputPrefix"},
-		{EXTENDED("\"Prefix\":\"a/!{nothing}/\""), "S3: "},
+		{EXTENDED("\"Prefix\":\"a/!{nothing}/\""), "!{nothing}"},
 		{EXTENDED("\"CustomTimeZone\":\"Nowhere/None\""), "CustomTimeZone"},
 		{EXTENDED("\"S3BackupMode\":\"Enabled\",\"S3BackupConfiguration\":{" S3_BODY
 			  ",\"Prefix\":\"!{x}\"}"),
