@@ -4,6 +4,7 @@
 
 #include "aws/call.h"
 #include "aws/exchange.h"
+#include "aws/firehose.h"
 #include "aws/kinesis.h"
 #include "base/log.h"
 
@@ -146,6 +147,7 @@ forget_rights(struct gw_thread *t)
 	gw_day_keys_forget(t->keys);
 	gw_decisions_forget(t->decisions);
 	gw_kinesis_rights_changed(t);
+	gw_deliveries_forget(t->deliveries);
 	t->counters.rights_changed++;
 }
 
@@ -160,6 +162,8 @@ rights_told(void *arg, int status, const Kmsp__Reply *reply, const char *sentenc
 		reply->result_case == KMSP__REPLY__RESULT_CHANGES) {
 		if (!t->rights_known || t->right_changes != reply->changes->right_changes)
 			forget_rights(t);
+		if (gw_kinesis_stream_changes(t->kinesis) != reply->changes->stream_changes)
+			gw_deliveries_forget(t->deliveries);
 		gw_kinesis_streams_changed(t, reply->changes->stream_changes);
 		t->right_changes = reply->changes->right_changes;
 		t->rights_known = true;
@@ -209,6 +213,8 @@ thread_end(struct gw_thread *t)
 	http_timer_cancel(t->loop, &t->kms_timer);
 	http_timer_cancel(t->loop, &t->rights_timer);
 	gw_kinesis_stop(t);
+	gw_deliveries_free(t->deliveries);
+	t->deliveries = NULL;
 	kmsc_async_free(t->kms);
 	t->kms = NULL;
 	gw_day_keys_free(t->keys);
@@ -247,6 +253,8 @@ thread_start(void *arg, struct http_loop *loop, void **out_thread, struct slk_er
 		rc = gw_decisions_new(&t->decisions);
 	if (rc == SLK_OK)
 		rc = gw_kinesis_start(t);
+	if (rc == SLK_OK)
+		rc = gw_deliveries_new(&t->deliveries);
 	if (rc != SLK_OK) {
 		thread_end(t);
 		free(t);

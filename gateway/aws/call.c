@@ -52,6 +52,30 @@ gw_call_fault_status(struct gw_call *call, int status, const char *sentence)
 		"%s", "Internal Service Failure");
 }
 
+/* What KMS said, where Firehose has one exception for all of it. */
+static const char *
+code_of(int status)
+{
+	switch (status) {
+	case SLK_DENIED:
+		return "AccessDeniedException";
+	case SLK_DISABLED:
+		return "DisabledException";
+	case SLK_NOT_FOUND:
+		return "NotFoundException";
+	default:
+		return "InvalidStateException";
+	}
+}
+
+bool
+gw_call_fault_key(struct gw_call *call, int status, const char *sentence)
+{
+	(void)gw_fault_set(&call->fault, "InvalidKMSResourceException", "%s", sentence);
+	call->fault.code = code_of(status);
+	return false;
+}
+
 void
 gw_call_fault_of(struct gw_call *call, const Kmsp__Reply *reply)
 {
@@ -65,6 +89,8 @@ gw_call_fault_of(struct gw_call *call, const Kmsp__Reply *reply)
 		type = "ExpiredTokenException";
 	if (type == NULL)
 		(void)gw_call_fault_status(call, reply->status, reply->message);
+	else if (strcmp(type, "InvalidKMSResourceException") == 0)
+		(void)gw_call_fault_key(call, reply->status, reply->message);
 	else
 		(void)gw_fault_set(&call->fault, type, "%s", reply->message);
 }
@@ -99,21 +125,36 @@ told(void *arg, int status, const Kmsp__Reply *reply, const char *sentence)
 	gw_call_fail(call);
 }
 
+static bool
+ask(struct gw_call *call, Kmsp__Request *request, const struct kmsc_caller *caller,
+	void (*on_reply)(struct gw_call *call, const Kmsp__Reply *reply))
+{
+	struct slk_error err = {.text = ""};
+
+	call->on_reply = on_reply;
+	request->correlation = call->request_id;
+	int rc = kmsc_async_send(call->thread->kms, request, caller, told, call, &call->rpc, &err);
+	if (rc == SLK_TOO_LARGE)
+		return gw_fault_set(
+			&call->fault, "ValidationException", "The request is too large");
+	return rc == SLK_OK || gw_call_fault_status(call, rc, err.text);
+}
+
 bool
 gw_call_ask(struct gw_call *call, Kmsp__Request *request,
 	void (*on_reply)(struct gw_call *call, const Kmsp__Reply *reply))
 {
 	struct kmsc_caller caller;
-	struct slk_error err = {.text = ""};
 
 	fill_caller(call, &caller);
-	call->on_reply = on_reply;
-	request->correlation = call->request_id;
-	int rc = kmsc_async_send(call->thread->kms, request, &caller, told, call, &call->rpc, &err);
-	if (rc == SLK_TOO_LARGE)
-		return gw_fault_set(
-			&call->fault, "ValidationException", "The request is too large");
-	return rc == SLK_OK || gw_call_fault_status(call, rc, err.text);
+	return ask(call, request, &caller, on_reply);
+}
+
+bool
+gw_call_ask_own(struct gw_call *call, Kmsp__Request *request,
+	void (*on_reply)(struct gw_call *call, const Kmsp__Reply *reply))
+{
+	return ask(call, request, NULL, on_reply);
 }
 
 static void
@@ -287,6 +328,8 @@ write_json_fault(struct gw_call *call)
 {
 	gw_write_open(&call->w, NULL);
 	gw_write_text(&call->w, "__type", call->fault.type);
+	if (call->fault.code != NULL)
+		gw_write_text(&call->w, "code", call->fault.code);
 	if (call->fault.message[0] != '\0')
 		gw_write_text(
 			&call->w, call->fault.capital ? "Message" : "message", call->fault.message);

@@ -20,7 +20,7 @@
 
 struct gw_call;
 
-enum gw_service { GW_KINESIS, GW_KMS, GW_STS, GW_SERVICES };
+enum gw_service { GW_KINESIS, GW_KMS, GW_STS, GW_FIREHOSE, GW_SERVICES };
 
 /* What a service can do; ends with a NULL name. */
 struct gw_operation {
@@ -28,7 +28,9 @@ struct gw_operation {
 	/* false: the call has failed (gw_fault_set(&call->fault ...)). */
 	bool (*begin)(struct gw_call *call);
 };
-extern const struct gw_operation gw_kms_operations[], gw_sts_operations[], gw_kinesis_operations[];
+extern const struct gw_operation gw_kms_operations[], gw_sts_operations[], gw_kinesis_operations[],
+	gw_firehose_operations[];
+#define GW_KEPT_BODY_MAX 65536u
 
 /* Operations that AWS has and we do not: each with its answer; ends with a NULL name. */
 struct gw_unserved {
@@ -64,6 +66,8 @@ struct gw_counters {
 
 struct gw_kinesis_shared; /* what all threads share of it */
 struct gw_kinesis; /* a thread's producer and its readers: kinesis.h */
+struct gw_delivery; /* a delivery stream */
+struct gw_deliveries; /* a thread's delivery streams: firehose.h */
 
 struct gw_thread {
 	struct gw_app *app;
@@ -80,6 +84,7 @@ struct gw_thread {
 	bool rights_known;
 	uint64_t right_changes;
 	struct gw_kinesis *kinesis;
+	struct gw_deliveries *deliveries;
 	uint64_t warned_ns; /* of reads that failed: when it was logged */
 	struct gw_counters counters;
 };
@@ -92,6 +97,7 @@ struct gw_call {
 	bool is_json; /* false as well: refused before it is clear for whom it is */
 	char operation[64];
 	const struct gw_operation *op;
+	bool keeps_body; /* body is the request as it came: binding changes it */
 	const struct gw_unserved *unserved;
 	const struct gw_input *input; /* of JSON operations */
 	char request_id[FMT_UUID_TEXT];
@@ -107,11 +113,13 @@ struct gw_call {
 	struct gw_arena *arena;
 	struct gw_value *in; /* bound */
 	struct slk_span form; /* of the query protocol */
+	struct slk_span body; /* with keeps_body; in the arena */
 
 	uint64_t rpc; /* under way; 0: none */
 	void (*on_reply)(struct gw_call *call, const Kmsp__Reply *reply);
 	void (*on_fault)(struct gw_call *call); /* before it is answered; NULL: nothing to do */
 	void (*on_allowed)(struct gw_call *call);
+	void (*on_delivery)(struct gw_call *call, const struct gw_delivery *delivery);
 	uint8_t decision[GW_SHA256_BYTES];
 	char source_ip[HTTP_ADDRESS_MAX];
 	char source_arn[KMSC_ARN_MAX]; /* with via_service */
@@ -132,6 +140,9 @@ void *gw_call_take(struct gw_call *call, size_t bytes);
  * false: the fault is set. */
 MUST_USE bool gw_call_ask(struct gw_call *call, Kmsp__Request *request,
 	void (*on_reply)(struct gw_call *call, const Kmsp__Reply *reply));
+/* The same in the gateway's own name: for what it has to know of a thing that the caller may use. */
+MUST_USE bool gw_call_ask_own(struct gw_call *call, Kmsp__Request *request,
+	void (*on_reply)(struct gw_call *call, const Kmsp__Reply *reply));
 /* May the caller do this? on_allowed is called, at once or later; otherwise the call fails with kmsd's sentence. */
 MUST_USE bool gw_call_authorize(struct gw_call *call, const char *action, const char *resource,
 	void (*on_allowed)(struct gw_call *call));
@@ -145,6 +156,8 @@ void gw_call_send_empty(struct gw_call *call); /* 200 without a body */
 void gw_call_fail(struct gw_call *call);
 /* The fault of what kmsd says. */
 void gw_call_fault_of(struct gw_call *call, const Kmsp__Reply *reply);
+/* A key that Firehose cannot use: InvalidKMSResourceException, with KMS's exception as its code. */
+bool gw_call_fault_key(struct gw_call *call, int status, const char *sentence);
 /* A status of the library as a fault: for what is away or broken. */
 bool gw_call_fault_status(struct gw_call *call, int status, const char *sentence);
 

@@ -10,17 +10,23 @@
 
 /* --- services --- */
 
+/* Descriptions of destinations, which kmsd reads. */
+static const char *const kept_by_firehose[] = {"CreateDeliveryStream", "UpdateDestination", NULL};
+
 static const struct {
 	const char *name; /* of the scope */
 	const char *target; /* before the operation */
 	size_t body_bytes; /* the largest honest body, and some */
 	const struct gw_operation *operations;
 	const struct gw_input *const *inputs;
+	const char *const *kept; /* operations that see their request as it came; NULL: none */
 } services[GW_SERVICES] = {
 	[GW_KINESIS] = {"kinesis", "Kinesis_20131202.", 16u << 20, gw_kinesis_operations,
-		&gw_inputs_kinesis},
-	[GW_KMS] = {"kms", "TrentService.", 1u << 20, gw_kms_operations, &gw_inputs_kms},
-	[GW_STS] = {"sts", NULL, 256u << 10, gw_sts_operations, NULL},
+		&gw_inputs_kinesis, NULL},
+	[GW_KMS] = {"kms", "TrentService.", 1u << 20, gw_kms_operations, &gw_inputs_kms, NULL},
+	[GW_FIREHOSE] = {"firehose", "Firehose_20150804.", 6u << 20, gw_firehose_operations,
+		&gw_inputs_firehose, kept_by_firehose},
+	[GW_STS] = {"sts", NULL, 256u << 10, gw_sts_operations, NULL, NULL},
 };
 
 #define STS_VERSION "2011-06-15"
@@ -50,6 +56,8 @@ find_operation(struct gw_call *call)
 		return u->name != NULL || unknown_operation(call);
 	}
 	call->op = op;
+	for (const char *const *k = services[call->service].kept; k != NULL && *k != NULL; k++)
+		call->keeps_body |= strcmp(*k, op->name) == 0;
 	if (services[call->service].inputs == NULL)
 		return true;
 	for (call->input = *services[call->service].inputs; call->input->operation != NULL;
@@ -367,10 +375,26 @@ read_form(struct gw_call *call, struct slk_span body)
 }
 
 static bool
+keep_body(struct gw_call *call, struct slk_span body)
+{
+	if (body.len > GW_KEPT_BODY_MAX)
+		return gw_fault_set(&call->fault, "InvalidArgumentException",
+			"The request is larger than %u bytes.", GW_KEPT_BODY_MAX);
+	uint8_t *copy = gw_call_take(call, body.len + 1);
+	if (copy == NULL)
+		return false;
+	memcpy(copy, body.ptr, body.len);
+	call->body = slk_span(copy, body.len);
+	return true;
+}
+
+static bool
 read_json(struct gw_call *call, struct slk_span body)
 {
 	if (call->op == NULL)
 		return true;
+	if (call->keeps_body && !keep_body(call, body))
+		return false;
 	int rc = gw_json_parse(call->arena, (uint8_t *)(uintptr_t)body.ptr, body.len, &call->in);
 	if (rc == SLK_NO_MEMORY)
 		return gw_call_fault_status(call, rc, "no memory for the request");
@@ -391,7 +415,8 @@ begin(struct gw_call *call)
 	struct http_buf *buf = http_exchange_body(call->x);
 	struct slk_span body = buf != NULL ? slk_span(buf->bytes, buf->len) : slk_span(none, 0);
 
-	if (buf != NULL && call->service == GW_KMS)
+	/* Plaintext, and passwords of destinations. */
+	if (buf != NULL && (call->service == GW_KMS || call->keeps_body))
 		buf->wipe = true;
 	bool ok = call->is_query ? read_form(call, body) : read_json(call, body);
 	http_exchange_note(call->x, "operation", call->operation);

@@ -13,6 +13,7 @@ static const struct {
 } types[] = {
 	{"AccessDeniedException", 400, "AccessDenied", 403},
 	{"AlreadyExistsException", 400, "", 400},
+	{"ConcurrentModificationException", 400, "", 400},
 	{"ConflictException", 400, "", 400},
 	{"CustomKeyStoreNotFoundException", 400, "", 400},
 	{"DependencyTimeoutException", 503, "", 503},
@@ -31,6 +32,7 @@ static const struct {
 	{"InvalidCiphertextException", 400, "", 400},
 	{"InvalidGrantIdException", 400, "", 400},
 	{"InvalidGrantTokenException", 400, "", 400},
+	{"InvalidKMSResourceException", 400, "", 400},
 	{"InvalidKeyUsageException", 400, "", 400},
 	{"InvalidMarkerException", 400, "", 400},
 	{"InvalidSignatureException", 400, "SignatureDoesNotMatch", 403},
@@ -72,6 +74,7 @@ gw_fault_set(struct gw_fault *fault, const char *type, const char *fmt, ...)
 
 	fault->type = type;
 	fault->capital = false;
+	fault->code = NULL;
 	va_start(args, fmt);
 	(void)vsnprintf(fault->message, sizeof(fault->message), fmt, args);
 	va_end(args);

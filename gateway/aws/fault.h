@@ -15,6 +15,7 @@ struct gw_fault {
 	const char *type; /* static storage; NULL: none */
 	char message[GW_FAULT_MESSAGE_MAX]; /* "": the body has no message member */
 	bool capital; /* "Message", as the front's own errors have it */
+	const char *code; /* a member of its own that some exceptions have; static storage; NULL */
 };
 
 /* Set it; false, so that `return gw_fault_set(...)` reads well in what returns whether it went well. */

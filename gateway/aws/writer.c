@@ -95,6 +95,13 @@ put_name(struct gw_writer *w, const char *name)
 	gw_write_raw(w, "\":", 2);
 }
 
+void
+gw_write_json(struct gw_writer *w, const char *name, struct slk_span json)
+{
+	put_name(w, name);
+	gw_write_raw(w, json.ptr, json.len);
+}
+
 static void
 open_with(struct gw_writer *w, const char *name, char c)
 {

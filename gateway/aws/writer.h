@@ -38,6 +38,8 @@ void gw_write_bool(struct gw_writer *w, const char *name, bool value);
 void gw_write_blob(struct gw_writer *w, const char *name, struct slk_span bytes);
 /* Unix time in nanoseconds, to the millisecond. */
 void gw_write_time(struct gw_writer *w, const char *name, uint64_t ns);
+/* A value that is JSON already. */
+void gw_write_json(struct gw_writer *w, const char *name, struct slk_span json);
 /* As it stands. */
 void gw_write_raw(struct gw_writer *w, const void *bytes, size_t len);
 

@@ -1,4 +1,4 @@
-"""KMS, STS and Kinesis by boto3 against a real kmsd, ingestd and gateway: each line is one test case."""
+"""KMS, STS, Kinesis and Firehose by boto3 against a real kmsd, ingestd and gateway: each line is one test case."""
 import hashlib
 import json
 import sys
@@ -339,7 +339,7 @@ def hostile_part():
     says("no target", raw("kms", None, b"{}"), 403, lambda b: b"Unable to determine" in b)
     says("a wrong content type", raw("kms", kms, b"{}", headers={"Content-Type": "text/plain"}), 404, b"<UnknownOperationException/>\n")
     says("an unknown operation", raw("kms", "TrentService.Nothing", b"{}"), 400, b'{"__type":"UnknownOperationException"}')
-    says("an unknown service", raw("kms", "Firehose_20150804.PutRecord", b"{}"), 400, b'{"__type":"UnknownOperationException"}')
+    says("an unknown service", raw("kms", "DynamoDB_20120810.PutItem", b"{}"), 400, b'{"__type":"UnknownOperationException"}')
     says("no signature", raw("kms", kms, b"{}", sign=False), 400, error("MissingAuthenticationTokenException", "Missing Authentication Token"))
     says("broken JSON", raw("kms", kms, b"{"), 400, b'{"__type":"SerializationException"}')
     says("broken JSON without a signature is not looked at", raw("kms", kms, b"{", sign=False), 400, error("MissingAuthenticationTokenException"))
@@ -446,7 +446,9 @@ def kinesis_reshard_part():
             break
 
 
-PARTS = {"kms": kms_part, "sts": sts_part, "streams": kinesis_streams_part, "records": kinesis_records_part,
+import firehose_drive
+firehose_drive.case, firehose_drive.does, firehose_drive.refused, firehose_drive.raw = case, does, refused, raw
+PARTS = {"firehose": firehose_drive.streams, "firehose_puts": firehose_drive.puts, "firehose_source": firehose_drive.source, "kms": kms_part, "sts": sts_part, "streams": kinesis_streams_part, "records": kinesis_records_part,
          "encryption": kinesis_encryption_part, "reshard": kinesis_reshard_part, "hostile": hostile_part}
 for part in sys.argv[1:] or PARTS:
     try:

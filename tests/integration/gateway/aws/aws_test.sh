@@ -8,7 +8,7 @@ only=$*
 . "$(dirname "$0")/site.sh"
 aws_needs
 aws_site
-all='{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["kms:*","kinesis:*","sts:*"],"Resource":"*"}}'
+all='{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["kms:*","kinesis:*","firehose:*","sts:*","iam:PassRole"],"Resource":"*"}}'
 caller alice "$all"
 caller nobody '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}'
 caller producer '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kinesis:PutRecord","kinesis:PutRecords"],"Resource":"*"},
@@ -16,13 +16,19 @@ caller producer '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action"
 caller consumer '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kinesis:GetRecords","kinesis:GetShardIterator",
 	"kinesis:DescribeStream"],"Resource":"*"},{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}]}'
 caller plain '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["kinesis:PutRecord","kinesis:GetRecords","kinesis:GetShardIterator"],"Resource":"*"}}'
+caller putter '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["firehose:PutRecord","firehose:PutRecordBatch"],"Resource":"*"}}'
+cat >"$site/firehose.json" <<-END
+	{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"firehose.amazonaws.com"},
+	"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"000000000000"}}}}
+END
+sealock iam role create deliver --trust "$site/firehose.json" >/dev/null || die_with_log "$site/kmsd.log" "role create"
 cat >"$site/trust.json" <<-END
 	{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:user/alice"},
 	"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"agreed"}}}}
 END
 sealock iam role create worker --trust "$site/trust.json" >/dev/null || die_with_log "$site/kmsd.log" "role create"
 
-result=$(SITE=$site PORT=$port timeout 250 /usr/bin/python3 "$here/aws_drive.py" "$@" 2>"$err")
+result=$(SITE=$site PORT=$port SETTLE="setpriv --reuid $uid_deliver --regid $uid_deliver --groups $gid_sealock $build/tests/gateway_settle" timeout 250 /usr/bin/python3 "$here/aws_drive.py" "$@" 2>"$err")
 echo "$result" | sed '$d'
 cat "$err"
 set -- $(echo "$result" | tail -n 1)
@@ -32,6 +38,7 @@ passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
 # Version 2 of the AWS CLI takes data for base64 otherwise, version 1 as it is.
 printf '[default]\ncli_binary_format = raw-in-base64-out\n' >"$site/aws.config"
 export AWS_CA_BUNDLE=$site/ca.pem AWS_DEFAULT_REGION=local AWS_SHARED_CREDENTIALS_FILE=$site/alice.credentials AWS_CONFIG_FILE=$site/aws.config
+settle() { run setpriv --reuid $uid_deliver --regid $uid_deliver --groups $gid_sealock "$build/tests/gateway_settle" "$@"; }
 as_cli() { run timeout 30 aws --endpoint-url "https://localhost:$port" --output json "$@"; }
 if [ -z "$only" ]; then
 	as_cli sts get-caller-identity
@@ -62,6 +69,18 @@ if [ -z "$only" ]; then
 	sealock iam access-key disable brief "$(sed -n "s/^aws_access_key_id *= *//p" "$site/brief.credentials")" >/dev/null
 	put_as brief
 	check "until its key is disabled" '[ $code != 0 ] && said UnrecognizedClientException'
+	description='{"RoleARN":"arn:aws:iam::000000000000:role/deliver","BucketARN":"arn:aws:s3:::archive"}'
+	as_cli firehose create-delivery-stream --delivery-stream-name by-cli --extended-s3-destination-configuration "$description"
+	check "aws firehose create-delivery-stream" \
+		'[ $code = 0 ] && json_is .DeliveryStreamARN arn:aws:firehose:local:000000000000:deliverystream/by-cli'
+	settle by-cli ACTIVE
+	as_cli firehose put-record-batch --delivery-stream-name by-cli --records Data=hello Data=world
+	check "aws firehose put-record-batch" '[ $code = 0 ] && json_is .FailedPutCount 0'
+	as_cli firehose describe-delivery-stream --delivery-stream-name by-cli
+	check "aws firehose describe-delivery-stream" \
+		'[ $code = 0 ] && json_is .DeliveryStreamDescription.Destinations.0.ExtendedS3DestinationDescription.BucketARN arn:aws:s3:::archive'
+	AWS_SHARED_CREDENTIALS_FILE=$site/nobody.credentials as_cli firehose put-record --delivery-stream-name by-cli --record Data=x
+	check "and who may not" '[ $code != 0 ] && said "user/nobody is not authorized to perform: firehose:PutRecord"'
 	key_id=$(sed -n "s/^aws_access_key_id *= *//p" "$site/alice.credentials") secret=$(sed -n "s/^aws_secret_access_key *= *//p" "$site/alice.credentials")
 	run curl -sS --http2 --cacert "$site/ca.pem" --aws-sigv4 aws:amz:local:kms -K <(echo "user = \"$key_id:$secret\"") -w '\n%{http_version}' \
 		-H 'X-Amz-Target: TrentService.ListKeys' -H 'Content-Type: application/x-amz-json-1.1' -d '{}' "https://localhost:$port/"

@@ -1,7 +1,7 @@
 # What the tests of the gateway's services share: the site of the CLI's tests with a gateway behind TLS, and callers with access keys.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../cli/harness.sh"
-uid_gateway=64908
+uid_gateway=64908 uid_deliver=64909
 
 skip_all() { echo "skipped: $*"; echo "0 passed, 0 failed, 1 skipped"; exit 77; }
 
@@ -23,7 +23,7 @@ aws_site() {
 	: >"$out" >"$err"
 	trap aws_site_remove EXIT
 	install -m 0755 "$build/bin/sealock-gatewayd" "$site/bin/sealock-gatewayd"
-	sed -i "s|^admins:|gateway_user: \"$uid_gateway\"\nadmins:|; s|\"kinesis:\*\"\], resources|\"kinesis:*\", \"iam:*\", \"sts:*\"], resources|" "$site/kmsd.yaml"
+	sed -i "s|^admins:|gateway_user: \"$uid_gateway\"\ndeliver_user: \"$uid_deliver\"\nadmins:|; s|\"kinesis:\*\"\], resources|\"kinesis:*\", \"iam:*\", \"sts:*\"], resources|" "$site/kmsd.yaml"
 	sed -i "s|^put: {socket: \(.*\)}|put: {socket: \1, trusted_user: \"$uid_gateway\"}|" "$site/ingestd.yaml"
 	sealock hsm init --config "$site/kmsd.yaml" >/dev/null || die_with_log /dev/null "sealock hsm init"
 	kmsd_start

@@ -102,7 +102,7 @@ check(const char *name, const char *form)
 	char request[8192], expected[8192], file[64];
 	struct aws_request r;
 	struct gw_sigv4 sig;
-	struct gw_fault fault = {NULL, "", false};
+	struct gw_fault fault = {.type = NULL};
 	uint8_t payload[32], key[32];
 	struct slk_span canonical;
 	size_t len, expected_len;
@@ -211,7 +211,7 @@ parse(const char *target, const char *const *headers, const struct gw_sigv4_poli
 	assert_true(aws_request_from(line, strlen(line), r));
 	for (size_t i = 0; headers[i] != NULL; i += 2)
 		aws_request_add(r, headers[i], headers[i + 1]);
-	*fault = (struct gw_fault){NULL, "", false};
+	*fault = (struct gw_fault){.type = NULL};
 	return gw_sigv4_parse(&r->http, policy, sig, fault);
 }
 

@@ -70,7 +70,7 @@ bound(const char *operation, const char *text)
 	const struct gw_input *inputs = gw_inputs_kinesis;
 
 	assert_ok(parse(text, &root));
-	fault = (struct gw_fault){NULL, "", false};
+	fault = (struct gw_fault){.type = NULL};
 	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
 		size_t len = strlen(services[i].prefix);
 		if (strncmp(operation, services[i].prefix, len) == 0) {
