@@ -16,6 +16,20 @@ aws_needs() {
 	command -v aws >/dev/null || skip_all "awscli is not installed"
 }
 
+# The first of two side by side that nobody has, below those that connections are given.
+two_free_ports() {
+	/usr/bin/python3 -IS -c '
+import random, socket
+for port in random.sample(range(12000, 32000, 2), 1000):
+    try:
+        with socket.socket() as a, socket.socket() as b:
+            a.bind(("127.0.0.1", port)), b.bind(("127.0.0.1", port + 1))
+    except OSError:
+        continue
+    print(port)
+    break'
+}
+
 # A site with kmsd and ingestd, which know the gateway; root may make identities.
 aws_site() {
 	site_make
@@ -35,7 +49,7 @@ aws_site() {
 	openssl x509 -req -in "$site/server.csr" -CA "$site/ca.pem" -CAkey "$site/ca.key" -CAcreateserial -days 2 \
 		-extfile <(echo "subjectAltName=DNS:localhost,IP:127.0.0.1") -out "$site/server.pem" 2>/dev/null
 	chmod 0644 "$site/server.key" "$site/ca.pem" "$site/server.pem"
-	port=$((20000 + $$ % 20000))
+	port=$(two_free_ports)
 	gateway_start
 }
 
