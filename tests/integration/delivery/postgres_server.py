@@ -77,15 +77,16 @@ class Server:
                     "log_min_messages": "info", "log_statement": "all", "max_connections": 20, "fsync": "on",
                     "max_wal_size": "256MB"}
         args = [x for k, v in settings.items() for x in ("-c", f"{k}={v}")] + [x for o in options for x in ("-c", o)]
-        self.process = subprocess.Popen([self.bin + "/postgres", "-D", self.data, *args], stdout=self.log, stderr=self.log,
-                                        start_new_session=True, **self.as_owner())
         deadline = time.monotonic() + 60
+        self.process = None
         while time.monotonic() < deadline:
+            # After a kill a session of the one before may still be there for a moment, and forbids it.
+            if self.process is None or self.process.poll() is not None:
+                self.process = subprocess.Popen([self.bin + "/postgres", "-D", self.data, *args], stdout=self.log, stderr=self.log,
+                                                stdin=subprocess.DEVNULL, start_new_session=True, **self.as_owner())
+            time.sleep(0.05)
             if self.sql("select 1", check=False) == "1":
                 return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
         raise RuntimeError("PostgreSQL did not start; its log is %s/log" % self.dir)
 
     def psql(self, text, database="postgres", **more):

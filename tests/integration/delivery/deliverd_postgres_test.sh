@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# deliverd whole, to a PostgreSQL server with TLS: every record once, though deliverd and the server are killed over and over;
+# refused records in the error output; a wrong password named and mended. Prints "N passed, N failed, N skipped" at the end.
+set -uo pipefail
+build=${1:?usage: deliverd_postgres_test.sh BUILD_DIR}
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/site.sh"
+needs
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || skip_all "PostgreSQL is not installed"
+delivery_make
+pg() { python3 -I "$here/postgres_server.py" "$1" "$site/pg" "${@:2}"; }
+sql() { pg sql "$1" 2>>"$site/pg/errors"; }
+trap 'pg kill 2>/dev/null; delivery_remove' EXIT
+mkdir "$site/pg"
+port=$(pg make) && pg start || die_with_log "$site/pg/log" "PostgreSQL does not start"
+cat >>"$site/deliverd.yaml" <<-END
+	databases:
+	  - {host: localhost, ca: $site/pg/ca.pem, connect_ms: 2000, lock_ms: 2000}
+END
+password='of-the-database'
+sql "create role sealock login password '$password'; grant create on database postgres to sealock;
+	create table lines (line text check (line not like '%poison%')); grant insert on lines to sealock" >/dev/null
+
+sealock key create --alias alias/web --json >/dev/null
+sealock stream create web --key alias/web --shards 2 >/dev/null
+ingestd_start
+role deliver kms:Decrypt kms:GenerateDataKey
+
+# description PASSWORD: whole lines into one column.
+description() {
+	cat >"$site/rows.json" <<-END
+		{"DeliveryStreamType": "KinesisStreamAsSource",
+		 "KinesisStreamSourceConfiguration": {"KinesisStreamARN": "arn:aws:kinesis:local:000000000000:stream/web", "RoleARN": "arn:aws:iam::000000000000:role/deliver"},
+		 "RedshiftDestinationConfiguration": {"RoleARN": "arn:aws:iam::000000000000:role/deliver",
+		  "ClusterJDBCURL": "jdbc:postgresql://localhost:$port/postgres", "Username": "sealock", "Password": "$1",
+		  "CopyCommand": {"DataTableName": "lines", "CopyOptions": "csv quote E'\\\\x01' delimiter E'\\\\x02'"},
+		  "S3Configuration": {"RoleARN": "arn:aws:iam::000000000000:role/deliver", "BucketARN": "arn:aws:s3:::plain-errors",
+		   "ErrorOutputPrefix": "failed/", "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 1}}}}
+	END
+}
+put() { sealock put web --lines "$1" >/dev/null; }
+rows() { sql 'select count(*) from lines'; }
+checksum() { sql "select md5(string_agg(line, e'\n' order by line collate \"C\") || e'\n') from lines"; }
+found() { [ "$(checksum)" = "$(LC_ALL=C sort "$1" | md5sum | cut -d' ' -f1)" ]; }
+
+# --- a wrong password ---
+
+deliverd_start
+description not-the-password
+deliveryctl create rows "$site/rows.json"
+check "it becomes ACTIVE" 'wait_for 10 "is_state rows ACTIVE"'
+records 0 2000 >"$site/lines"
+put "$site/lines"
+check "a wrong password is named" 'wait_for 20 "[ \"\$(code_of rows)\" = Postgres.28P01 ]" && error_of rows | grep -q "password authentication failed"'
+check "and nothing is delivered" '[ "$(rows)" = 0 ]'
+description "$password"
+python3 -IS - "$site/rows.json" <<-'END'
+	import json, sys
+	d = json.load(open(sys.argv[1]))["RedshiftDestinationConfiguration"]
+	d["S3Update"] = d.pop("S3Configuration")
+	json.dump({"RedshiftDestinationUpdate": d}, open(sys.argv[1], "w"))
+END
+run deliveryctl update rows "$site/rows.json"
+check "the right one" '[ $code = 0 ]'
+check "every record is there, once" 'wait_for 40 "found \"$site/lines\""'
+check "by batches of the delivery table" '[ "$(sql "select sum(rows) from sealock.delivery")" = 2000 ]'
+
+# --- a record that is refused ---
+
+{ records 2000 2500; echo "the poison"; records 2500 3000; } >"$site/more"
+grep -v poison "$site/more" >>"$site/lines"
+put "$site/more"
+check "all but a poisoned record are there" 'wait_for 40 "found \"$site/lines\""'
+errors() { find "$site/store/plain-errors/failed" -type f ! -name '.*' -exec cat {} + 2>/dev/null; }
+check "it is in the error output, with its code" 'wait_for 20 "errors | grep -q 23514" && [ "$(errors | wc -l)" = 1 ] &&
+	[ "$(errors | json_from .rawData | base64 -d | head -c 10)" = "the poison" ]'
+
+# --- deliverd and the server killed, over and over ---
+
+(
+	for i in $(seq 25); do
+		records $((10000 + i * 500)) $((10500 + i * 500)) >"$site/part"
+		cat "$site/part" >>"$site/lines"
+		sealock put web --lines "$site/part" >/dev/null || echo "put $i" >>"$site/put-failed"
+		sleep 0.2
+	done
+) &
+putting=$!
+kills=0
+while kill -0 $putting 2>/dev/null; do
+	sleep 0.$((RANDOM % 9 + 1))
+	deliverd_kill
+	kills=$((kills + 1))
+	if [ $((kills % 3)) = 0 ]; then
+		pg kill
+		sleep 0.3
+		pg start
+	fi
+	deliverd_start
+	sleep 0.$((RANDOM % 9 + 1))
+done
+wait $putting
+echo "        (deliverd was killed $kills times, PostgreSQL $((kills / 3)) times)"
+check "all records were put" '[ ! -e "$site/put-failed" ]'
+check "deliverd killed while it delivers, the server, too: every record is there, once" 'wait_for 60 "found \"$site/lines\""'
+check "by their number, too" '[ "$(rows)" = "$(wc -l <"$site/lines")" ]'
+
+# --- secrets ---
+
+check "no password and no record is in the logs or the status" \
+	'! grep -q -e "$password" -e not-the-password -e "record 0000" "$site/deliverd.log" && ! deliveries | grep -q "$password"'
+deliverd_stop
+check "it stops cleanly" 'tail -n 1 "$site/deliverd.log" | grep -q "msg=stopped"'
+finish
