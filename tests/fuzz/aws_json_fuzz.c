@@ -11,7 +11,7 @@ try_all(struct gw_arena *arena, const struct gw_input *inputs, const uint8_t *da
 	uint8_t *copy)
 {
 	for (; inputs->operation != NULL; inputs++) {
-		struct gw_fault fault = {NULL, "", false};
+		struct gw_fault fault = {.type = NULL};
 		struct gw_value *root = NULL;
 		memcpy(copy, data, size);
 		gw_arena_reset(arena);
@@ -35,6 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	try_all(arena, gw_inputs_kinesis, data, size, copy);
 	try_all(arena, gw_inputs_kms, data, size, copy);
+	try_all(arena, gw_inputs_firehose, data, size, copy);
 	free(copy);
 	return 0;
 }

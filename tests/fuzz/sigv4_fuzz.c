@@ -15,7 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct gw_sigv4_engine *engine;
 	struct aws_request r;
 	struct gw_sigv4 sig;
-	struct gw_fault fault = {NULL, "", false};
+	struct gw_fault fault = {.type = NULL};
 	struct slk_span text;
 
 	if (engine == NULL && gw_sigv4_engine_new(&engine) != SLK_OK)
