@@ -413,7 +413,7 @@ kms_op_describe_delivery_stream(struct kms_call *call, const Kmsp__Request *requ
 {
 	struct kms_delivery d;
 
-	if (!call->for_caller && (call->classes & KMS_CLASS_GATEWAY) != 0)
+	if (call->classes == KMS_CLASS_GATEWAY)
 		describe_to_gateway(call, request);
 	else if (kms_call_find_delivery(call, request->describe_delivery_stream->name, &d) ==
 			SLK_OK &&

@@ -60,7 +60,7 @@ def check_row(build, docs, row):
 def check_keys(text):
     """The page's table of condition keys has those that kmsd gives values to, and no other."""
     with open(VALUES, encoding="utf-8") as f:
-        given = set(re.findall(r'"((?:aws|kms|sts):[A-Za-z/:]+)"', f.read()))
+        given = set(re.findall(r'"((?:aws|iam|kms|sts):[A-Za-z/:]+)"', f.read()))
     table = text.split("| key | type | value comes from |")[1].split("\n\n")[0]
     cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     named = {re.sub(r"(?<=/)T$|(?<=:)NAME$", "", k) for c in cells for k in re.findall("`([^`]+)`", c)}
