@@ -63,6 +63,8 @@ def check(value, shape, where):
         limits, size, faults = shape.metadata, value, []
         if where.endswith("FailedRecordCount"):
             limits = {}
+        if where.endswith("BufferingHints.IntervalInSeconds"):
+            limits = {"max": 900}
     elif kind == "boolean":
         return [] if isinstance(value, bool) else [f"{where} is no bool"]
     elif kind == "timestamp":
