@@ -66,13 +66,13 @@ class Server:
         subprocess.run([self.bin + "/initdb", "-D", self.data, "-U", "admin", "-A", "trust", "-N", "--no-instructions", "-E", "UTF8",
                         "--locale=C.UTF-8"], check=True, stdout=self.log, stderr=self.log, **self.as_owner())
         with open(self.data + "/pg_hba.conf", "w") as f:
-            f.write("local all admin trust\nhostnossl all plain 127.0.0.1/32 scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+            f.write("local all admin trust\nhostnossl all plain 127.0.0.0/8 scram-sha-256\nhostssl all all 127.0.0.0/8 scram-sha-256\n")
 
     def as_owner(self):
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if os.getuid() == 0 else {}
 
     def start(self, *options, tls=True):
-        settings = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.data, "shared_buffers": "32MB",
+        settings = {"port": self.port, "listen_addresses": "127.0.0.1,127.0.0.2", "unix_socket_directories": self.data, "shared_buffers": "32MB",
                     "ssl": "on" if tls else "off", "ssl_cert_file": self.dir + "/server.crt", "ssl_key_file": self.dir + "/server.key",
                     "log_min_messages": "info", "log_statement": "all", "max_connections": 20, "fsync": "on",
                     "max_wal_size": "256MB"}
