@@ -118,7 +118,8 @@ confine_files(const struct dlv_config *c, int *out_abi, struct slk_error *err)
 static const char *const allowed[] = {"fsync", "fdatasync", "rename", "renameat", "renameat2",
 	"unlink", "unlinkat", "mkdir", "mkdirat", "openat2", "rmdir", "link", "linkat", "ftruncate",
 	"fallocate", "fchmod", "statfs", "fstatfs", "flock", "fadvise64", "msync", "memfd_create",
-	"pwritev", "socketpair", "bind", "inotify_init1", "inotify_add_watch", "inotify_rm_watch"};
+	"openat2", "pwritev", "socketpair", "bind", "inotify_init1", "inotify_add_watch",
+	"inotify_rm_watch"};
 
 static int
 confine_limits(const struct dlv_config *c, struct slk_error *err)

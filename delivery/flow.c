@@ -202,10 +202,16 @@ gather_without_memory(struct dlv_flow *f)
 {
 	struct dlv_set *set = f->filling;
 
-	if (set->main.count > 0 && set->main_took == 0 && f->under == NULL && !set->replays)
+	if (set->main.count > 0 && set->main_took == 0 && f->under == NULL && !set->replays) {
 		set->full = true;
-	else
-		gather_later(f, MEMORY_NS);
+		return;
+	}
+	/* Others give theirs back soon, or something is set too low. */
+	if (++f->gather_failures == MEMORY_TRIES)
+		dlv_view_error(f, "paused",
+			f->gather_status == SLK_LIMIT ? "Memory.LimitExceeded" : "Memory.NoMemory",
+			f->gather_error.text);
+	gather_later(f, MEMORY_NS);
 }
 
 /* What the task found. */
@@ -216,12 +222,12 @@ gathered(struct dlv_flow *f)
 		f->seek = f->gather_seek; /* it could not go there */
 	if (f->gathered == DLV_GATHERED_ERROR) {
 		gather_failed(f);
+	} else if (f->gathered == DLV_GATHERED_NO_MEMORY) {
+		gather_without_memory(f);
 	} else if (f->gather_failures > 0) {
 		f->gather_failures = 0;
 		dlv_view_ok(f);
 	}
-	if (f->gathered == DLV_GATHERED_NO_MEMORY)
-		gather_without_memory(f);
 	if (f->gathered != DLV_GATHERED_TIP) {
 		f->poll_ns = POLL_NS;
 	} else {

@@ -221,10 +221,9 @@ read_chunk(struct dlv_flow *f, int *out_status)
 static enum dlv_gathered
 stop_gathering(struct dlv_flow *f, int status)
 {
-	if (status == SLK_LIMIT || status == SLK_NO_MEMORY)
-		return DLV_GATHERED_NO_MEMORY;
 	f->gather_status = status;
-	return DLV_GATHERED_ERROR;
+	return status == SLK_LIMIT || status == SLK_NO_MEMORY ? DLV_GATHERED_NO_MEMORY
+							      : DLV_GATHERED_ERROR;
 }
 
 /* One step. DLV_GATHERED_MORE: go on. */

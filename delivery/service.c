@@ -109,7 +109,7 @@ begin_flow(struct dlv_job *job)
 			slk_kv("version", job->stream.version));
 	if (creating)
 		report(s, &job->stream, job->stream.state, rc != SLK_OK ? failure_type(rc) : "",
-			err.text);
+			rc != SLK_OK ? err.text : "");
 	if (rc == SLK_OK)
 		dlv_flow_start(job->flow);
 }

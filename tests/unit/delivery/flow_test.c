@@ -381,6 +381,29 @@ without_memory_what_there_is_goes(void **state)
 	rig_teardown();
 }
 
+/* Nothing of it can be gathered: others may give memory back soon; after a while it is told. */
+static void
+without_any_memory_it_is_told(void **state)
+{
+	(void)state;
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.fail_at = 1;
+	rig.main.for_ever = true;
+	rig.main.fail_status = SLK_NO_MEMORY;
+	rig_put(0, 10);
+	rig_start();
+	rig_pass(1 * SECOND);
+	assert_string_equal(rig_view().code, "");
+	rig_pass(10 * SECOND);
+	assert_string_equal(rig_view().code, "Memory.NoMemory");
+	assert_string_equal(rig_view().state, "paused");
+	rig.main.for_ever = false;
+	rig_pass(1 * SECOND);
+	assert_string_equal(rig_view().code, "");
+	assert_int_equal(rig_delivered_total(), 10);
+	rig_teardown();
+}
+
 static void
 what_is_too_large_together_goes_apart(void **state)
 {
@@ -644,6 +667,7 @@ main(void)
 		cmocka_unit_test(a_refused_key_does_not_hold_what_is_opened),
 		cmocka_unit_test(a_seal_that_is_refused_is_gathered_again_under_its_id),
 		cmocka_unit_test(without_memory_what_there_is_goes),
+		cmocka_unit_test(without_any_memory_it_is_told),
 		cmocka_unit_test(what_is_too_large_together_goes_apart),
 		cmocka_unit_test(a_stop_lets_what_is_sent_end),
 		cmocka_unit_test(a_stop_cancels_what_hangs),

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# kmsd with a SoftHSM token, ingestd and deliverd, to directories: every record is found, whatever is refused or changed meanwhile,
+# and what is in the way is named. Needs root (uids, no accounts). Prints "N passed, N failed, N skipped" at the end.
+set -uo pipefail
+build=${1:?usage: delivery_test.sh BUILD_DIR}
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/site.sh"
+needs
+delivery_make
+newline='"ProcessingConfiguration": {"Enabled": true, "Processors": [{"Type": "AppendDelimiterToRecord", "Parameters": [{"ParameterName": "Delimiter", "ParameterValue": "\\n"}]}]}'
+
+key=$(sealock key create --alias alias/web --json | json_from .arn)
+sealock stream create web --key alias/web --shards 2 >/dev/null
+ingestd_start
+role deliver kms:Decrypt kms:GenerateDataKey
+
+# delivered BUCKET: all lines of its objects, in order. found BUCKET FILE: it holds every line of FILE, once.
+delivered() { find "$site/store/$1" -type f ! -name '.*' -exec cat {} + 2>/dev/null | LC_ALL=C sort; }
+found() { [ "$(delivered "$1" | md5sum)" = "$(LC_ALL=C sort "$2" | md5sum)" ]; }
+# held_up NAME CODE WORDS...: the error of the delivery stream, in status and metrics.
+metrics() { curl -fsS "http://127.0.0.1:$monitor_port/metrics"; }
+held_up() {
+	local word
+	[ "$(code_of "$1")" = "$2" ] || return 1
+	for word in "${@:3}"; do
+		error_of "$1" | grep -qF -- "$word" || return 1
+	done
+}
+put() { sealock put "$1" --lines "$2" >/dev/null; }
+
+# --- a delivery stream comes, delivers, goes ---
+
+deliverd_start
+run deliveries
+check "without delivery streams there is a document" '[ $code = 0 ] && [ "$(deliveries | json_from .kms.up)" = true ]'
+delivery_create logs web plain-logs deliver 1 "$newline"
+check "it becomes ACTIVE" 'wait_for 10 "is_state logs ACTIVE"'
+records 0 3000 >"$site/lines"
+put web "$site/lines"
+check "every record is delivered, byte for byte, once" 'wait_for 20 "found plain-logs \"$site/lines\""'
+check "its state is told" 'wait_for 5 "[ \"$(of logs .lag.records)\" = 0 ]" && [ "$(of logs .state)" = delivering ] && [ "$(of logs .records)" = 3000 ]'
+run sealock delivery status logs
+check "for people, too" '[ $code = 0 ] && grep -q "3000 records" "$out" && grep -q "^state:.*ACTIVE, delivering" "$out"'
+metrics >"$site/metrics"
+check "and to Prometheus" 'grep -q "^sealock_deliverd_records_total{delivery_stream=\"logs\",destination=\"s3\"} 3000" "$site/metrics"'
+if command -v promtool >/dev/null; then
+	check "whose own tool finds nothing to say" '[ -z "$(promtool check metrics <"$site/metrics" 2>&1)" ]'
+fi
+check "it is healthy" '[ "$(curl -fsS http://127.0.0.1:$monitor_port/healthz)" = ok ]'
+check "checkpoints are the user's alone" '[ "$(stat -c %a "$site"/state/logs.*.checkpoint)" = 600 ]'
+
+# --- restarts ---
+
+deliverd_stop
+records 3000 4000 >>"$site/lines"
+tail -n 1000 "$site/lines" >"$site/more"
+put web "$site/more"
+deliverd_start
+check "after a restart it goes on where it was" 'wait_for 20 "found plain-logs \"$site/lines\""'
+
+# --- rights ---
+
+sealock key disable "$key" >/dev/null
+sleep 2.5 # keys.age_seconds
+records 4000 4500 >"$site/more"
+cat "$site/more" >>"$site/lines"
+sealock stream create other >/dev/null
+check "while the key is disabled nothing is opened" '! put web "$site/more" || wait_for 15 "held_up logs KMS.Disabled \"$key\""'
+sealock key enable "$key" >/dev/null
+put web "$site/more" 2>/dev/null || true
+sleep 1
+sort -u "$site/lines" >"$site/unique"
+found_all() { [ "$(delivered "$1" | sort -u | md5sum)" = "$(LC_ALL=C sort -u "$2" | md5sum)" ]; }
+check "enabled again, delivery goes on by itself" 'wait_for 30 "found_all plain-logs \"$site/lines\""'
+check "and says so" 'wait_for 10 "[ \"$(code_of logs)\" = None ]"'
+
+role_may deliver kms:GenerateDataKey
+sleep 2.5
+records 5000 5500 >"$site/more"
+cat "$site/more" >>"$site/lines"
+put web "$site/more"
+check "without kms:Decrypt delivery is held up, with action, key and principal" \
+	'wait_for 15 "held_up logs KMS.AccessDenied kms:Decrypt \"$key\" deliver"'
+run sealock delivery status logs
+check "the command says so, and fails" '[ $code = 1 ] && grep -q "kms:Decrypt" "$out"'
+check "metrics do" 'metrics | grep -q "errors_total{delivery_stream=\"logs\",code=\"KMS.AccessDenied\"}" && metrics | grep -q "_ok{delivery_stream=\"logs\",destination=\"s3\"} 0"'
+role_may deliver kms:Decrypt kms:GenerateDataKey
+check "mended, it goes on, and nothing is lost" 'wait_for 30 "found_all plain-logs \"$site/lines\""'
+
+trust 111111111111 | sealock iam role trust deliver - >/dev/null
+deliverd_stop
+records 5500 6000 >"$site/more"
+cat "$site/more" >>"$site/lines"
+put web "$site/more"
+deliverd_start
+check "a role that trusts another account is not assumed" 'wait_for 15 "held_up logs KMS.AccessDenied sts:AssumeRole role/deliver"'
+trust | sealock iam role trust deliver - >/dev/null
+check "one that trusts this one is" 'wait_for 30 "found_all plain-logs \"$site/lines\""'
+
+# --- resharding ---
+
+(for i in 1 2 3 4 5 6; do records $((6000 + i * 200)) $((6200 + i * 200)); sleep 0.3; done) | tee -a "$site/lines" | sealock put web --lines >/dev/null &
+sleep 0.5
+sealock stream reshard web 4 >/dev/null
+wait $!
+records 8000 8200 >"$site/more"
+cat "$site/more" >>"$site/lines"
+put web "$site/more"
+check "new shards join by themselves" 'wait_for 30 "found_all plain-logs \"$site/lines\""'
+
+# --- another version ---
+
+s3_description web plain-moved deliver 1 "$newline" >"$site/logs.json"
+python3 -IS - "$site/logs.json" <<-'END'
+	import json, sys
+	d = json.load(open(sys.argv[1]))
+	json.dump({"ExtendedS3DestinationUpdate": d["ExtendedS3DestinationConfiguration"]}, open(sys.argv[1], "w"))
+END
+run deliveryctl update logs "$site/logs.json"
+check "a destination is changed" '[ $code = 0 ] && wait_for 10 "[ \"\$(of logs .version)\" = 2 ]"'
+records 9000 9500 >"$site/more"
+put web "$site/more"
+check "what comes then goes there" 'wait_for 20 "found plain-moved \"$site/more\""'
+
+# --- what cannot begin ---
+
+delivery_create nowhere web unknown-bucket deliver 1
+check "a bucket that deliverd.yaml does not have fails its delivery stream, with the reason" \
+	'wait_for 10 "is_state nowhere CREATING_FAILED" && deliveryctl state nowhere | grep -q unknown-bucket'
+check "and no other" 'is_state logs ACTIVE'
+
+# --- many ---
+
+for i in $(seq 30); do
+	delivery_create many$i web plain-many$i deliver 1 "$newline"
+done
+check "many delivery streams begin" 'wait_for 20 "is_state many30 ACTIVE"'
+sleep 1
+records 10000 11000 >"$site/more"
+put web "$site/more"
+all_found() { local i; for i in $(seq 30); do found plain-many$i "$site/more" || return 1; done; }
+check "and each delivers all, with two threads" 'wait_for 40 all_found'
+
+# --- deletion ---
+
+run deliveryctl delete logs
+check "a delivery stream is deleted" '[ $code = 0 ] && wait_for 10 "! deliveryctl state logs 2>/dev/null"'
+check "with its checkpoint" '[ -z "$(ls "$site"/state/logs.* 2>/dev/null)" ] && [ -z "$(of logs .state)" ]'
+check "nothing of a record or a key is in the log" '! grep -q "record 0000" "$site/deliverd.log"'
+deliverd_stop
+check "it stops cleanly" 'tail -n 1 "$site/deliverd.log" | grep -q "msg=stopped"'
+finish
