@@ -15,6 +15,7 @@
 #include "confine.h"
 #include "loop.h"
 #include "monitor.h"
+#include "role.h"
 #include "service.h"
 #include "web.h"
 
@@ -26,6 +27,7 @@ struct deliverd {
 	struct dlv_pool *pool;
 	struct dlv_loop *loop;
 	struct dlv_web *web;
+	struct dlv_clients *clients;
 	struct dlv_service *service;
 	struct dlv_monitor *monitor;
 	pthread_t loop_thread;
@@ -86,8 +88,13 @@ make_service(struct deliverd *d, struct slk_error *err)
 		rc = dlv_web_new(d->loop, &d->web, err);
 	if (rc != SLK_OK)
 		return rc;
-	const struct dlv_service_config config = {
-		.config = c, .loop = d->loop, .pool = d->pool, .clock = slk_clock_system()};
+	if (dlv_clients_new(c->kms.socket, &d->clients) != SLK_OK)
+		return slk_fail(err, SLK_NO_MEMORY, "no memory for clients of kmsd");
+	const struct dlv_service_config config = {.config = c,
+		.loop = d->loop,
+		.pool = d->pool,
+		.clients = d->clients,
+		.clock = slk_clock_system()};
 	return dlv_service_new(&config, &d->service, err);
 }
 
@@ -196,6 +203,7 @@ stop_all(struct deliverd *d)
 	}
 	dlv_monitor_free(d->monitor);
 	dlv_service_free(d->service);
+	dlv_clients_free(d->clients);
 	dlv_web_free(d->web);
 	dlv_loop_free(d->loop);
 	dlv_pool_free(d->pool);

@@ -9,22 +9,85 @@
 #include "kmsclient/caller.h"
 #include "kmsclient/delivery.h"
 
-#define IDLE_MAX 16u /* connections that wait for the next question */
+#define IDLE_MAX 4u /* connections that wait for the next question: each has locked memory */
 #define RENEW_NS (5 * 60 * SLK_NS_PER_S) /* before a session ends */
 #define REFUSED_NS (5 * SLK_NS_PER_S) /* until a refusal is asked again */
 
-struct dlv_role {
-	char *delivery_stream, *arn, *kms_socket;
-	const struct slk_clock *clock;
+struct dlv_clients {
+	char *socket; /* NULL: the default */
 	pthread_mutex_t lock; /* of what follows */
 	struct kmsc *idle[IDLE_MAX];
 	size_t idle_count;
+};
+
+struct dlv_role {
+	char *delivery_stream, *arn;
+	struct dlv_clients *clients;
+	const struct slk_clock *clock;
+	pthread_mutex_t lock; /* of what follows */
 	struct slk_secret *token; /* with its terminator; NULL: no session */
 	uint64_t expires_ns; /* wall clock */
 	uint64_t refused_until_ns; /* monotonic; what kmsd said last to AssumeRole */
 	struct slk_error refusal;
 	pthread_mutex_t assuming; /* one thread asks for a session, others wait for its answer */
 };
+
+/* --- connections --- */
+
+int
+dlv_clients_new(const char *socket, struct dlv_clients **out_clients)
+{
+	struct dlv_clients *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return SLK_NO_MEMORY;
+	if (socket != NULL && (c->socket = strdup(socket)) == NULL) {
+		free(c);
+		return SLK_NO_MEMORY;
+	}
+	pthread_mutex_init(&c->lock, NULL);
+	*out_clients = c;
+	return SLK_OK;
+}
+
+void
+dlv_clients_free(struct dlv_clients *c)
+{
+	if (c == NULL)
+		return;
+	while (c->idle_count > 0)
+		kmsc_free(c->idle[--c->idle_count]);
+	pthread_mutex_destroy(&c->lock);
+	free(c->socket);
+	free(c);
+}
+
+static int
+borrow(struct dlv_clients *c, struct kmsc **out_kms)
+{
+	struct kmsc *kms = NULL;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->idle_count > 0)
+		kms = c->idle[--c->idle_count];
+	pthread_mutex_unlock(&c->lock);
+	if (kms == NULL)
+		return kmsc_new(c->socket, 0, out_kms);
+	*out_kms = kms;
+	return SLK_OK;
+}
+
+static void
+give_back(struct dlv_clients *c, struct kmsc *kms)
+{
+	pthread_mutex_lock(&c->lock);
+	if (c->idle_count < IDLE_MAX) {
+		c->idle[c->idle_count++] = kms;
+		kms = NULL;
+	}
+	pthread_mutex_unlock(&c->lock);
+	kmsc_free(kms);
+}
 
 /* --- life --- */
 
@@ -40,9 +103,8 @@ dlv_role_new(const struct dlv_role_config *config, struct dlv_role **out_role)
 	r->clock = config->clock != NULL ? config->clock : slk_clock_system();
 	r->delivery_stream = strdup(config->delivery_stream);
 	r->arn = strdup(config->role_arn);
-	r->kms_socket = config->kms_socket != NULL ? strdup(config->kms_socket) : NULL;
-	if (r->delivery_stream == NULL || r->arn == NULL ||
-		(config->kms_socket != NULL && r->kms_socket == NULL)) {
+	r->clients = config->clients;
+	if (r->delivery_stream == NULL || r->arn == NULL) {
 		dlv_role_free(r);
 		return SLK_NO_MEMORY;
 	}
@@ -55,44 +117,12 @@ dlv_role_free(struct dlv_role *r)
 {
 	if (r == NULL)
 		return;
-	while (r->idle_count > 0)
-		kmsc_free(r->idle[--r->idle_count]);
 	slk_secret_free(r->token);
 	pthread_mutex_destroy(&r->assuming);
 	pthread_mutex_destroy(&r->lock);
-	free(r->kms_socket);
 	free(r->arn);
 	free(r->delivery_stream);
 	free(r);
-}
-
-/* --- connections --- */
-
-static int
-borrow(struct dlv_role *r, struct kmsc **out_kms)
-{
-	struct kmsc *kms = NULL;
-
-	pthread_mutex_lock(&r->lock);
-	if (r->idle_count > 0)
-		kms = r->idle[--r->idle_count];
-	pthread_mutex_unlock(&r->lock);
-	if (kms == NULL)
-		return kmsc_new(r->kms_socket, 0, out_kms);
-	*out_kms = kms;
-	return SLK_OK;
-}
-
-static void
-give_back(struct dlv_role *r, struct kmsc *kms)
-{
-	pthread_mutex_lock(&r->lock);
-	if (r->idle_count < IDLE_MAX) {
-		r->idle[r->idle_count++] = kms;
-		kms = NULL;
-	}
-	pthread_mutex_unlock(&r->lock);
-	kmsc_free(kms);
 }
 
 /* --- the session --- */
@@ -130,12 +160,12 @@ assume(struct dlv_role *r, struct slk_error *err)
 	struct kmsc_session session = {0};
 	struct slk_secret *token = NULL;
 	struct kmsc *kms = NULL;
-	int rc = borrow(r, &kms);
+	int rc = borrow(r->clients, &kms);
 
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "cannot ask kmsd: %s", slk_status_sentence(rc));
 	rc = kmsc_assume_delivery_role(kms, r->delivery_stream, r->arn, &session, err);
-	give_back(r, kms);
+	give_back(r->clients, kms);
 	if (rc == SLK_OK && terminated(session.token, &token) != SLK_OK)
 		rc = slk_fail(err, SLK_NO_MEMORY, "no memory for a session of %s", r->arn);
 	pthread_mutex_lock(&r->lock);
@@ -210,7 +240,7 @@ ask_once(struct dlv_role *r, question_fn question, void *arg, bool *out_void, st
 
 	if (rc != SLK_OK)
 		return rc;
-	rc = borrow(r, &kms);
+	rc = borrow(r->clients, &kms);
 	if (rc != SLK_OK) {
 		slk_secret_free(token);
 		return slk_fail(err, rc, "cannot ask kmsd: %s", slk_status_sentence(rc));
@@ -220,7 +250,7 @@ ask_once(struct dlv_role *r, question_fn question, void *arg, bool *out_void, st
 	rc = question(kms, arg, err);
 	*out_void = rc == SLK_DENIED && session_is_void(kms);
 	kmsc_act_for(kms, NULL);
-	give_back(r, kms);
+	give_back(r->clients, kms);
 	slk_secret_free(token);
 	return rc;
 }

@@ -15,11 +15,17 @@
 #include "base/secret.h"
 #include "sealock/consumer.h"
 
+/* Connections to kmsd, shared by all roles: as many as questions are asked at once, and few are kept. Thread: any. */
+struct dlv_clients;
+/* socket: NULL for kmsclient's default; copied. SLK_NO_MEMORY. */
+MUST_USE int dlv_clients_new(const char *socket, struct dlv_clients **out_clients);
+void dlv_clients_free(struct dlv_clients *clients); /* NULL allowed; none is borrowed */
+
 struct dlv_role;
 struct dlv_role_config {
 	const char *delivery_stream; /* its name */
 	const char *role_arn;
-	const char *kms_socket;
+	struct dlv_clients *clients; /* borrowed until dlv_role_free() */
 	const struct slk_clock *clock;
 };
 MUST_USE int dlv_role_new(const struct dlv_role_config *config, struct dlv_role **out_role);

@@ -19,6 +19,7 @@ struct dlv_service_config {
 	const struct dlv_config *config;
 	struct dlv_loop *loop;
 	struct dlv_pool *pool;
+	struct dlv_clients *clients; /* of kmsd */
 	const struct slk_clock *clock;
 };
 /* SLK_NO_MEMORY. */

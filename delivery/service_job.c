@@ -40,7 +40,7 @@ make_roles(struct dlv_job *job, struct slk_error *err)
 	for (size_t i = 0; i < count && i < DLV_ROLES_MAX; i++) {
 		const struct dlv_role_config config = {.delivery_stream = job->stream.name,
 			.role_arn = job->role_arns[i],
-			.kms_socket = c->config->kms.socket,
+			.clients = c->clients,
 			.clock = c->clock};
 		if (dlv_role_new(&config, &job->roles[i]) != SLK_OK)
 			return slk_fail(err, SLK_NO_MEMORY, "no memory for a role");

@@ -64,12 +64,9 @@ sealock key disable "$key" >/dev/null
 sleep 2.5 # keys.age_seconds
 records 4000 4500 >"$site/more"
 cat "$site/more" >>"$site/lines"
-sealock stream create other >/dev/null
-check "while the key is disabled nothing is opened" '! put web "$site/more" || wait_for 15 "held_up logs KMS.Disabled \"$key\""'
+put web "$site/more" # under the epoch's key, which ingestd has
+check "while the key is disabled nothing is opened" 'wait_for 15 "held_up logs KMS.Disabled \"$key\""'
 sealock key enable "$key" >/dev/null
-put web "$site/more" 2>/dev/null || true
-sleep 1
-sort -u "$site/lines" >"$site/unique"
 found_all() { [ "$(delivered "$1" | sort -u | md5sum)" = "$(LC_ALL=C sort -u "$2" | md5sum)" ]; }
 check "enabled again, delivery goes on by itself" 'wait_for 30 "found_all plain-logs \"$site/lines\""'
 check "and says so" 'wait_for 10 "[ \"$(code_of logs)\" = None ]"'
@@ -83,7 +80,8 @@ check "without kms:Decrypt delivery is held up, with action, key and principal" 
 	'wait_for 15 "held_up logs KMS.AccessDenied kms:Decrypt \"$key\" deliver"'
 run sealock delivery status logs
 check "the command says so, and fails" '[ $code = 1 ] && grep -q "kms:Decrypt" "$out"'
-check "metrics do" 'metrics | grep -q "errors_total{delivery_stream=\"logs\",code=\"KMS.AccessDenied\"}" && metrics | grep -q "_ok{delivery_stream=\"logs\",destination=\"s3\"} 0"'
+metrics >"$site/metrics"
+check "metrics do" 'grep -q "errors_total{delivery_stream=\"logs\",code=\"KMS.AccessDenied\"}" "$site/metrics" && grep -q "_ok{delivery_stream=\"logs\",destination=\"s3\"} 0" "$site/metrics"'
 role_may deliver kms:Decrypt kms:GenerateDataKey
 check "mended, it goes on, and nothing is lost" 'wait_for 30 "found_all plain-logs \"$site/lines\""'
 
@@ -144,7 +142,7 @@ check "and each delivers all, with two threads" 'wait_for 40 all_found'
 # --- deletion ---
 
 run deliveryctl delete logs
-check "a delivery stream is deleted" '[ $code = 0 ] && wait_for 10 "! deliveryctl state logs 2>/dev/null"'
+check "a delivery stream is deleted" '[ $code = 0 ] && wait_for 10 "! deliveryctl state logs >/dev/null 2>&1"'
 check "with its checkpoint" '[ -z "$(ls "$site"/state/logs.* 2>/dev/null)" ] && [ -z "$(of logs .state)" ]'
 check "nothing of a record or a key is in the log" '! grep -q "record 0000" "$site/deliverd.log"'
 deliverd_stop

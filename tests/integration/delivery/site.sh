@@ -1,7 +1,7 @@
 # A site with deliverd: tests/integration/cli/harness.sh and more. Streams are put by `sealock put`; delivered goes to directories.
 . "$(dirname "${BASH_SOURCE[0]}")/../cli/harness.sh"
 uid_deliver=64908
-deliverd_pid= deliverd_program=$build/bin/sealock-deliverd
+deliverd_pid= deliverd_program=sealock-deliverd
 
 skip_all() { echo "skipped: $*"; echo "0 passed, 0 failed, 1 skipped"; exit 77; }
 needs() {
@@ -56,7 +56,7 @@ delivery_remove() {
 
 # deliverd_start [ENVIRONMENT...]
 deliverd_start() {
-	(exec_as $uid_deliver env "$@" $(basename "$deliverd_program") --config "$site/deliverd.yaml" </dev/null >>"$site/deliverd.log" 2>&1) &
+	(exec_as $uid_deliver env "$@" "$deliverd_program" --config "$site/deliverd.yaml" </dev/null >>"$site/deliverd.log" 2>&1) &
 	deliverd_pid=$!
 	wait_for 20 '! kill -0 $deliverd_pid 2>/dev/null || [ -S "$SEALOCK_DELIVERY_SOCKET" ] && deliveries >/dev/null' ||
 		die_with_log "$site/deliverd.log" "deliverd is not ready after 20 s"
