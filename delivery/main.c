@@ -30,7 +30,7 @@ struct deliverd {
 	struct dlv_clients *clients;
 	struct dlv_service *service;
 	struct dlv_monitor *monitor;
-	pthread_t loop_thread;
+	pthread_t main_thread, loop_thread;
 	bool loop_runs;
 	int loop_result;
 	struct slk_error loop_error;
@@ -114,7 +114,7 @@ run_loop(void *arg)
 	d->loop_result = dlv_loop_run(d->loop, &d->loop_error);
 	if (d->loop_result != SLK_OK) {
 		slk_error_log(d->loop_error.text);
-		(void)kill(getpid(), SIGTERM); /* main waits for it */
+		(void)pthread_kill(d->main_thread, SIGTERM); /* it waits for it */
 	}
 	return NULL;
 }
@@ -216,6 +216,7 @@ run(const struct dlv_config *config)
 	struct slk_error err = {0};
 
 	d.config = config;
+	d.main_thread = pthread_self();
 	int rc = start_all(&d, &err);
 	if (rc == SLK_OK) {
 		slk_info("sealock-deliverd runs", slk_kv("threads", config->threads),

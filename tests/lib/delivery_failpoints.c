@@ -43,7 +43,7 @@ pass(const char *kind)
 	if (armed == NULL || strncmp(armed, kind, len) != 0 || armed[len] != ':')
 		return;
 	if (atomic_fetch_add(&passed, 1) + 1 == (unsigned)strtoul(armed + len + 1, NULL, 10))
-		(void)kill(getpid(), SIGKILL);
+		(void)tgkill(getpid(), gettid(), SIGKILL); /* which the filter of calls allows */
 }
 
 int

@@ -30,7 +30,8 @@ some() { # the next COUNT records
 	sealock put web --lines "$site/more" >/dev/null
 }
 : >"$site/lines"
-died() { ! kill -0 "$deliverd_pid" 2>/dev/null; }
+died() { case $(ps -o stat= -p "$deliverd_pid") in "" | Z*) true ;; *) false ;; esac; } # a zombie, until it is waited for
+code=0
 
 # Rounds: a point, and which time it is passed. A batch per delivery stream and second.
 rounds=0 reached=0
