@@ -21,6 +21,8 @@
 #define ANSWER_BASE (64u << 10)
 #define ANSWER_EACH 1024u
 #define ANSWER_MAX (32u << 20)
+/* So many that are missing are named: 14 MiB. */
+#define NAMED_MAX 65536u
 
 /* --- the end --- */
 
@@ -32,15 +34,15 @@ by_index(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* Beside those that were refused: those that still wait, if others of the batch are there. Without memory none is named, and all of
- * the batch counts as missing. */
+/* Beside those that were refused: those that still wait, if others of the batch are there. If they are too many, or without memory,
+ * none is named, and all of the batch counts as missing. */
 static void
 name_the_missing(struct search_batch *work, struct dlv_result *result)
 {
 	const struct search_doc *docs = search_docs(work);
 	size_t count = search_docs_count(work);
 
-	if (search_failed_count(work) + work->waiting == count)
+	if (search_failed_count(work) + work->waiting == count || work->waiting > NAMED_MAX)
 		return;
 	for (size_t i = 0; i < count; i++) {
 		struct dlv_failed failed = {.index = (uint32_t)i};

@@ -1,5 +1,5 @@
 """A stub of a search cluster: _bulk, as OpenSearch 2.19 answers it, and faults. It keeps documents as they came and understands
-none of them; what only a real cluster does is shown by opensearch_test.py."""
+none of them; what only a real cluster does is shown by clusters_test.py."""
 import json
 import threading
 import urllib.parse

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import traceback
 
-DRIVE_SECONDS = 60
+DRIVE_SECONDS = 120
 
 
 class Checks:

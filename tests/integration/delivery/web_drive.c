@@ -17,6 +17,7 @@
 
 #define ATTRIBUTES_MAX 8u
 #define BURST 500u
+#define FAILED_PRINTED 1000u
 
 struct drive {
 	const struct dlv_destination_ops *ops;
@@ -273,12 +274,13 @@ print_result(const struct dlv_result *result)
 {
 	static const char *const outcomes[] = {"delivered", "rest", "failed", "refused"};
 
-	printf("{\"outcome\":\"%s\",\"code\":\"%s\",\"retry_after_ms\":%" PRIu64 ",\"text\":",
+	printf("{\"outcome\":\"%s\",\"code\":\"%s\",\"retry_after_ms\":%" PRIu64
+	       ",\"failed_count\":%zu,\"text\":",
 		outcomes[result->outcome], result->code,
-		(uint64_t)(result->retry_after_ns / SLK_NS_PER_MS));
+		(uint64_t)(result->retry_after_ns / SLK_NS_PER_MS), result->failed_count);
 	print_text(result->error.text);
 	printf(",\"failed\":[");
-	for (size_t i = 0; i < result->failed_count; i++) {
+	for (size_t i = 0; i < result->failed_count && i < FAILED_PRINTED; i++) {
 		const struct dlv_failed *f = &result->failed[i];
 		printf("%s[%" PRIu32 ",%d,", i > 0 ? "," : "", f->index, f->http_status);
 		print_text(f->code);
