@@ -31,9 +31,9 @@
 #include "format/audit.h"
 #include "format/context.h"
 
-/* Bytes of one turn, and of what waits for a sink; more is refused. All that one uid may have in progress, with the
- * largest contexts, fits twice. */
-#define KMS_AUDIT_PENDING_MAX (8u << 20)
+/* Bytes of one turn, and of what waits for a sink; more is refused. All that the gateway may have in progress, with
+ * the largest contexts, fits twice. */
+#define KMS_AUDIT_PENDING_MAX (32u << 20)
 #define KMS_AUDIT_DEADLINE_NS (2 * SLK_NS_PER_S)
 
 struct kms_audit;

@@ -16,6 +16,8 @@
 #define TEXTS_MAX 256
 #define ENTRIES_MAX 4096
 #define EXPIRES_MAX_HOURS 720u
+#define GATEWAY_REQUESTS_MIN 16u
+#define GATEWAY_REQUESTS_MAX 256u /* audit.h: their lines fit its buffer */
 #define ON_DEMAND_MAX 10000u /* each leaves an object on the token */
 
 static const cyaml_schema_value_t text_entry = {
@@ -122,6 +124,8 @@ static const cyaml_schema_field_t config_fields[] = {
 		"on_demand_rotations", CYAML_FLAG_OPTIONAL, struct kms_config, on_demand_rotations),
 	STRING_OPT("ingest_user", struct kms_config, ingest_user, 32),
 	STRING_OPT("gateway_user", struct kms_config, gateway_user, 32),
+	CYAML_FIELD_UINT(
+		"gateway_requests", CYAML_FLAG_OPTIONAL, struct kms_config, gateway_requests),
 	STRING_OPT("deliver_user", struct kms_config, deliver_user, 32),
 	TEXTS("admins", CYAML_FLAG_OPTIONAL, struct kms_config, admins),
 	CYAML_FIELD_SEQUENCE("principals", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
@@ -183,6 +187,7 @@ fill(struct kms_config *config)
 		rc = fill_hsm(&config->hsm);
 	fill_number(&config->socket.mode, 0660);
 	fill_number(&config->on_demand_rotations, KMS_CONFIG_ON_DEMAND);
+	fill_number(&config->gateway_requests, GATEWAY_REQUESTS_MAX);
 	fill_number(&config->audit.deadline_ms, 2000);
 	fill_number(&config->audit.reserve_mb, 4);
 	fill_number(&config->dual_control.expires_hours, 24);
@@ -321,6 +326,11 @@ check(const char *path, const struct kms_config *config, struct slk_error *err)
 		return slk_fail(err, SLK_CONFIG,
 			"configuration %s: on_demand_rotations: %u is more than %u", path,
 			config->on_demand_rotations, ON_DEMAND_MAX);
+	if (config->gateway_requests < GATEWAY_REQUESTS_MIN ||
+		config->gateway_requests > GATEWAY_REQUESTS_MAX)
+		return slk_fail(err, SLK_CONFIG,
+			"configuration %s: gateway_requests: %u is not between %u and %u", path,
+			config->gateway_requests, GATEWAY_REQUESTS_MIN, GATEWAY_REQUESTS_MAX);
 	int rc = check_audit(path, &config->audit, err);
 	if (rc == SLK_OK)
 		rc = check_dual(path, &config->dual_control, err);

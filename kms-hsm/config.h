@@ -37,6 +37,7 @@
  *       worker_program: /usr/sbin/sealock-hsm-worker       # optional; default: beside sealock-kmsd
  *     ingest_user: sealock-ingest        # optional; ingestd's user, a door
  *     gateway_user: sealock-gateway      # optional; the gateway's user, who asks for days' signing keys
+ *     gateway_requests: 256              # optional; 16..256; how many of its requests may be in progress, of others 64
  *     deliver_user: sealock-deliver      # optional; deliverd's user, who assumes the roles of delivery streams
  *     admins: [root]                     # optional; who may send administrative requests
  *     principals:                        # optional; which uid is which principal; all others are denied
@@ -145,6 +146,7 @@ struct kms_config {
 	uint32_t on_demand_rotations; /* of one key */
 	char *ingest_user; /* NULL: no door */
 	char *gateway_user; /* NULL: no gateway */
+	uint32_t gateway_requests; /* of the gateway that may be in progress; of others 64 */
 	char *deliver_user; /* NULL: no deliverd */
 	char **admins; /* NULL: root */
 	uint32_t admins_count;

@@ -49,6 +49,17 @@ on_request(void *arg, const struct slk_peer *peer, const Kmsp__Request *request,
 	return kms_service_handle(f->service, peer, request, kms_rpc_answer, ticket);
 }
 
+/* The gateway asks for many. */
+static unsigned
+pending_max(void *arg, uid_t uid)
+{
+	const struct front *f = arg;
+
+	return (kms_principals_classes(f->principals, uid) & KMS_CLASS_GATEWAY) != 0
+		? f->config->gateway_requests
+		: KMS_RPC_PENDING_PER_UID;
+}
+
 static int
 listen_at(const struct kms_config_socket *socket, int *out_fd, struct slk_error *err)
 {
@@ -175,6 +186,7 @@ open_doors(struct front *f, struct slk_error *err)
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "cannot serve %s: %s", f->config->socket.path,
 			slk_status_sentence(rc));
+	kms_rpc_set_pending(f->rpc, pending_max, f);
 	rc = watch(f, kms_rpc_fd(f->rpc), EPOLLIN, err);
 	if (rc == SLK_OK)
 		rc = watch(f, hsm_link_fd(f->link), EPOLLIN, err);

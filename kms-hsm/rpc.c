@@ -21,7 +21,7 @@ struct user {
 	uid_t uid;
 	unsigned refs; /* connections that are not freed */
 	unsigned conns_count; /* that are open */
-	unsigned pending_count; /* requests */
+	unsigned pending_count, pending_max; /* requests */
 };
 
 /* open --(bad frame, hang-up, no memory)--> closed; freed when closed and no ticket is out. */
@@ -47,6 +47,8 @@ struct kms_rpc {
 	int (*accept_one)(int, int *, struct slk_peer *);
 	kms_rpc_handler_fn handler;
 	void *arg;
+	unsigned (*pending_max)(void *arg, uid_t uid); /* NULL: KMS_RPC_PENDING_PER_UID for all */
+	void *pending_arg;
 	struct kmsp_arena *arena;
 	struct slk_secret *frames[FRAMES_COUNT]; /* a request may hold plaintext (Encrypt) */
 	LIST_HEAD(, kms_rpc_conn) conns;
@@ -95,6 +97,13 @@ kms_rpc_new(int listen_fd, int (*accept_one)(int, int *, struct slk_peer *),
 	}
 	*out_rpc = rpc;
 	return SLK_OK;
+}
+
+void
+kms_rpc_set_pending(struct kms_rpc *rpc, unsigned (*pending_max)(void *arg, uid_t uid), void *arg)
+{
+	rpc->pending_max = pending_max;
+	rpc->pending_arg = arg;
 }
 
 /* The first `count` answers have left, or never will. */
@@ -205,6 +214,8 @@ user_of(struct kms_rpc *rpc, uid_t uid)
 	if (user == NULL)
 		return NULL;
 	user->uid = uid;
+	user->pending_max = rpc->pending_max != NULL ? rpc->pending_max(rpc->pending_arg, uid)
+						     : KMS_RPC_PENDING_PER_UID;
 	LIST_INSERT_HEAD(&rpc->users, user, entry);
 	return user;
 }
@@ -323,7 +334,7 @@ throttle(struct kms_rpc_conn *c, uint64_t id)
 static int
 take(struct kms_rpc_conn *c, const Kmsp__Request *request)
 {
-	if (c->user->pending_count >= KMS_RPC_PENDING_PER_UID)
+	if (c->user->pending_count >= c->user->pending_max)
 		return throttle(c, request->id);
 	c->pending++;
 	c->user->pending_count++;

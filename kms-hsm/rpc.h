@@ -36,6 +36,9 @@ struct kms_rpc_stats {
  * SLK_NO_MEMORY, SLK_SYSTEM. */
 MUST_USE int kms_rpc_new(int listen_fd, int (*accept_one)(int, int *, struct slk_peer *),
 	kms_rpc_handler_fn handler, void *arg, struct kms_rpc **out_rpc);
+/* How many requests of a uid may be in progress, in the place of KMS_RPC_PENDING_PER_UID: asked when it connects. */
+void kms_rpc_set_pending(
+	struct kms_rpc *rpc, unsigned (*pending_max)(void *arg, uid_t uid), void *arg);
 /* Closes all connections. Tickets that are still out stay valid for kms_rpc_answer() only until
  * this. NULL allowed. */
 void kms_rpc_free(struct kms_rpc *rpc);

@@ -20,7 +20,7 @@
 
 #define FILES_COUNT (KMS_RPC_CONNECTIONS_MAX + 64u) /* connections, and what else is open */
 #define MEMORY_BYTES (1ull << 30) /* thirty times what it takes at most */
-#define LOCKED_MIN_BYTES (4ull << 20) /* frames of the RPC, and some sixty requests in progress */
+#define LOCKED_MIN_BYTES (4ull << 20) /* frames of the RPC, and some sixty requests in progress; the unit allows 64 MiB */
 
 /* Found with strace over the tests, and what glibc may use in place of it. */
 static const char *const front_allowed[] = {"read", "readv", "pread64", "preadv", "write", "writev",

@@ -20,7 +20,7 @@
 #include "kmsclient/caller.h"
 #include "kmsclient/wire.h"
 
-#define KMSC_ASYNC_IN_FLIGHT 16u
+#define KMSC_ASYNC_IN_FLIGHT 32u
 #define KMSC_ASYNC_WAITING 1024u
 
 struct kmsc_async;

@@ -536,6 +536,40 @@ running_out_of_descriptors_refuses_and_recovers(void **state)
 	close(fd);
 }
 
+static unsigned
+more_for_1002(void *arg, uid_t uid)
+{
+	assert_ptr_equal(arg, &next_uid);
+	return uid == 1002 ? KMS_RPC_PENDING_PER_UID + 10 : KMS_RPC_PENDING_PER_UID;
+}
+
+static void
+user_may_have_a_limit_of_its_own(void **state)
+{
+	(void)state;
+	int fds[5];
+	unsigned throttled = 0;
+	int64_t id;
+
+	kms_rpc_set_pending(rpc, more_for_1002, &next_uid);
+	next_uid = 1002;
+	hold = true;
+	for (int i = 0; i < 5; i++) {
+		fds[i] = client();
+		for (uint64_t n = 1; n <= 16; n++)
+			ask(fds[i], n);
+	}
+	turn();
+	assert_int_equal(tickets_count, KMS_RPC_PENDING_PER_UID + 10);
+	while ((id = answered(fds[4])) > 0)
+		throttled += id > 1000000;
+	assert_int_equal(throttled, 6);
+	hold = false;
+	turn();
+	for (int i = 0; i < 5; i++)
+		close(fds[i]);
+}
+
 int
 main(void)
 {
@@ -549,6 +583,7 @@ main(void)
 		CASE(thousand_connections_leave_room_for_other_users),
 		CASE(all_users_together_stop_at_the_total),
 		CASE(connection_is_not_read_beyond_its_pending_requests),
+		CASE(user_may_have_a_limit_of_its_own),
 		CASE(user_with_too_many_requests_is_throttled_and_others_are_not),
 		CASE(slow_peer_hurts_nobody_but_itself),
 		CASE(answer_to_a_peer_that_has_gone_is_dropped),
