@@ -80,6 +80,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	OPT_STRING("region", struct gw_config, region),
 	OPT_STRING("account", struct gw_config, account),
 	OPT_STRING("access_log", struct gw_config, access_log),
+	OPT_STRING("iterator_key", struct gw_config, iterator_key),
 	OPT_STRING("log", struct gw_config, log),
 	OPT_UINT("threads", struct gw_config, threads),
 	CYAML_FIELD_MAPPING("kms", OPT, struct gw_config, kms, kms_fields),

@@ -45,7 +45,7 @@ struct gw_config {
 		char host[GW_HOST_MAX];
 		uint16_t port;
 	} monitor;
-	char *user, *region, *account, *access_log, *log;
+	char *user, *region, *account, *access_log, *log, *iterator_key;
 	uint32_t threads;
 	struct {
 		char *socket;

@@ -15,6 +15,7 @@
 #include "config.h"
 #include "confine.h"
 #include "http/tls.h"
+#include "iterator_key.h"
 #include "monitor.h"
 
 #define DEFAULT_CONFIG "/etc/sealock/gatewayd.yaml"
@@ -62,6 +63,16 @@ static int
 open_app(struct gatewayd *g, struct slk_error *err)
 {
 	const struct gw_config *c = g->config;
+	uint8_t iterator_key[GW_ITERATOR_KEY_BYTES];
+	bool has_key = false;
+
+	int rc = gw_iterator_key(c->iterator_key, c->tls.key, iterator_key, &has_key, err);
+	if (rc != SLK_OK)
+		return rc;
+	if (!has_key)
+		slk_info("shard iterators end with this process: the TLS key is no file, and there "
+			 "is "
+			 "no iterator_key");
 	const struct gw_app_config config = {
 		.region = c->region,
 		.account = c->account,
@@ -69,10 +80,12 @@ open_app(struct gatewayd *g, struct slk_error *err)
 		.put_socket = c->ingest.port_socket,
 		.status_socket = c->ingest.status_socket,
 		.journal = c->journal.dir,
+		.iterator_key = has_key ? iterator_key : NULL,
 		.threads = g->threads,
 	};
-
-	return gw_app_new(&config, &g->app, err);
+	rc = gw_app_new(&config, &g->app, err);
+	slk_wipe(iterator_key, sizeof(iterator_key));
+	return rc;
 }
 
 static size_t

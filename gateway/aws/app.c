@@ -55,6 +55,7 @@ gw_app_new(const struct gw_app_config *config, struct gw_app **out_app, struct s
 		rc = slk_fail(err, rc, "no memory for the gateway");
 	if (rc == SLK_OK)
 		rc = gw_kinesis_shared_new(&app->config, &app->kinesis, err);
+	app->config.iterator_key = NULL; /* the caller's */
 	if (rc != SLK_OK) {
 		gw_app_free(app);
 		return rc;

@@ -6,8 +6,8 @@
  *             (Unix), u8 length and name of the stream, u16 length and text
  *     -   16  tag of AES-256-GCM over all before
  *
- * in base64 with padding, at most 512 characters for an iterator. The key is drawn when the process starts and never leaves it,
- * so what an earlier process sealed is refused as expired. Thread: any, a sealer by one at a time.
+ * in base64 with padding, at most 512 characters for an iterator. The key is app.h's, or drawn when the process starts: then what an
+ * earlier process sealed is refused. Thread: any, a sealer by one at a time.
  */
 #ifndef GATEWAY_AWS_TICKET_H
 #define GATEWAY_AWS_TICKET_H

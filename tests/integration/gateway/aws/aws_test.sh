@@ -87,6 +87,30 @@ if [ -z "$only" ]; then
 	check "HTTP/2" '[ $code = 0 ] && [ "$(tail -n 1 "$out")" = 2 ] && json_is .Truncated false'
 fi
 
+# --- shard iterators outlive the process that gave them ---
+
+if [ -z "$only" ]; then
+	as_cli kinesis put-record --stream-name orders --partition-key stays --data stays
+	shard=$(json_of .ShardId) number=$(json_of .SequenceNumber)
+	as_cli kinesis get-shard-iterator --stream-name orders --shard-id "$shard" --shard-iterator-type AT_SEQUENCE_NUMBER \
+		--starting-sequence-number "$number"
+	iterator=$(json_of .ShardIterator)
+	gateway_stop
+	gateway_start
+	as_cli kinesis get-records --shard-iterator "$iterator"
+	check "an iterator from before a restart" '[ $code = 0 ] && json_is .Records.0.Data c3RheXM='
+	as_cli kinesis get-records --shard-iterator "$(echo "$iterator" | sed "s/^\(.\{40\}\)./\1$([ "${iterator:40:1}" = A ] && echo B || echo A)/")"
+	check "but no changed one" '[ $code != 0 ] && said InvalidArgumentException'
+	gateway_stop
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" -keyout "$site/server.key" -out "$site/server.csr" 2>/dev/null
+	openssl x509 -req -in "$site/server.csr" -CA "$site/ca.pem" -CAkey "$site/ca.key" -CAcreateserial -days 2 \
+		-extfile <(echo "subjectAltName=DNS:localhost,IP:127.0.0.1") -out "$site/server.pem" 2>/dev/null
+	chmod 0644 "$site/server.key"
+	gateway_start
+	as_cli kinesis get-records --shard-iterator "$iterator"
+	check "nor one of a gateway with another key" '[ $code != 0 ] && said InvalidArgumentException'
+fi
+
 # --- what the daemon tells about itself ---
 
 run curl -sS "http://127.0.0.1:$((port + 1))/metrics"
