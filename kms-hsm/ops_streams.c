@@ -47,9 +47,15 @@ answer_stream(struct kms_call *call)
 {
 	Kmsp__Reply reply = KMSP__REPLY__INIT;
 	Kmsp__Stream stream;
-	char arn[KMS_ARN_MAX], key_arn[KMS_ARN_MAX];
+	char arn[KMS_ARN_MAX], key_arn[KMS_ARN_MAX], own_arn[KMS_ARN_MAX];
+	struct kms_key own;
 
 	message_stream(call->service, &call->stream, &stream, arn, key_arn);
+	if (kms_catalog_key_appliance(
+		    call->service->parts.catalog, KMS_USAGE_ENCRYPT_DECRYPT, &own) == SLK_OK) {
+		kms_arn_key(&call->service->parts.realm, own.id, own_arn);
+		stream.appliance_key_arn = own_arn;
+	}
 	reply.result_case = KMSP__REPLY__RESULT_STREAM;
 	reply.stream = &stream;
 	kms_call_ok(call, &reply);

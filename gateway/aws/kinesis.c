@@ -55,7 +55,9 @@ gw_kinesis_shared_new(const struct gw_app_config *config, struct gw_kinesis_shar
 	if (s == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory for the gateway");
 	int rc = slk_secret_new(GW_TICKET_KEY_BYTES, &s->ticket_key);
-	if (rc == SLK_OK)
+	if (rc == SLK_OK && config->iterator_key != NULL)
+		memcpy(slk_secret_bytes(s->ticket_key), config->iterator_key, GW_TICKET_KEY_BYTES);
+	else if (rc == SLK_OK)
 		rc = slk_random(slk_secret_bytes(s->ticket_key), GW_TICKET_KEY_BYTES);
 	if (rc != SLK_OK)
 		rc = slk_fail(err, rc, "no key for shard iterators: %s", slk_status_sentence(rc));
@@ -504,6 +506,7 @@ stream_told(struct gw_call *call, const Kmsp__Reply *reply)
 	(void)snprintf(s->status, sizeof(s->status), "%s", in->status);
 	(void)snprintf(s->mode, sizeof(s->mode), "%s", in->mode);
 	(void)snprintf(s->key_name, sizeof(s->key_name), "%s", in->key_name);
+	(void)snprintf(s->own_key_arn, sizeof(s->own_key_arn), "%s", in->appliance_key_arn);
 	s->id = in->id;
 	s->created_ns = in->created_ns;
 	s->retention_hours = in->retention_hours;

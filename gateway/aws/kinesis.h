@@ -48,6 +48,8 @@ struct gw_stream {
 	uint32_t retention_hours, open_count;
 	bool encrypted_kms;
 	char key_name[KMSC_ARN_MAX];
+	char own_key_arn
+		[KMSC_ARN_MAX]; /* the appliance's: what lies under it has no SSE; "": there is none */
 	struct kmsc_shard *shards; /* all whose records have not expired, by number */
 	size_t shards_count;
 	uint64_t read_ns; /* monotonic: when kmsd told it */

@@ -27,7 +27,7 @@ forget_job(struct gw_call *call)
 }
 
 static bool
-submit(struct gw_call *call, struct place *place)
+submit(struct gw_call *call, const struct gw_stream *stream, struct place *place)
 {
 	struct gw_readers *r = gw_kinesis_readers(gw_app_kinesis(call->thread->app));
 	const struct http_client *client = http_exchange_request(call->x)->client;
@@ -49,6 +49,7 @@ submit(struct gw_call *call, struct place *place)
 	int64_t limit = gw_int(call->in, "Limit", RECORDS_MAX);
 	job->records_max = limit < RECORDS_MAX ? (size_t)limit : RECORDS_MAX;
 	memcpy(job->stream_arn, place->stream.arn, sizeof(job->stream_arn));
+	memcpy(job->own_key_arn, stream->own_key_arn, sizeof(job->own_key_arn));
 	memcpy(job->credential, call->credential, sizeof(job->credential));
 	memcpy(job->key_id, call->sig.key_id, sizeof(job->key_id));
 	memcpy(job->source_ip, call->source_ip, sizeof(job->source_ip));
@@ -195,9 +196,9 @@ is_end(const struct gw_stream *stream, const struct kmsc_shard *shard,
 }
 
 static void
-write_records(struct gw_writer *w, const struct gw_stream *stream, const struct kmsc_shard *shard,
-	const struct sealock_batch *b)
+write_records(struct gw_writer *w, const struct kmsc_shard *shard, const struct gw_job *job)
 {
+	const struct sealock_batch *b = &job->batch;
 	char text[GW_SEQUENCE_TEXT];
 
 	gw_write_open_list(w, "Records");
@@ -209,7 +210,7 @@ write_records(struct gw_writer *w, const struct gw_stream *stream, const struct 
 		gw_write_time(w, "ApproximateArrivalTimestamp", r->arrival_ns);
 		gw_write_blob(w, "Data", r->data);
 		write_key(w, r->key);
-		if (stream->encrypted_kms)
+		if (job->encrypted_kms[i])
 			gw_write_text(w, "EncryptionType", "KMS");
 		gw_write_close(w);
 	}
@@ -236,7 +237,7 @@ answer_records(struct gw_call *call, const struct gw_stream *stream, const struc
 		place->ticket.value = b->next_sequence;
 	}
 	gw_write_open(w, NULL);
-	write_records(w, stream, shard, b);
+	write_records(w, shard, job);
 	if (is_end(stream, shard, b)) {
 		write_children(w, stream, shard->number);
 	} else {
@@ -382,7 +383,7 @@ iterator_for(struct gw_call *call, const struct gw_stream *stream)
 			gw_app_config_of(call->thread->app)->account);
 	ok = ok && place_of(call, stream, shard, place);
 	if (ok && place->kind == GW_JOB_LATEST && shard->closed_ns == 0) {
-		ok = submit(call, place);
+		ok = submit(call, stream, place);
 		if (ok)
 			return;
 	}
@@ -466,7 +467,7 @@ records_of(struct gw_call *call, const struct gw_stream *stream)
 			"Shard shardId-%012u in stream %s under account %s does not exist",
 			place->ticket.shard, stream->name,
 			gw_app_config_of(call->thread->app)->account);
-	else if (submit(call, place))
+	else if (submit(call, stream, place))
 		return;
 	gw_call_fail(call);
 }

@@ -268,6 +268,29 @@ open_place(struct gw_job *job)
 				     : sealock_consumer_new(&config, &job->consumer, &job->err);
 }
 
+/* By the key of each record's epoch: the stream's encryption may have been started or stopped between them. */
+static int
+find_encryption(struct gw_job *job)
+{
+	const struct sealock_batch *b = &job->batch;
+	const char *arn = NULL;
+	bool is_kms = false;
+	int rc = SLK_OK;
+
+	free(job->encrypted_kms);
+	job->encrypted_kms = malloc(b->count * sizeof(bool) + 1);
+	if (job->encrypted_kms == NULL)
+		return slk_fail(&job->err, SLK_NO_MEMORY, "no memory for a reader");
+	for (size_t i = 0; rc == SLK_OK && i < b->count; i++) {
+		if (i == 0 || b->records[i].epoch_id != b->records[i - 1].epoch_id) {
+			rc = sealock_consumer_key(job->consumer, b->records[i].epoch_id, &arn);
+			is_kms = rc == SLK_OK && strcmp(arn, job->own_key_arn) != 0;
+		}
+		job->encrypted_kms[i] = is_kms;
+	}
+	return rc == SLK_OK ? rc : slk_fail(&job->err, rc, "an epoch has no key block");
+}
+
 static int
 read_once(struct gw_job *job)
 {
@@ -284,6 +307,8 @@ read_once(struct gw_job *job)
 	if (rc != SLK_OK)
 		return rc;
 	rc = read_some(job, opener);
+	if (rc == SLK_OK)
+		rc = find_encryption(job);
 	view_give_back(r, view, opener);
 	return rc;
 }
@@ -425,6 +450,7 @@ job_free(struct gw_job *job)
 	if (job->token != NULL)
 		slk_wipe(job->token, strlen(job->token));
 	free(job->token);
+	free(job->encrypted_kms);
 	free(job);
 }
 

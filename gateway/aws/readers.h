@@ -24,7 +24,7 @@ struct gw_job {
 	enum gw_job_kind kind;
 	uint64_t stream_id;
 	uint32_t shard;
-	char stream_arn[KMSC_ARN_MAX];
+	char stream_arn[KMSC_ARN_MAX], own_key_arn[KMSC_ARN_MAX]; /* of kinesis.h */
 	struct sealock_position position;
 	size_t records_max;
 	/* For whom: */
@@ -38,6 +38,7 @@ struct gw_job {
 	char refusal[64]; /* kmsd's exception when a key was refused */
 	struct sealock_consumer *consumer;
 	struct sealock_batch batch;
+	bool *encrypted_kms; /* of each record of the batch */
 	uint64_t latest;
 };
 

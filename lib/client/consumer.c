@@ -485,6 +485,17 @@ sealock_consumer_read(struct sealock_consumer *c, struct sealock_opener *o, size
 }
 
 int
+sealock_consumer_key(struct sealock_consumer *c, uint64_t epoch_id, const char **out_key_arn)
+{
+	struct jnl_epoch_info info;
+
+	int rc = jnl_reader_epoch(c->reader, epoch_id, &info);
+	if (rc == SLK_OK)
+		*out_key_arn = info.key_arn;
+	return rc;
+}
+
+int
 sealock_shard_latest(const char *journal_dir, uint64_t stream_id, uint32_t shard,
 	uint64_t *out_sequence, struct slk_error *err)
 {

@@ -134,6 +134,11 @@ struct sealock_batch {
 	bool trimmed; /* retention has deleted what would have come next; the batch begins at what is the oldest now */
 };
 
+/* Under which master key the data key of a record's epoch was wrapped, as the journal says it: an ARN, borrowed until the consumer is
+ * freed. Only of records of the last batch. SLK_NOT_FOUND. */
+MUST_USE int sealock_consumer_key(
+	struct sealock_consumer *consumer, uint64_t epoch_id, const char **out_key_arn);
+
 /* Up to records_max (1..10,000) records whose keys and data take up to bytes_max, at least one if there is one. A batch may
  * be shorter than what is there; count 0 and at_tip: call again later; count 0 without at_tip: go on calling.
  * SLK_OK; SLK_CORRUPT and SLK_BAD_TAG, SLK_BAD_COMMITMENT, SLK_INVALID_CIPHERTEXT with a sentence that names file and

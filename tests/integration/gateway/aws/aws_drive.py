@@ -409,6 +409,14 @@ def kinesis_encryption_part():
             "user/plain", key)
     does("StopStreamEncryption", lambda: k.stop_stream_encryption(StreamName="orders", EncryptionType="KMS", KeyId=key))
     case("is NONE", wait_active(k, "orders").get("EncryptionType") == "NONE")
+    for _ in range(100):
+        after = does("PutRecord under NONE", lambda: producer.put_record(StreamName="orders", Data=b"plain", PartitionKey="a"))
+        if after.get("EncryptionType") != "KMS":
+            break
+        time.sleep(0.1)
+    got, _ = read_all(consumer, "orders", said["ShardId"], ShardIteratorType="AT_SEQUENCE_NUMBER", StartingSequenceNumber=said["SequenceNumber"])
+    kinds = [r.get("EncryptionType") for r in got]
+    case("each record says what it got, not its stream", kinds[0] == "KMS" and kinds[-1] is None and got[-1]["Data"] == b"plain", kinds)
 
 
 def kinesis_reshard_part():
