@@ -394,7 +394,8 @@ s3_seal(void *arg, struct dlv_batch *batch, struct slk_error *err)
 	rc = dlv_object_end(work->object, &batch->body);
 	if (rc == SLK_OK) {
 		work->metadata_count = dlv_object_metadata(work->object, work->metadata);
-		rc = hash_parts(dest, work, slk_span(batch->body.bytes, batch->body.len));
+		if (dest->store->dir == NULL) /* a directory has no parts, and no hash of them */
+			rc = hash_parts(dest, work, slk_span(batch->body.bytes, batch->body.len));
 	}
 	if (rc == SLK_OK && work->metadata_count > 0)
 		rc = make_sidecar(work);
