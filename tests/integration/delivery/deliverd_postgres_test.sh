@@ -5,7 +5,7 @@ set -uo pipefail
 build=${1:?usage: deliverd_postgres_test.sh BUILD_DIR}
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/site.sh"
-needs
+needs tests/deliverd_failpoints
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || skip_all "PostgreSQL is not installed"
 delivery_make
 pg() { python3 -I "$here/postgres_server.py" "$1" "$site/pg" "${@:2}"; }
@@ -116,6 +116,26 @@ echo "        (deliverd was killed $kills times, PostgreSQL $((kills / 3)) times
 check "all records were put" '[ ! -e "$site/put-failed" ]'
 check "deliverd killed while it delivers, the server, too: every record is there, once" 'wait_for 60 "found \"$site/lines\""'
 check "by their number, too" '[ "$(rows)" = "$(wc -l <"$site/lines")" ]'
+
+# Killed at each point of a batch's life; at "done" it is committed, and the checkpoint does not say so.
+died() { case $(ps -o stat= -p "$deliverd_pid") in "" | Z*) true ;; *) false ;; esac; }
+n=30000 reached=0
+deliverd_program=$site/bin/deliverd_failpoints
+for point in plan-before plan-after sent done end-before end-after; do
+	deliverd_kill
+	deliverd_start DELIVERD_FAILPOINT=$point:1
+	records $n $((n + 300)) >"$site/more"
+	n=$((n + 300))
+	cat "$site/more" >>"$site/lines"
+	put "$site/more"
+	wait_for 10 died && reached=$((reached + 1))
+done
+deliverd_kill
+deliverd_program=sealock-deliverd
+deliverd_start
+check "killed at each of six points ($reached reached): every record is there, once" '[ $reached -ge 5 ] && wait_for 40 "found \"$site/lines\""'
+check "no id is in the delivery table twice, no number is missing" \
+	'[ "$(sql "select count(*) = count(distinct batch) and count(*) = max(batch) from sealock.delivery")" = t ]'
 
 # --- Redshift: stand-ins ---
 
