@@ -40,6 +40,7 @@ static const cyaml_schema_field_t store_fields[] = {
 	OPT_STRING("credentials", struct dlv_store, credentials),
 	CHOICE("path_style", struct dlv_store, path_style, switches),
 	CHOICE("bucket_key", struct dlv_store, bucket_key, switches),
+	CHOICE("sign_payload", struct dlv_store, sign_payload, switches),
 	CHOICE("seal", struct dlv_store, seal, seals),
 	OPT_UINT("part_bytes", struct dlv_store, part_bytes),
 	CYAML_FIELD_END,

@@ -289,7 +289,7 @@ hash_parts(const struct s3_dest *dest, struct s3_work *work, struct slk_span bod
 		return SLK_NO_MEMORY;
 	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
 		uint64_t left = body.len - i * bytes;
-		rc = dlv_s3_part_hash(
+		rc = dlv_s3_part_hash(dest->store,
 			slk_span(body.ptr + i * bytes, (size_t)(left < bytes ? left : bytes)),
 			&work->parts[i]);
 	}
@@ -528,7 +528,7 @@ dlv_s3_raw_put(void *arg, const char *key, struct slk_span bytes, const char *co
 		return SLK_NO_MEMORY;
 	raw->done = done;
 	raw->arg = done_arg;
-	int rc = dlv_s3_part_hash(bytes, &raw->part);
+	int rc = dlv_s3_part_hash(dest->store, bytes, &raw->part);
 	const struct dlv_s3_object object = {
 		.key = key,
 		.body = bytes,

@@ -12,8 +12,8 @@
  * The first object that is to be encrypted by the server goes in parts, even if it is one: a store that leaves the encryption out
  * of its answer to CREATE does not know it, and gets no byte (S3.NotEncrypted). Later answers are looked at, too.
  *
- * Every request carries the SHA-256 of its body in the signature and its CRC-32C beside it: a store refuses bytes that were
- * changed on their way. Nothing is tried again here but what libcurl does with a kept connection that has ended: the batch is.
+ * A body goes with its CRC-32C; over http, or with the store's sign_payload, its SHA-256 is under the signature, too: a store
+ * refuses bytes that were changed on their way, and TLS does. Nothing is tried again here but what libcurl does with a kept connection that has ended: the batch is.
  * Thread: the loop's; dlv_s3_part_hash() any.
  */
 #ifndef DELIVERY_S3_REMOTE_H
@@ -36,13 +36,15 @@ void dlv_s3_remote_close(struct dlv_s3_remote *remote); /* nothing is under way;
 
 /* A part of an object: what proves that it arrived. */
 struct dlv_s3_part {
+	bool hashed; /* sha256 is one */
 	uint8_t sha256[32];
 	uint32_t crc32c;
 };
 /* How an object of len bytes is cut: the size of all parts but the last. len 0 is one part. */
 uint64_t dlv_s3_part_bytes(const struct dlv_store *store, uint64_t len);
+/* SLK_INTERNAL. */
 MUST_USE int dlv_s3_part_hash(
-	struct slk_span bytes, struct dlv_s3_part *out_part); /* SLK_INTERNAL */
+	const struct dlv_store *store, struct slk_span bytes, struct dlv_s3_part *out_part);
 
 /* What is put; all of it borrowed until done or cancel. */
 struct dlv_s3_object {

@@ -157,6 +157,7 @@ struct signing {
 	struct slk_writer w;
 	char time[17], date[9];
 	const char *query, *names; /* "a=1&b=", "host;x-amz-date" */
+	char payload[2 * HASH + 1]; /* its hash, or what stands for it */
 	struct dlv_web_header sorted[DLV_WEB_HEADERS_MAX + 1];
 	size_t sorted_count;
 };
@@ -238,19 +239,26 @@ add_header(struct signing *s, const char *name, const char *value)
 	s->out->headers[s->out->headers_count++] = (struct dlv_web_header){name, value};
 }
 
+static void
+make_payload(struct signing *s)
+{
+	if (s->request->payload_sha256 != NULL)
+		slk_hex(slk_span(s->request->payload_sha256, HASH), s->payload, sizeof(s->payload));
+	else
+		snprintf(s->payload, sizeof(s->payload), "UNSIGNED-PAYLOAD");
+}
+
 /* Behind those of the request: what the signature adds to be signed. */
 static void
 add_own_headers(struct signing *s, const struct dlv_signer *signer, const struct dlv_keys *keys)
 {
 	size_t from = s->w.len;
-	char hex[2 * HASH + 1];
 
 	put(&s->w, s->time);
 	add_header(s, "x-amz-date", end_text(&s->w, from));
 	if (strcmp(signer->service, "s3") == 0) {
-		slk_hex(slk_span(s->request->payload_sha256, HASH), hex, sizeof(hex));
 		from = s->w.len;
-		put(&s->w, hex);
+		put(&s->w, s->payload);
 		add_header(s, "x-amz-content-sha256", end_text(&s->w, from));
 	}
 	if (keys->token != NULL) {
@@ -325,8 +333,6 @@ make_names(struct signing *s)
 static void
 put_canonical(struct signing *s)
 {
-	char hex[2 * HASH + 1];
-
 	put(&s->w, s->request->method);
 	put(&s->w, "\n");
 	put_encoded(&s->w, s->request->path, true);
@@ -345,8 +351,7 @@ put_canonical(struct signing *s)
 	put(&s->w, "\n\n");
 	put(&s->w, s->names);
 	put(&s->w, "\n");
-	slk_hex(slk_span(s->request->payload_sha256, HASH), hex, sizeof(hex));
-	put(&s->w, hex);
+	put(&s->w, s->payload);
 }
 
 /* The canonical request and what is signed of it; then the header. */
@@ -390,6 +395,7 @@ sign_all(struct signing *s, struct dlv_signer *signer, const struct dlv_keys *ke
 	uint64_t generation)
 {
 	make_time(s);
+	make_payload(s);
 	put_params(s);
 	int rc = make_target(s);
 	if (rc == SLK_OK)

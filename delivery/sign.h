@@ -32,7 +32,8 @@ struct dlv_sign_request {
 	size_t params_count; /* at most 8 */
 	const struct dlv_web_header *headers;
 	size_t headers_count; /* at most DLV_WEB_HEADERS_MAX - 4 */
-	const uint8_t *payload_sha256; /* 32 bytes */
+	/* 32 bytes; NULL: the signature does not cover the body (UNSIGNED-PAYLOAD), which S3 takes over TLS. */
+	const uint8_t *payload_sha256;
 	uint64_t wall_ns;
 };
 

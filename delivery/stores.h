@@ -37,10 +37,11 @@ struct dlv_store {
 	const char *credentials; /* a file: keys.h */
 	bool path_style; /* https://host/bucket/key; else https://bucket.host/key */
 	bool bucket_key; /* SSE-KMS: x-amz-server-side-encryption-bucket-key-enabled */
+	bool sign_payload; /* over https, too: the signature covers the body's SHA-256 */
 	enum dlv_sealing seal;
 	uint32_t part_bytes; /* multipart from there on; 0: DLV_PART_BYTES */
 };
-#define DLV_PART_BYTES (16u << 20)
+#define DLV_PART_BYTES (32u << 20)
 #define DLV_PART_BYTES_MIN (5u << 20) /* S3's own */
 
 struct dlv_stores {

@@ -1,12 +1,14 @@
 """A real S3 store for tests: Ceph's radosgw over one monitor and one OSD in memory, all on loopback, in a directory of its own.
 
     with Radosgw(folder) as s3: s3.url, s3.tls_url, s3.ca, s3.key_id, s3.secret
-    radosgw.py BUCKET: one that anybody may write to; prints URL and file of credentials, and lives until its input ends
+    radosgw.py BUCKET: one that anybody may write to; prints URL, file of credentials, URL with TLS and CA, and lives until its
+                       input ends; each line of it is a command (class Commands), answered by one line
 
 Needs root and the packages ceph-mon, ceph-osd, radosgw and ceph-common. Its SSE-KMS has two keys of its own, testkey-1 and
 testkey-2: what it shows of SSE-KMS is that the requests' headers are right. Every wait is bounded."""
 import base64
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -219,17 +221,78 @@ class Radosgw:
                             region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}))
 
 
+class Commands:
+    """What a script may ask for. Each returns what is printed."""
+
+    def __init__(self, s3):
+        self.s3, self.client = s3, s3.client()
+
+    def kill(self):
+        self.s3.kill_gateway()
+        return "ok"
+
+    def start(self):
+        self.s3.start_gateway()
+        return "ok"
+
+    def make(self, bucket):
+        self.client.create_bucket(Bucket=bucket)
+        return "ok"
+
+    def drop(self, bucket):
+        self.s3.run("radosgw-admin", "bucket", "rm", "--bucket=" + bucket, "--purge-objects", seconds=60)
+        return "ok"
+
+    def secret(self, secret):
+        self.s3.run("radosgw-admin", "key", "create", "--uid=test", "--key-type=s3", "--access-key=" + self.s3.key_id,
+                    "--secret=" + secret, seconds=30)
+        return "ok"
+
+    def dump(self, bucket, folder):
+        """Every object to its place in the folder, and beside one with metadata what head-object says."""
+        keys = [o["Key"] for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+                for o in page.get("Contents", [])]
+        for key in keys:
+            path = os.path.join(folder, key)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            got = self.client.get_object(Bucket=bucket, Key=key)
+            with open(path, "wb") as f:
+                f.write(got["Body"].read())
+            if got["Metadata"]:
+                with open(path + ".meta.json", "w") as f:
+                    json.dump({"Metadata": got["Metadata"]}, f)
+        return len(keys)
+
+    def uploads(self, bucket):
+        return len(self.client.list_multipart_uploads(Bucket=bucket).get("Uploads", []))
+
+    def run(self, line):
+        name, *args = line.split()
+        return getattr(self, name)(*args)
+
+
+def serve(s3):
+    commands = Commands(s3)
+    for line in sys.stdin:
+        try:
+            print(commands.run(line), flush=True)
+        except Exception as e:
+            print("failed: %s" % str(e).replace("\n", " "), flush=True)
+
+
 def main():
     why = missing()
     if why is not None:
         print("radosgw cannot be started: " + why, file=sys.stderr)
         return 77
     folder = tempfile.mkdtemp(prefix="radosgw.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         with Radosgw(folder) as s3:
+            os.chmod(folder, 0o755)
             s3.client().create_bucket(Bucket=sys.argv[1], ACL="public-read-write")
-            print(s3.url, s3.credentials(os.path.join(folder, "credentials")), flush=True)
-            sys.stdin.read()
+            print(s3.url, s3.credentials(os.path.join(folder, "credentials")), s3.tls_url, s3.ca, flush=True)
+            serve(s3)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0

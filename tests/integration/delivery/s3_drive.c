@@ -2,7 +2,7 @@
  *
  *     s3_drive KEY=VALUE...
  *
- * Keys: url, dir, bucket, region, ca, credentials, path_style, bucket_key, part_mb (of the store); key, file, sse, kms_key,
+ * Keys: url, dir, bucket, region, ca, credentials, path_style, bucket_key, sign_payload, part_mb (of the store); key, file, sse, kms_key,
  * kms_context (JSON), content_encoding, metadata (name=value); attempts, backoff_ms. Writes a line of JSON for each attempt; ends
  * with 0 whatever the outcome, with 2 if it could not begin.
  */
@@ -53,6 +53,8 @@ take_store(struct dlv_store *s, const char *key, const char *value)
 		s->path_style = yes;
 	else if (strcmp(key, "bucket_key") == 0)
 		s->bucket_key = yes;
+	else if (strcmp(key, "sign_payload") == 0)
+		s->sign_payload = yes;
 	else if (strcmp(key, "part_mb") == 0)
 		s->part_bytes = (uint32_t)strtoul(value, NULL, 10) << 20;
 	else
@@ -167,7 +169,7 @@ cut_parts(struct drive *d)
 
 	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
 		uint64_t left = body.len - i * bytes;
-		rc = dlv_s3_part_hash(
+		rc = dlv_s3_part_hash(&d->store,
 			slk_span(body.ptr + i * bytes, (size_t)(left < bytes ? left : bytes)),
 			&parts[i]);
 	}

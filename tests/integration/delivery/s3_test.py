@@ -79,11 +79,11 @@ def ends(c, run, outcome, code, *words):
 
 def test_keys(c):
     """objects of any key arrive byte for byte, over TLS and without"""
-    for url in (store.url, store.tls_url):
-        for number, key in enumerate(["plain", "a/b=1:2@3+4 é/~x-y_z.gz", "a//b/../c/./d", "!*'();&$,?#[]%20", "x" * 1000]):
-            key = "%s/%d/%s" % (url[:5].rstrip(":"), number, key)
+    for url, sign in ((store.url, "false"), (store.tls_url, "false"), (store.tls_url, "true")):
+        for number, key in enumerate(["plain", "a/b=1:2@3+4 é/~x-y_z.gz", "a//b/../c/./d", "!*'();&$,?#[]%20", "x" * 990]):
+            key = "%s/%d/%s" % (url[:5].rstrip(":") + sign, number, key)
             size = [0, 1, 1000, 70000, 3 * MIB][number]
-            ends(c, put(url=url, key=key, file=file_of(size)), "delivered", "")
+            ends(c, put(url=url, key=key, file=file_of(size), sign_payload=sign), "delivered", "")
             same(c, key, size, "%s is as it was put" % key[:40])
 
 

@@ -102,7 +102,8 @@ make_object(size_t len)
 	do {
 		size_t at = object.parts_count * object.part_bytes;
 		size_t n = len - at < object.part_bytes ? len - at : object.part_bytes;
-		assert_ok(dlv_s3_part_hash(slk_span(body + at, n), &parts[object.parts_count++]));
+		assert_ok(dlv_s3_part_hash(
+			&store, slk_span(body + at, n), &parts[object.parts_count++]));
 	} while (object.parts_count * object.part_bytes < len);
 }
 
@@ -463,6 +464,32 @@ a_directory_is_behind_the_same_call(void **state)
 	target = remote;
 }
 
+/* Over TLS the signature leaves the body to TLS and its checksum, unless the store is to have it. */
+static void
+bodies_are_hashed_where_nothing_else_keeps_them(void **state)
+{
+	(void)state;
+	struct dlv_store other = store;
+	struct dlv_s3_part part;
+
+	assert_ok(dlv_s3_part_hash(&other, slk_span("123456789", 9), &part));
+	assert_true(part.hashed);
+	assert_int_equal(part.crc32c, 0xe3069283);
+	other.url = "https://localhost";
+	assert_ok(dlv_s3_part_hash(&other, slk_span("123456789", 9), &part));
+	assert_false(part.hashed);
+	assert_int_equal(part.crc32c, 0xe3069283);
+	other.sign_payload = true;
+	assert_ok(dlv_s3_part_hash(&other, slk_span("123456789", 9), &part));
+	assert_true(part.hashed);
+	make_object(100);
+	parts[0].hashed = false;
+	PUT({"PUT", "/bucket/", 200, ETAG, "", 0, false});
+	assert_result(DLV_DELIVERED, "");
+	assert_header("\r\nx-amz-content-sha256: UNSIGNED-PAYLOAD\r\n");
+	assert_header("\r\nx-amz-checksum-crc32c: ");
+}
+
 static void
 parts_grow_with_the_object(void **state)
 {
@@ -472,7 +499,7 @@ parts_grow_with_the_object(void **state)
 	uint64_t huge = 200000ull * MIB, bytes = dlv_s3_part_bytes(&store, huge);
 	assert_true(huge / bytes < DLV_S3_PARTS_MAX);
 	const struct dlv_store usual = {.bucket = "b"};
-	assert_int_equal(dlv_s3_part_bytes(&usual, 1), 16 * MIB);
+	assert_int_equal(dlv_s3_part_bytes(&usual, 1), 32 * MIB);
 }
 
 int
@@ -491,6 +518,7 @@ main(void)
 		cmocka_unit_test(a_completion_that_says_200_with_an_error_inside_is_one),
 		cmocka_unit_test(a_cancelled_put_is_not_heard_of_again),
 		cmocka_unit_test(a_directory_is_behind_the_same_call),
+		cmocka_unit_test(bodies_are_hashed_where_nothing_else_keeps_them),
 		cmocka_unit_test(parts_grow_with_the_object),
 	};
 
