@@ -5,6 +5,7 @@
  *
  * A key seals one text, under an IV of zeros. The AAD binds it to its row:
  * "sealock-description-1" 0x00, id, be64 version, name, 0x00. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,12 @@
 #include "own.h"
 
 #define AAD_MAX (22u + KMS_ID_BYTES + 8u + KMS_DELIVERY_MAX)
+
+static_assert(
+	DLV_ROLES_MAX == KMS_DELIVERY_ROLES_MAX, "a row has room for each role of a description");
+static_assert(DLV_NAME_MAX == KMS_DELIVERY_MAX, "one length of names");
+static_assert(DLV_SPEC_JSON_MAX + KMS_GCM_TAG_BYTES == KMS_DELIVERY_TEXT_MAX,
+	"a row has room for each description");
 
 static const uint8_t zero_iv[KMS_GCM_IV_BYTES];
 

@@ -10,8 +10,13 @@
  * needs iam:PassRole on each.
  *
  * Errors beyond those of kmsclient.h: SLK_EXISTS (ResourceInUseException), SLK_NOT_FOUND (ResourceNotFoundException), SLK_LIMIT
- * (LimitExceededException), SLK_INVALID (InvalidArgumentException), SLK_INVALID_STATE (ResourceInUseException);
- * with the names in kmsc_refusal(); a stale version is SLK_INVALID_STATE with ConcurrentModificationException.
+ * (LimitExceededException), SLK_INVALID (InvalidArgumentException, ValidationException, SerializationException),
+ * SLK_INVALID_STATE (ResourceInUseException); with the names in kmsc_refusal(); a stale version is SLK_INVALID_STATE with
+ * ConcurrentModificationException. What KMS refuses about a key keeps its code (SLK_DENIED, SLK_DISABLED, SLK_NOT_FOUND,
+ * SLK_INVALID_STATE) and is InvalidKMSResourceException, whose sentence begins with what KMS calls it and a colon:
+ * "DisabledException: ...". A role that may not be passed is AccessDeniedException; one that Firehose may not assume
+ * InvalidArgumentException, with the condition of its trust policy that is not met. A description is checked when it comes; it
+ * lies sealed, so that describing one needs the HSM and listing does not.
  */
 #ifndef SLK_KMSCLIENT_DELIVERY_H
 #define SLK_KMSCLIENT_DELIVERY_H
@@ -70,6 +75,8 @@ MUST_USE int kmsc_list_delivery_streams(struct kmsc *c, const char *after, int k
 /* json: body of UpdateDestination. version: the one that the caller saw. */
 MUST_USE int kmsc_update_destination(struct kmsc *c, const char *name, uint64_t version,
 	struct slk_span json, struct slk_error *err);
+/* DELETING until deliverd says that it has let go; one that is CREATING is SLK_INVALID_STATE. force: gone when the call
+ * returns, whatever its state. The name of one of direct puts is free once ingestd has let go of its stream. */
 MUST_USE int kmsc_delete_delivery_stream(
 	struct kmsc *c, const char *name, bool force, struct slk_error *err);
 /* Of direct puts only. key as in kmsc_create_delivery_stream(), not NULL. */
@@ -98,7 +105,11 @@ MUST_USE int kmsc_delivery_state(struct kmsc *c, const char *name, uint64_t vers
 	struct slk_error *err);
 /* A session of a role that the delivery stream's description names, under the role's trust policy: the principal is the service
  * firehose.amazonaws.com, sts:ExternalId the account, aws:SourceArn the delivery stream. What comes after kmsc_act_for() with its
- * session_token is decided as the role: Decrypt, GenerateDataKey, Encrypt, Authorize, and nothing else. */
+ * session_token is decided as the role: Decrypt, GenerateDataKey, Encrypt, Authorize, and nothing else. Conditions see the
+ * delivery stream as aws:SourceArn, and as kms:ViaService what via_service of the caller says (firehose, kinesis or s3); NULL: what
+ * the encryption context belongs to (aws:kinesis:arn, aws:s3:arn), else firehose. Epochs of direct puts under the appliance's
+ * own key open without a right of the role, unless it is denied kms:Decrypt; those of a stream without SSE-KMS want
+ * kinesis:GetRecords, those under a master key kms:Decrypt. */
 MUST_USE int kmsc_assume_delivery_role(struct kmsc *c, const char *name, const char *role_arn,
 	struct kmsc_session *out_session, struct slk_error *err);
 /* Changes when a delivery stream is made, changed or deleted: deliverd lists again. */
