@@ -2,7 +2,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <sys/epoll.h>
 
 #include "base/secret.h"
+#include "web_memory.h"
 
 #define CONNECT_MS 5000u
 #define TOTAL_MS 60000u
@@ -52,39 +52,13 @@ struct dlv_web_call {
 	char sentence[CURL_ERROR_SIZE];
 };
 
-/* --- libcurl's memory: requests and records pass through it, so it is wiped when it is given back --- */
-
-static void
-wiping_free(void *ptr)
-{
-	if (ptr != NULL)
-		slk_wipe(ptr, malloc_usable_size(ptr));
-	free(ptr);
-}
-
-static void *
-wiping_realloc(void *ptr, size_t size)
-{
-	if (ptr == NULL)
-		return malloc(size);
-	size_t old = malloc_usable_size(ptr);
-	if (size <= old && size >= old / 2)
-		return ptr;
-	void *moved = malloc(size);
-	if (moved == NULL)
-		return NULL;
-	memcpy(moved, ptr, old < size ? old : size);
-	wiping_free(ptr);
-	return moved;
-}
-
 static CURLcode global_rc;
 
 static void
 global_init(void)
 {
-	global_rc = curl_global_init_mem(
-		CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup, calloc);
+	global_rc = curl_global_init_mem(CURL_GLOBAL_DEFAULT, dlv_web_malloc, dlv_web_free_memory,
+		dlv_web_realloc, dlv_web_strdup, dlv_web_calloc);
 }
 
 /* --- a call --- */
@@ -103,9 +77,7 @@ call_free(struct dlv_web_call *call)
 	if (call->easy != NULL)
 		curl_easy_cleanup(call->easy);
 	curl_slist_free_all(call->headers);
-	if (call->kept != NULL)
-		slk_wipe(call->kept, call->kept_cap);
-	free(call->kept);
+	dlv_web_free_memory(call->kept);
 	free(call);
 }
 
@@ -150,7 +122,7 @@ keep_room(struct dlv_web_call *call, size_t len)
 	size_t cap = call->kept_cap == 0 ? 4096 : call->kept_cap * 2;
 	while (cap < len)
 		cap *= 2;
-	uint8_t *kept = wiping_realloc(call->kept, cap);
+	uint8_t *kept = dlv_web_realloc(call->kept, cap);
 	if (kept == NULL)
 		return false;
 	call->kept = kept;

@@ -3,7 +3,7 @@
  * One per loop: connections are kept and shared by all destinations. TLS is verified always; a CA of a destination's own
  * comes from deliverd.yaml. HTTP/1.1. Redirects are not followed: a signature is for one host. No proxy, and nothing else, is
  * taken from the environment. Nothing of a request's body or headers is ever logged; what libcurl held of them is wiped when
- * it is given back. Thread: the loop's.
+ * it is given back, and its buffers of bodies are locked (web_memory.h). Thread: the loop's.
  */
 #ifndef DELIVERY_WEB_H
 #define DELIVERY_WEB_H
