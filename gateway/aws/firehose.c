@@ -8,7 +8,9 @@
 #include "aws/kms.h"
 
 #define DELIVERIES_MAX 1024u
-#define DELIVERY_LIFE_NS (5 * SLK_NS_PER_S)
+#define DELIVERY_LIFE_NS \
+	(60 * SLK_NS_PER_S) /* an answer may be older than a change that was told meanwhile */
+#define DELIVERY_LIFE_UNTOLD_NS (5 * SLK_NS_PER_S) /* while nobody tells us of changes */
 
 const struct gw_operation gw_firehose_operations[] = {
 	{"CreateDeliveryStream", gw_firehose_create},
@@ -89,9 +91,10 @@ remembered(struct gw_thread *t, const char *name)
 		struct gw_delivery *d = *at;
 		if (strcmp(d->name, name) != 0)
 			continue;
-		if (t->rights_known || now_ns - d->read_ns < DELIVERY_LIFE_NS)
+		if (now_ns - d->read_ns <
+			(t->rights_known ? DELIVERY_LIFE_NS : DELIVERY_LIFE_UNTOLD_NS))
 			return d;
-		*at = d->next; /* nobody tells us of changes */
+		*at = d->next;
 		t->deliveries->count--;
 		free(d);
 		return NULL;

@@ -2,7 +2,7 @@
  *
  * A delivery stream is kmsd's, and what it delivers is deliverd's. The gateway asks kmsd in the caller's name, and puts records
  * into the stream of the journal that a delivery stream of direct puts has. What puts have to know of a delivery stream is
- * remembered until kmsd says that rights or streams have changed, for a few seconds where it cannot say so.
+ * remembered until kmsd says that rights or streams have changed, for a minute at most, for a few seconds where it cannot say so.
  */
 #ifndef GATEWAY_AWS_FIREHOSE_H
 #define GATEWAY_AWS_FIREHOSE_H

@@ -327,7 +327,7 @@ run(struct slk_span json, const struct dlv_spec *old, struct dlv_spec **out_spec
 		rc = fault_of(SLK_MALFORMED, fault);
 		goto out;
 	}
-	draft = malloc(sizeof(*draft)); /* what is secret in it is borrowed */
+	draft = calloc(1, sizeof(*draft)); /* what is secret in it is borrowed */
 	if (draft == NULL) {
 		rc = SLK_NO_MEMORY;
 		goto out;
