@@ -76,6 +76,8 @@ static const cyaml_schema_field_t port_fields[] = {
 	CHOICE("checksums", OPT, struct dp_port_config, checksums, checksum_names),
 	CHOICE("when_full", OPT, struct dp_port_config, when_full, when_full_names),
 	CYAML_FIELD_UINT("worker", OPT, struct dp_port_config, worker),
+	CYAML_FIELD_SEQUENCE("workers", CYAML_FLAG_POINTER | OPT, struct dp_port_config, workers,
+		&uint_value, 1, DP_CORES_MAX),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t port_value = {
@@ -393,6 +395,36 @@ check_port_keys(const struct check *c, int i, const struct dp_port_config *p)
 	return SLK_OK;
 }
 
+/* Several workers: a queue of the device for each. */
+static int
+check_port_workers(const struct check *c, int i, const struct dp_port_config *p, uint32_t workers)
+{
+	int rc = check_range(c, "ports", i, "worker", p->worker, 0, workers - 1);
+
+	if (p->workers_count == 0 || rc != SLK_OK)
+		return rc;
+	if (p->worker != 0)
+		return REFUSE(c, "ports", i, "workers", "a port has either worker or workers");
+	if (p->workers_count > 1 && p->type != DP_PORT_AF_XDP && p->type != DP_PORT_AF_PACKET &&
+		p->type != DP_PORT_VDEV)
+		return REFUSE(c, "ports", i, "workers",
+			"only ports of type af_xdp, af_packet and vdev have several queues");
+	if (p->workers_count > 1 && p->when_full == DP_WHEN_FULL_WAIT)
+		return REFUSE(c, "ports", i, "when_full",
+			"a port of several workers drops what one of them has no room for");
+	for (uint32_t w = 0; w < p->workers_count; w++) {
+		if (p->workers[w] >= workers)
+			return REFUSE(c, "ports", i, "workers",
+				"worker %u is not there: eal.cores has %u", p->workers[w], workers);
+		for (uint32_t before = 0; before < w; before++) {
+			if (p->workers[before] == p->workers[w])
+				return REFUSE(c, "ports", i, "workers", "worker %u is named twice",
+					p->workers[w]);
+		}
+	}
+	return SLK_OK;
+}
+
 static int
 check_port(const struct check *c, const struct dp_config *cfg, int i)
 {
@@ -415,23 +447,47 @@ check_port(const struct check *c, const struct dp_config *cfg, int i)
 	if (rc == SLK_OK && p->mtu != 0)
 		rc = check_range(c, "ports", i, "mtu", p->mtu, p->ipv6 != NULL ? 1280 : 576, 9000);
 	if (rc == SLK_OK)
-		rc = check_range(c, "ports", i, "worker", p->worker, 0, workers - 1);
+		rc = check_port_workers(c, i, p, workers);
 	return rc;
+}
+
+static bool
+same_workers(const struct dp_port_config *a, const struct dp_port_config *b)
+{
+	bool same = dp_port_queues(a) == dp_port_queues(b);
+
+	for (uint32_t q = 0; q < dp_port_queues(a) && same; q++)
+		same = dp_port_worker(a, q) == dp_port_worker(b, q);
+	return same;
+}
+
+/* FNV-1a: the same at every start. */
+static uint32_t
+name_hash(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * 16777619u;
+	return hash;
 }
 
 int
 dp_config_listener_worker(const struct dp_config *cfg, const struct dp_listener_config *l)
 {
-	int worker = -1;
+	const struct dp_port_config *first = NULL;
 
 	for (uint32_t i = 0; i < cfg->ports_count; i++) {
-		if (l->port != NULL && strcmp(l->port, cfg->ports[i].name) != 0)
+		const struct dp_port_config *p = &cfg->ports[i];
+		if (l->port != NULL && strcmp(l->port, p->name) != 0)
 			continue;
-		if (worker >= 0 && worker != (int)cfg->ports[i].worker)
+		if (first != NULL && !same_workers(first, p))
 			return -1;
-		worker = (int)cfg->ports[i].worker;
+		first = p;
 	}
-	return worker;
+	if (first == NULL)
+		return -1;
+	return (int)dp_port_worker(first, name_hash(l->stream) % dp_port_queues(first));
 }
 
 static int

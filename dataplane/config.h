@@ -62,8 +62,23 @@ struct dp_port_config {
 	uint32_t mtu; /* 0: the interface's, 1500 where there is none */
 	enum dp_checksums checksums;
 	enum dp_when_full when_full;
-	uint32_t worker; /* index into cores */
+	uint32_t worker; /* index into cores; of the only queue */
+	uint32_t *workers; /* one queue each; NULL: worker's alone */
+	uint32_t workers_count;
 };
+
+static inline uint32_t
+dp_port_queues(const struct dp_port_config *port)
+{
+	return port->workers_count > 0 ? port->workers_count : 1;
+}
+
+/* Whose the queue is. */
+static inline uint32_t
+dp_port_worker(const struct dp_port_config *port, uint32_t queue)
+{
+	return port->workers_count > 0 ? port->workers[queue] : port->worker;
+}
 
 struct dp_rule_config {
 	enum dp_partition_rule rule;
@@ -163,7 +178,8 @@ bool dp_config_same_listener(
 MUST_USE int dp_config_reloadable(
 	const struct dp_config *running, const struct dp_config *next, struct slk_error *err);
 
-/* The worker that gets the records of a listener; -1 if its ports belong to several or to none. */
+/* The worker that writes the records of a listener: of a port with several the one that the stream's name falls to, so that one
+ * stream has one. -1 if its ports belong to several in different ways, or if it has none. */
 int dp_config_listener_worker(
 	const struct dp_config *config, const struct dp_listener_config *listener);
 

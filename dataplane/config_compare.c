@@ -29,8 +29,17 @@ same_port(const struct dp_port_config *a, const struct dp_port_config *b)
 		same_text(a->interface, b->interface) && same_text(a->rx_file, b->rx_file) &&
 		a->loop == b->loop && same_text(a->vdev, b->vdev) && same_text(a->ipv4, b->ipv4) &&
 		same_text(a->ipv6, b->ipv6) && same_text(a->mac, b->mac) && a->vlan == b->vlan &&
-		a->mtu == b->mtu && a->checksums == b->checksums && a->when_full == b->when_full &&
-		a->worker == b->worker;
+		a->mtu == b->mtu && a->checksums == b->checksums && a->when_full == b->when_full;
+}
+
+static bool
+same_queues(const struct dp_port_config *a, const struct dp_port_config *b)
+{
+	bool same = a->workers_count == b->workers_count && a->worker == b->worker;
+
+	for (uint32_t i = 0; i < a->workers_count && same; i++)
+		same = a->workers[i] == b->workers[i];
+	return same;
 }
 
 static bool
@@ -39,7 +48,8 @@ same_ports(const struct dp_config *a, const struct dp_config *b)
 	bool same = a->ports_count == b->ports_count;
 
 	for (uint32_t i = 0; i < a->ports_count && same; i++)
-		same = same_port(&a->ports[i], &b->ports[i]);
+		same = same_port(&a->ports[i], &b->ports[i]) &&
+			same_queues(&a->ports[i], &b->ports[i]);
 	return same;
 }
 

@@ -1,4 +1,5 @@
 /* The listeners that ingestd has: whether their roles may put, and a new list of them while it runs. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "control_internal.h"
@@ -147,21 +148,47 @@ stale_feeds(struct dp_control *c, const char *stream)
 		e->feeds_stale = true;
 }
 
+/* For one of the workers that the listener's ports have. */
 static struct dp_ctl *
-place_ctl(struct dp_control *c, enum dp_ctl_op op, unsigned i)
+place_ctl(struct dp_control *c, enum dp_ctl_op op, unsigned i, unsigned worker)
 {
 	const struct dp_listener_config *l = c->places[i].config;
 	struct dp_ctl *ctl = dp_control_new_ctl(op, NULL);
 
 	if (ctl == NULL)
 		return NULL;
-	ctl->worker = c->places[i].worker;
+	ctl->worker = worker;
 	ctl->listener = (struct dp_ctl_listener){.index = i,
 		.udp_port = (uint16_t)l->udp_port,
-		.ports = ports_of(c->workers[ctl->worker], l),
+		.owner = c->places[i].worker,
+		.ports = ports_of(c->workers[worker], l),
 		.framing = l->framing,
 		.max_record_bytes = l->max_record_bytes};
 	return ctl;
+}
+
+/* To every worker whose queues may bring its datagrams, or, without memory, to none. */
+static int
+tell_workers(struct dp_control *c, enum dp_ctl_op op, unsigned i)
+{
+	struct dp_ctl *all[DP_CORES_MAX];
+	unsigned n = 0;
+	bool failed = false;
+
+	for (unsigned worker = 0; worker < c->worker_count && !failed; worker++) {
+		if (ports_of(c->workers[worker], c->places[i].config) == 0)
+			continue;
+		all[n] = place_ctl(c, op, i, worker);
+		failed = all[n] == NULL;
+		n += !failed;
+	}
+	for (unsigned k = 0; k < n; k++) {
+		if (failed)
+			free(all[k]);
+		else
+			failed = dp_control_send_ctl(c, all[k]) == SLK_NO_MEMORY;
+	}
+	return failed ? SLK_NO_MEMORY : SLK_OK;
 }
 
 /* SLK_NO_MEMORY: nothing has changed. */
@@ -171,7 +198,7 @@ close_place(struct dp_control *c, unsigned i)
 	struct place *place = &c->places[i];
 	const struct dp_listener_config *l = place->config;
 
-	int rc = dp_control_send_ctl(c, place_ctl(c, DP_CTL_CLOSE, i));
+	int rc = tell_workers(c, DP_CTL_CLOSE, i);
 	if (rc == SLK_NO_MEMORY)
 		return rc;
 	slk_info("listener is closed", slk_kv("udp_port", l->udp_port),
@@ -194,7 +221,7 @@ open_place(struct dp_control *c, const struct dp_config *config, const struct dp
 		.config = l, .worker = (unsigned)dp_config_listener_worker(config, l)};
 	atomic_store_explicit(&c->workers[c->places[i].worker]->allowed[i], SLK_UNAVAILABLE,
 		memory_order_release);
-	int rc = dp_control_send_ctl(c, place_ctl(c, DP_CTL_OPEN, i));
+	int rc = tell_workers(c, DP_CTL_OPEN, i);
 	if (rc == SLK_NO_MEMORY) {
 		c->places[i] = (struct place){0};
 		return rc;

@@ -24,6 +24,8 @@
 	X(TOO_LARGE, "too_large", "the record does not fit into a group of the journal") \
 	X(SEAL_ERROR, "seal_error", "sealing or appending failed") \
 	X(SHUTDOWN, "shutdown", "the record still waited for a data key at stop") \
+	X(HAND_OVER, "hand_over", \
+		"a datagram for another worker of the port, whose ring was full") \
 	X(OTHER_WORKER, "other_worker", \
 		"another worker writes the stream of a listener that came at a reload; restart " \
 		"ingestd")

@@ -46,6 +46,8 @@ struct ingestd {
 	bool memory_locked;
 	struct dp_port ports[DP_PORTS_MAX];
 	unsigned ports_open;
+	struct dp_port shares[DP_PORTS_MAX]
+			     [DP_CORES_MAX]; /* of queues 1.. of a port with several workers */
 	struct dp_port *of_worker[DP_CORES_MAX][DP_PORTS_MAX];
 	struct seal_cryptodev *cryptodev; /* NULL: the CPU seals */
 	struct jnl *journal;
@@ -250,6 +252,27 @@ make_eventfds(struct ingestd *d, struct slk_error *err)
 	return SLK_OK;
 }
 
+/* The queues that are the worker's. */
+static int
+take_queues(struct ingestd *d, unsigned index, struct dp_worker_config *wc, struct slk_error *err)
+{
+	int rc = SLK_OK;
+
+	for (unsigned p = 0; p < d->ports_open; p++) {
+		const struct dp_port_config *c = &d->config->ports[p];
+		for (uint16_t q = 0; q < dp_port_queues(c) && rc == SLK_OK; q++) {
+			struct dp_port *port = q == 0 ? &d->ports[p] : &d->shares[p][q];
+			if (dp_port_worker(c, q) != index)
+				continue;
+			if (q > 0)
+				rc = dp_port_share(&d->ports[p], q, port, err);
+			if (rc == SLK_OK)
+				d->of_worker[index][wc->port_count++] = port;
+		}
+	}
+	return rc;
+}
+
 static int
 make_worker(struct ingestd *d, unsigned index, struct slk_error *err)
 {
@@ -261,13 +284,13 @@ make_worker(struct ingestd *d, unsigned index, struct slk_error *err)
 		.clock = slk_clock_system(),
 		.vmgen = &d->vmgen,
 		.control_fd = d->control_fd,
-		.door_fd = d->door_fd};
+		.door_fd = d->door_fd,
+		.workers = d->workers,
+		.worker_count = d->eal.workers};
 
-	for (unsigned p = 0; p < d->ports_open; p++) {
-		if (d->config->ports[p].worker == index)
-			d->of_worker[index][wc.port_count++] = &d->ports[p];
-	}
-	int rc = dp_worker_new(&wc, &d->workers[index], err);
+	int rc = take_queues(d, index, &wc, err);
+	if (rc == SLK_OK)
+		rc = dp_worker_new(&wc, &d->workers[index], err);
 	if (rc == SLK_OK)
 		d->workers_made++;
 	return rc;
@@ -576,8 +599,11 @@ stop_all(struct ingestd *d, bool started)
 	for (unsigned i = 0; i < d->workers_made; i++)
 		dp_worker_free(d->workers[i]);
 	seal_cryptodev_free(d->cryptodev);
-	for (unsigned i = 0; i < d->ports_open; i++)
+	for (unsigned i = 0; i < d->ports_open; i++) {
+		for (unsigned q = 1; q < DP_CORES_MAX; q++)
+			dp_port_unshare(&d->shares[i][q]);
 		dp_port_close(&d->ports[i]);
+	}
 	if (d->eal_runs)
 		dp_eal_stop();
 	if (d->control_fd >= 0)

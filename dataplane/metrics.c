@@ -269,6 +269,8 @@ put_ports(FILE *f, const struct dp_status_sources *s)
 		for (unsigned i = 0; i < s->worker_count; i++) {
 			for (unsigned p = 0; p < s->workers[i]->port_count; p++) {
 				struct rte_eth_stats stats = {0};
+				if (s->workers[i]->ports[p]->queue != 0)
+					continue; /* the device counts for all its queues */
 				if (rte_eth_stats_get(s->workers[i]->ports[p]->id, &stats) != 0)
 					continue; /* this device does not count */
 				fprintf(f, PREFIX "%s{port=\"%u\"} %llu\n", rows[r][0],

@@ -5,6 +5,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_flow.h>
 #include <rte_mbuf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,14 +71,17 @@ check_interface(const struct dp_port_config *c, const struct dp_iface *iface, st
 	if (!iface->up)
 		return slk_fail(err, SLK_INVALID_STATE,
 			"interface %s is down; run: ip link set %s up", c->interface, c->interface);
-	if (c->type == DP_PORT_AF_XDP && iface->rx_queues != 1)
+	uint32_t queues = dp_port_queues(c);
+	if (c->type == DP_PORT_AF_XDP && iface->rx_queues != queues)
 		return slk_fail(err, SLK_CONFIG,
-			"interface %s has %u receive queues, but only queue 0 is read and frames "
-			"on the "
-			"others would be lost; run: ethtool -L %s rx 1 (or combined 1), or create "
-			"a veth "
-			"with numrxqueues 1 numtxqueues 1 at both ends",
-			c->interface, iface->rx_queues, c->interface);
+			"interface %s has %u receive queues, but %u are read (one for each worker "
+			"of the port), and frames on the others would be lost; run: ethtool -L %s "
+			"rx %u "
+			"(or combined %u), or create a veth with numrxqueues %u numtxqueues %u at "
+			"both "
+			"ends",
+			c->interface, iface->rx_queues, queues, c->interface, queues, queues,
+			queues, queues);
 	if (c->type == DP_PORT_AF_XDP && iface->mtu > XDP_MTU_MAX)
 		return slk_fail(err, SLK_CONFIG,
 			"interface %s has MTU %u, but af_xdp takes at most %u; run: ip link set %s "
@@ -141,14 +145,15 @@ device_args(const struct dp_port *port, unsigned index, char *name, size_t name_
 	switch (c->type) {
 	case DP_PORT_AF_XDP:
 		snprintf(name, name_cap, "net_af_xdp%u", index);
-		n = snprintf(args, cap, "iface=%s,start_queue=0,queue_count=1,busy_budget=0",
-			c->interface);
+		n = snprintf(args, cap, "iface=%s,start_queue=0,queue_count=%u,busy_budget=0",
+			c->interface, dp_port_queues(c));
 		break;
 	case DP_PORT_AF_PACKET: {
 		uint32_t frame = af_packet_frame(port->mtu);
 		snprintf(name, name_cap, "net_af_packet%u", index);
-		n = snprintf(args, cap, "iface=%s,framesz=%u,framecnt=%u,blocksz=%u", c->interface,
-			frame, AF_PACKET_FRAMES, frame < 65536u ? 65536u : frame);
+		n = snprintf(args, cap, "iface=%s,framesz=%u,framecnt=%u,blocksz=%u,qpairs=%u",
+			c->interface, frame, AF_PACKET_FRAMES, frame < 65536u ? 65536u : frame,
+			dp_port_queues(c));
 		break;
 	}
 	case DP_PORT_PCAP:
@@ -221,39 +226,160 @@ attach_device(struct dp_port *port, unsigned index, struct slk_error *err)
 }
 
 static int
-start_device(struct dp_port *port, const struct dp_eal_config *eal, struct slk_error *err)
+make_pool(struct dp_port *port, const struct dp_eal_config *eal, struct slk_error *err)
 {
-	const struct rte_eth_conf conf = {.rxmode = {.mq_mode = RTE_ETH_MQ_RX_NONE}};
-	uint16_t rx = RX_DESCRIPTORS, tx = TX_DESCRIPTORS;
+	uint32_t buffers = eal->buffers * dp_port_queues(port->config);
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "buffers-%u", port->id);
-	port->pool = rte_pktmbuf_pool_create(name, eal->buffers, POOL_CACHE,
+	port->pool = rte_pktmbuf_pool_create(name, buffers, POOL_CACHE,
 		RTE_ALIGN_CEIL(sizeof(struct dp_buffer_room), 64), (uint16_t)buffer_room(port),
 		SOCKET_ID_ANY);
-	if (port->pool == NULL)
-		return slk_fail(err, SLK_NO_MEMORY,
-			"port %s: no memory for %u buffers of %u bytes (%s); %s or lower "
-			"eal.buffers",
-			port->config->name, eal->buffers, buffer_room(port),
-			rte_strerror(rte_errno),
-			rte_eal_has_hugepages() ? "reserve more hugepages" : "raise eal.memory_mb");
-	int rc = rte_eth_dev_configure(port->id, 1, 1, &conf);
+	if (port->pool != NULL)
+		return SLK_OK;
+	return slk_fail(err, SLK_NO_MEMORY,
+		"port %s: no memory for %u buffers of %u bytes (%s); %s or lower eal.buffers",
+		port->config->name, buffers, buffer_room(port), rte_strerror(rte_errno),
+		rte_eal_has_hugepages() ? "reserve more hugepages" : "raise eal.memory_mb");
+}
+
+/* Several queues: the device spreads flows over them as well as it can. */
+static struct rte_eth_conf
+device_conf(const struct rte_eth_dev_info *info, uint16_t queues)
+{
+	struct rte_eth_conf conf = {.rxmode = {.mq_mode = RTE_ETH_MQ_RX_NONE}};
+	uint64_t kinds = info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
+
+	if (queues > 1 && kinds != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = kinds;
+	}
+	return conf;
+}
+
+static int
+configure_device(struct dp_port *port, uint16_t queues, struct slk_error *err)
+{
+	uint16_t rx = RX_DESCRIPTORS, tx = TX_DESCRIPTORS;
+	struct rte_eth_dev_info info;
+
+	int rc = rte_eth_dev_info_get(port->id, &info);
+	if (rc == 0 && (info.max_rx_queues < queues || info.max_tx_queues < queues))
+		return slk_fail(err, SLK_CONFIG,
+			"port %s has %u workers, but its device has %u receive and %u transmit "
+			"queues",
+			port->config->name, queues, info.max_rx_queues, info.max_tx_queues);
+	if (rc == 0) {
+		const struct rte_eth_conf conf = device_conf(&info, queues);
+		rc = rte_eth_dev_configure(port->id, queues, queues, &conf);
+	}
 	if (rc == 0)
 		rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
 	if (rc != 0)
 		return fail_device(port, "configuring", rc, err);
-	rc = rte_eth_rx_queue_setup(port->id, 0, rx, SOCKET_ID_ANY, NULL, port->pool);
-	if (rc != 0)
-		return fail_device(port, "setting up the receive queue", rc, err);
-	rc = rte_eth_tx_queue_setup(port->id, 0, tx, SOCKET_ID_ANY, NULL);
-	if (rc != 0)
-		return fail_device(port, "setting up the transmit queue", rc, err);
+	for (uint16_t q = 0; q < queues; q++) {
+		rc = rte_eth_rx_queue_setup(port->id, q, rx, SOCKET_ID_ANY, NULL, port->pool);
+		if (rc != 0)
+			return fail_device(port, "setting up a receive queue", rc, err);
+		rc = rte_eth_tx_queue_setup(port->id, q, tx, SOCKET_ID_ANY, NULL);
+		if (rc != 0)
+			return fail_device(port, "setting up a transmit queue", rc, err);
+	}
+	return SLK_OK;
+}
+
+static int
+start_device(struct dp_port *port, const struct dp_eal_config *eal, struct slk_error *err)
+{
+	int rc = make_pool(port, eal, err);
+
+	if (rc == SLK_OK)
+		rc = configure_device(port, (uint16_t)dp_port_queues(port->config), err);
+	if (rc != SLK_OK)
+		return rc;
 	rc = rte_eth_dev_start(port->id);
 	if (rc != 0)
 		return fail_device(port, "starting", rc, err);
 	port->started = true;
 	return SLK_OK;
+}
+
+/* --- steering: frames of a listener into the queue of the worker that writes its stream --- */
+
+static bool
+steer(const struct dp_port *port, enum rte_flow_item_type ip, uint16_t udp_port, uint16_t queue)
+{
+	const struct rte_flow_attr attr = {.ingress = 1};
+	const struct rte_flow_item_udp udp = {.hdr = {.dst_port = rte_cpu_to_be_16(udp_port)}};
+	const struct rte_flow_item_udp mask = {.hdr = {.dst_port = UINT16_MAX}};
+	const struct rte_flow_item pattern[] = {{.type = RTE_FLOW_ITEM_TYPE_ETH}, {.type = ip},
+		{.type = RTE_FLOW_ITEM_TYPE_UDP, .spec = &udp, .mask = &mask},
+		{.type = RTE_FLOW_ITEM_TYPE_END}};
+	const struct rte_flow_action_queue to = {.index = queue};
+	const struct rte_flow_action actions[] = {{.type = RTE_FLOW_ACTION_TYPE_QUEUE, .conf = &to},
+		{.type = RTE_FLOW_ACTION_TYPE_END}};
+	struct rte_flow_error why;
+
+	return rte_flow_validate(port->id, &attr, pattern, actions, &why) == 0 &&
+		rte_flow_create(port->id, &attr, pattern, actions, &why) != NULL;
+}
+
+static uint16_t
+queue_of(const struct dp_port_config *port, int worker)
+{
+	uint16_t queue = 0;
+
+	while (queue + 1u < dp_port_queues(port) && (int)dp_port_worker(port, queue) != worker)
+		queue++;
+	return queue;
+}
+
+/* What the device cannot steer comes by any queue, and its worker hands it over. Listeners of a later reload are handed over. */
+static void
+steer_listeners(struct dp_port *port, const struct dp_config *config)
+{
+	const struct dp_port_config *c = port->config;
+	uint32_t listeners = 0;
+
+	if (dp_port_queues(c) == 1)
+		return;
+	for (uint32_t i = 0; i < config->listeners_count; i++) {
+		const struct dp_listener_config *l = &config->listeners[i];
+		uint16_t queue = queue_of(c, dp_config_listener_worker(config, l));
+		if (l->port != NULL && strcmp(l->port, c->name) != 0)
+			continue;
+		listeners++;
+		port->steered += (c->ipv4 == NULL ||
+					 steer(port, RTE_FLOW_ITEM_TYPE_IPV4, (uint16_t)l->udp_port,
+						 queue)) &&
+			(c->ipv6 == NULL ||
+				steer(port, RTE_FLOW_ITEM_TYPE_IPV6, (uint16_t)l->udp_port, queue));
+	}
+	slk_info("the port has several workers", slk_kv("port", (const char *)c->name),
+		slk_kv("queues", dp_port_queues(c)), slk_kv("listeners", listeners),
+		slk_kv("steered_by_device", port->steered));
+}
+
+int
+dp_port_share(
+	const struct dp_port *port, uint16_t queue, struct dp_port *out_port, struct slk_error *err)
+{
+	struct dp_host *host = malloc(sizeof(*host));
+
+	if (host == NULL)
+		return slk_fail(err, SLK_NO_MEMORY, "no memory for port %s", port->config->name);
+	*host = *port->host;
+	*out_port = *port;
+	out_port->host = host;
+	out_port->queue = queue;
+	return SLK_OK;
+}
+
+void
+dp_port_unshare(struct dp_port *port)
+{
+	free(port->host);
+	*port = (struct dp_port){.claim_fd = -1};
 }
 
 /* --- who we are --- */
@@ -386,6 +512,7 @@ dp_port_open(const struct dp_config *config, unsigned index, struct dp_port *out
 		return rc;
 	}
 	join_groups(&port);
+	steer_listeners(&port, config);
 	*out_port = port;
 	return SLK_OK;
 }

@@ -442,8 +442,10 @@ close_listener(struct dp_worker *w, const struct dp_ctl_listener *in)
 static int
 open_listener(struct dp_worker *w, const struct dp_ctl_listener *in)
 {
-	w->listeners[in->index] = (struct dp_listener){
-		.mine = true, .framing = in->framing, .max_record_bytes = in->max_record_bytes};
+	w->listeners[in->index] = (struct dp_listener){.mine = in->owner == w->index,
+		.owner = in->owner,
+		.framing = in->framing,
+		.max_record_bytes = in->max_record_bytes};
 	if (w->listener_count <= in->index)
 		w->listener_count = in->index + 1;
 	for (unsigned p = 0; p < w->port_count; p++) {

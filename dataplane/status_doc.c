@@ -144,6 +144,8 @@ put_port(yajl_gen g, const struct dp_worker *w, const struct dp_port *p)
 	put_str(g, "mac", mac);
 	put_u64(g, "mtu", p->mtu);
 	put_u64(g, "worker", w->index);
+	put_u64(g, "queues", dp_port_queues(p->config));
+	put_u64(g, "steered", p->steered);
 	put_u64(g, "received", stats.ipackets);
 	put_u64(g, "missed", stats.imissed);
 	put_u64(g, "no_buffer", stats.rx_nombuf);
@@ -159,8 +161,10 @@ put_ports(yajl_gen g, const struct dp_status_sources *s)
 	yajl_gen_array_open(g);
 	for (unsigned i = 0; i < s->worker_count; i++) {
 		const struct dp_worker *w = s->workers[i];
-		for (unsigned p = 0; p < w->port_count; p++)
-			put_port(g, w, w->ports[p]);
+		for (unsigned p = 0; p < w->port_count; p++) {
+			if (w->ports[p]->queue == 0)
+				put_port(g, w, w->ports[p]);
+		}
 	}
 	yajl_gen_array_close(g);
 }
@@ -209,6 +213,7 @@ put_worker(yajl_gen g, const struct dp_worker *w)
 	put_u64(g, "sleeps", get(&w->counters.sleeps));
 	put_u64(g, "waits", get(&w->counters.waits));
 	put_u64(g, "generation_ends", get(&w->counters.generation_ends));
+	put_u64(g, "handed_over", get(&w->counters.handed_over));
 	put_u64(g, "field_fallbacks", get(&w->counters.field_fallbacks));
 	put_u64(g, "durable", lane.durable_lsn);
 	put_u64(g, "appended", lane.appended_lsn);

@@ -5,9 +5,9 @@
  *      "journal": {"integrity", "mirrored", "mirror_failed", "statements", "signatures", "unsigned", "read_back", "failures",
  *                  "trimmed_files", "trimmed_bytes", "trim_failures", "closed_files", "closed_bytes", "oldest_ns"},
  *      "streams": [{"name", "id", "shards", "key_age_s" (absent without a key), "key_error", "keys", "records", "bytes"}],
- *      "workers": [{"index", "records", "frames", "busy_cycles", "idle_cycles", "sleeps", "waits", "field_fallbacks", "durable", "appended", "flushes",
+ *      "workers": [{"index", "records", "frames", "busy_cycles", "idle_cycles", "sleeps", "waits", "handed_over", "field_fallbacks", "durable", "appended", "flushes",
  *                   "flush_ns_last", "flush_ns_max", "rolls", "written_bytes", "epochs", "disk"}],
- *      "ports": [{"name", "type", "interface", "mac", "mtu", "worker", "received", "missed", "no_buffer", "errors", "sent"}]}
+ *      "ports": [{"name", "type", "interface", "mac", "mtu", "worker", "queues", "steered", "received", "missed", "no_buffer", "errors", "sent"}]}
  *
  * Every reason of net/drop.h and loss.h is there, also with 0. Numbers only grow while the process lives, but gauges
  * ("staged", ages). Thread: the door's.

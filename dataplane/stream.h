@@ -107,6 +107,7 @@ enum dp_ctl_op {
 struct dp_ctl_listener {
 	unsigned index;
 	uint16_t udp_port;
+	unsigned owner; /* the worker that writes its stream */
 	uint32_t ports; /* bit p: of the worker's port p */
 	enum dp_framing framing;
 	uint32_t max_record_bytes;

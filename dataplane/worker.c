@@ -27,6 +27,7 @@
 #define NAP_NS 50000
 #define DEEP_TURNS 20000u
 #define DEEP_NS 500000
+#define HAND_RING 2048u /* datagrams on their way from one worker to another */
 #define FINISH_NS (10 * SLK_NS_PER_S)
 
 /* Wake a peer that may sleep. The only system calls of a busy loop: once per renewal, once per batch of puts. */
@@ -77,7 +78,7 @@ transmit(struct dp_port *port, struct rte_mbuf *m, size_t len)
 {
 	m->data_len = (uint16_t)len;
 	m->pkt_len = (uint32_t)len;
-	if (rte_eth_tx_burst(port->id, 0, &m, 1) != 1)
+	if (rte_eth_tx_burst(port->id, port->queue, &m, 1) != 1)
 		rte_pktmbuf_free(m);
 }
 
@@ -106,7 +107,8 @@ static void
 announce(struct dp_worker *w)
 {
 	for (unsigned p = 0; p < w->port_count; p++) {
-		for (unsigned what = 0; what < DP_ANNOUNCE_COUNT; what++) {
+		for (unsigned what = 0; what < DP_ANNOUNCE_COUNT && w->ports[p]->queue == 0;
+			what++) {
 			struct dp_port *port = w->ports[p];
 			size_t len = 0;
 			struct rte_mbuf *m = rte_pktmbuf_alloc(port->pool);
@@ -202,8 +204,22 @@ take_datagram(struct dp_worker *w, struct rte_mbuf *m, const struct dp_packet *p
 	w->staged_buffers++;
 }
 
+/* To the worker that writes the listener's stream. */
 static void
-take_frame(struct dp_worker *w, struct dp_port *port, struct rte_mbuf *m)
+hand_over(struct dp_worker *w, struct dp_port *port, struct rte_mbuf *m, unsigned owner)
+{
+	m->port = port->id; /* not every driver says so */
+	if (w->hand_in != NULL && owner < w->worker_count &&
+		dp_spsc_push(&w->workers[owner]->hand_in[w->index], m)) {
+		count(&w->counters.handed_over, 1);
+		return;
+	}
+	lose(w, DP_LOSS_HAND_OVER, 1);
+	rte_pktmbuf_free(m);
+}
+
+static void
+take_frame(struct dp_worker *w, struct dp_port *port, struct rte_mbuf *m, bool was_handed)
 {
 	struct dp_packet packet;
 
@@ -221,7 +237,12 @@ take_frame(struct dp_worker *w, struct dp_port *port, struct rte_mbuf *m)
 		return;
 	}
 	if (packet.kind == DP_PACKET_UDP4 || packet.kind == DP_PACKET_UDP6) {
-		take_datagram(w, m, &packet);
+		const struct dp_listener *l = &w->listeners[packet.listener];
+		/* What was handed over and is not ours, either: the listener changed meanwhile. */
+		if (l->owner == w->index || was_handed)
+			take_datagram(w, m, &packet);
+		else
+			hand_over(w, port, m, l->owner);
 		return;
 	}
 	answer(w, port, &packet);
@@ -259,18 +280,60 @@ poll_port(struct dp_worker *w, struct dp_port *port)
 		count(&w->counters.waits, 1);
 		return 0;
 	}
-	uint16_t n = rte_eth_rx_burst(port->id, 0, burst, BURST);
+	uint16_t n = rte_eth_rx_burst(port->id, port->queue, burst, BURST);
 	for (uint16_t i = 0; i < n; i++) {
 		if (i + 1u < n)
 			rte_prefetch0(rte_pktmbuf_mtod(burst[i + 1], const void *));
 		bytes += burst[i]->pkt_len;
-		take_frame(w, port, burst[i]);
+		take_frame(w, port, burst[i], false);
 	}
 	if (n > 0) {
 		count(&w->counters.frames, n);
 		count(&w->counters.frame_bytes, bytes);
 	}
 	return n;
+}
+
+static struct dp_port *
+port_of(const struct dp_worker *w, const struct rte_mbuf *m)
+{
+	for (unsigned p = 0; p < w->port_count; p++) {
+		if (w->ports[p]->id == m->port)
+			return w->ports[p];
+	}
+	return NULL;
+}
+
+/* Datagrams that came by other workers' queues. They were counted as frames there. */
+static unsigned
+take_handed(struct dp_worker *w)
+{
+	unsigned done = 0;
+
+	for (unsigned from = 0; w->hand_in != NULL && from < w->worker_count; from++) {
+		struct rte_mbuf *m;
+		for (unsigned n = 0; n < BURST && (m = dp_spsc_pop(&w->hand_in[from])) != NULL;
+			n++) {
+			struct dp_port *port = port_of(w, m);
+			done++;
+			if (port != NULL)
+				take_frame(w, port, m, true);
+			else
+				rte_pktmbuf_free(m);
+		}
+	}
+	return done;
+}
+
+/* May nobody hand anything over any more? */
+static bool
+is_alone(const struct dp_worker *w)
+{
+	for (unsigned i = 0; w->hand_in != NULL && i < w->worker_count; i++) {
+		if (atomic_load_explicit(&w->workers[i]->receives, memory_order_acquire) != 0)
+			return false;
+	}
+	return true;
 }
 
 /* --- the loop --- */
@@ -313,6 +376,7 @@ dp_worker_turn(struct dp_worker *worker)
 	done += dp_seal_puts(w, PUTS_PER_TURN);
 	if (atomic_load_explicit(&w->stop, memory_order_relaxed) == 0)
 		done += receive(w);
+	done += take_handed(w);
 	done += dp_seal_flush(w, false);
 	done += dp_seal_complete(w);
 	show_gauges(w);
@@ -347,13 +411,15 @@ finish(struct dp_worker *w)
 		dp_seal_expire(w);
 		dp_seal_control(w, CTL_PER_TURN);
 		unsigned puts = closed ? 0 : dp_seal_puts(w, PUTS_PER_TURN);
+		bool alone = is_alone(w);
+		puts += closed ? 0 : take_handed(w);
 		bool late = w->now_ns >= deadline ||
 			atomic_load_explicit(&w->stop, memory_order_relaxed) > 1;
 		if (!closed) {
 			dp_seal_flush(w, true);
 			if (late)
 				dp_seal_abandon(w, DP_LOSS_SHUTDOWN, SLK_UNAVAILABLE);
-			if (puts == 0 && w->stage.count == 0 &&
+			if (puts == 0 && (alone || late) && w->stage.count == 0 &&
 				jnl_lane_close(w->lane) != SLK_AGAIN)
 				closed = true;
 		}
@@ -379,6 +445,7 @@ dp_worker_run(void *arg)
 	struct dp_worker *w = arg;
 	uint64_t before = rte_rdtsc();
 
+	atomic_store(&w->receives, 1);
 	while (atomic_load_explicit(&w->stop, memory_order_relaxed) == 0) {
 		unsigned done = dp_worker_turn(w);
 		if (done > 0)
@@ -391,6 +458,7 @@ dp_worker_run(void *arg)
 		count(&w->counters.turns, 1);
 		before = after;
 	}
+	atomic_store(&w->receives, 0);
 	int rc = finish(w);
 	dp_seal_abandon(w, DP_LOSS_SHUTDOWN, SLK_UNAVAILABLE);
 	dp_seal_complete(w);
@@ -413,13 +481,44 @@ init_rings(struct dp_worker *w)
 	return SLK_OK;
 }
 
+/* Rings from the others, if a port has several workers. */
+static int
+init_hands(struct dp_worker *w, const struct dp_worker_config *config)
+{
+	bool shares = false;
+
+	for (uint32_t i = 0; i < config->config->ports_count; i++)
+		shares = shares || dp_port_queues(&config->config->ports[i]) > 1;
+	if (!shares || config->workers == NULL)
+		return SLK_OK;
+	w->hand_in = calloc(config->worker_count, sizeof(*w->hand_in));
+	if (w->hand_in == NULL)
+		return SLK_NO_MEMORY;
+	w->workers = config->workers;
+	w->worker_count = config->worker_count;
+	for (unsigned i = 0; i < w->worker_count; i++) {
+		if (dp_spsc_init(&w->hand_in[i], HAND_RING) != SLK_OK)
+			return SLK_NO_MEMORY;
+	}
+	return SLK_OK;
+}
+
+static void
+fini_hands(struct dp_worker *w)
+{
+	for (unsigned i = 0; w->hand_in != NULL && i < w->worker_count; i++)
+		dp_spsc_fini(&w->hand_in[i]);
+	free(w->hand_in);
+}
+
 static void
 init_listeners(struct dp_worker *w, const struct dp_config *config)
 {
 	w->listener_count = config->listeners_count;
 	for (uint32_t i = 0; i < config->listeners_count; i++) {
-		w->listeners[i].mine =
-			dp_config_listener_worker(config, &config->listeners[i]) == (int)w->index;
+		int owner = dp_config_listener_worker(config, &config->listeners[i]);
+		w->listeners[i].owner = owner >= 0 ? (unsigned)owner : w->index;
+		w->listeners[i].mine = owner == (int)w->index;
 		w->listeners[i].framing = config->listeners[i].framing;
 		w->listeners[i].max_record_bytes = config->listeners[i].max_record_bytes;
 		atomic_init(&w->allowed[i], SLK_UNAVAILABLE);
@@ -451,7 +550,7 @@ dp_worker_new(
 	init_listeners(w, config->config);
 	w->scratch = calloc(JNL_BLOCK_RECORDS_MAX, sizeof(*w->scratch));
 	int rc = SLK_OK;
-	if (w->scratch == NULL || init_rings(w) != SLK_OK ||
+	if (w->scratch == NULL || init_rings(w) != SLK_OK || init_hands(w, config) != SLK_OK ||
 		dp_stage_init(&w->stage, RECORDS_MAX, RECORDS_MAX / 4) != SLK_OK)
 		rc = slk_fail(err, SLK_NO_MEMORY, "no memory for worker %u", config->index);
 	if (rc == SLK_OK)
@@ -477,6 +576,7 @@ dp_worker_free(struct dp_worker *worker)
 	dp_spsc_fini(&worker->ctl_out);
 	dp_spsc_fini(&worker->put_in);
 	dp_spsc_fini(&worker->put_out);
+	fini_hands(worker);
 	free(worker->scratch);
 	free(worker);
 }

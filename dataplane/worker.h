@@ -57,6 +57,7 @@ struct dp_counters {
 	uint64_t staged_records; /* gauges */
 	uint64_t staged_buffers;
 	uint64_t field_fallbacks; /* records whose key is the sender for want of the field */
+	uint64_t handed_over; /* datagrams that came by this worker's queue and are another's */
 	uint64_t sleeps; /* of an idle worker */
 	uint64_t
 		generation_ends; /* epochs ended, and keys refused, since the machine became another one */
@@ -68,7 +69,8 @@ struct dp_counters {
 };
 
 struct dp_listener {
-	bool mine; /* its ports are this worker's */
+	bool mine; /* its stream is this worker's */
+	unsigned owner; /* whose it is */
 	struct dp_stream *stream; /* NULL: not resolved */
 	struct dp_partition *partition;
 	enum dp_framing framing;
@@ -86,6 +88,9 @@ struct dp_worker_config {
 	const struct dp_vmgen *vmgen; /* NULL: this machine is never duplicated */
 	int control_fd; /* eventfds of the peers */
 	int door_fd;
+	/* All workers, for those that share a port; borrowed, and whole before the first one runs. NULL: there is one. */
+	struct dp_worker *const *workers;
+	unsigned worker_count;
 };
 
 struct dp_worker {
@@ -130,6 +135,11 @@ struct dp_worker {
 	struct dp_spsc ctl_out; /* and back */
 	struct dp_spsc put_in; /* struct dp_put, from the door */
 	struct dp_spsc put_out; /* and back */
+	struct dp_spsc
+		*hand_in; /* struct rte_mbuf, from each other worker; NULL: no port has several */
+	struct dp_worker *const *workers;
+	unsigned worker_count;
+	_Atomic uint32_t receives; /* its queues are polled: it may hand over */
 	_Atomic int allowed[DP_LISTENERS_MAX]; /* SLK_OK, or why the listener's role may not put */
 	_Atomic uint32_t door_sleeps;
 	_Atomic uint32_t stop; /* 1: receive no more, finish; 2: give up what cannot be finished */

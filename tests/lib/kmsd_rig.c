@@ -87,7 +87,7 @@ write_config(const struct kmsd_rig *rig)
 	assert_non_null(f);
 	fprintf(f,
 		"front_user: \"%d\"\nsocket:\n  path: %s\n  mode: 0666\ncatalog:\n  path: "
-		"%s/kms/catalog.db\naudit:\n  path: %s/kms/audit.log\nhsm:\n",
+		"%s/kms/catalog.db\naudit:\n  path: %s/kms/audit.log\n  deadline_ms: 10000\nhsm:\n",
 		KMSD_RIG_FRONT_UID, rig->socket, rig->base, rig->base);
 	hsm_rig_config(&rig->hsm, rig->module, rig->pin_lines, f);
 	fprintf(f,

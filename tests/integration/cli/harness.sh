@@ -30,7 +30,7 @@ site_make() {
 		front_user: "$uid_kms"
 		socket: {path: $site/run/kms/kms.sock, mode: 0660}
 		catalog: {path: $site/kms/catalog.db}
-		audit: {path: $site/kms/audit.log}
+		audit: {path: $site/kms/audit.log, deadline_ms: 10000} # other tests write to the same disk
 		hsm:
 		  profile: softhsm
 		  module: $(softhsm_module)

@@ -185,7 +185,7 @@ void __wrap_kmsc_free(struct kmsc *c);
 int __wrap_kmsc_status(struct kmsc *c, struct kmsc_status *out, struct slk_error *err);
 int __wrap_kmsc_describe_stream(
 	struct kmsc *c, const char *name, struct kmsc_stream *out, struct slk_error *err);
-int __wrap_kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out,
+int __wrap_kmsc_list_all_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out,
 	size_t cap, size_t *out_count, char *out_next, struct slk_error *err);
 int __wrap_kmsc_list_shards(struct kmsc *c, const char *stream,
 	const struct kmsc_shard_query *query, const char *marker, struct kmsc_shard *out,
@@ -247,8 +247,8 @@ __wrap_kmsc_describe_stream(
 }
 
 int
-__wrap_kmsc_list_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out, size_t cap,
-	size_t *out_count, char *out_next, struct slk_error *err)
+__wrap_kmsc_list_all_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out,
+	size_t cap, size_t *out_count, char *out_next, struct slk_error *err)
 {
 	(void)c;
 	(void)marker;

@@ -103,6 +103,46 @@ a_value_out_of_range_is_refused_with_its_line_and_limits(void **state)
 		"line: 5", "worker", "0 to 0");
 }
 
+#define EAL2 "eal:\n  cores: [0, 1]\n"
+#define PORT(more) \
+	"ports:\n  - name: w\n    type: af_packet\n    interface: eth9\n    ipv4: " \
+	"10.0.0.1/8\n" more
+
+static void
+a_port_may_have_several_workers(void **state)
+{
+	static const char *const streams[] = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta"};
+	struct dp_config *c = NULL;
+	unsigned of[2] = {0};
+
+	(void)state;
+	write_config(EAL2 PORT("    workers: [1, 0]\n") JOURNAL);
+	assert_ok(dp_config_load(path, &c, NULL));
+	assert_int_equal(dp_port_queues(&c->ports[0]), 2);
+	assert_int_equal(dp_port_worker(&c->ports[0], 0), 1);
+	assert_int_equal(dp_port_worker(&c->ports[0], 1), 0);
+	for (unsigned i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
+		const struct dp_listener_config l = {.stream = (char *)(uintptr_t)streams[i]};
+		int worker = dp_config_listener_worker(c, &l);
+		assert_in_range(worker, 0, 1);
+		assert_int_equal(worker, dp_config_listener_worker(c, &l));
+		of[worker]++;
+	}
+	assert_true(of[0] > 0 && of[1] > 0);
+	dp_config_free(c);
+
+	refused(EAL2 PORT("    workers: [0, 0]\n") JOURNAL, "line: 8", "worker 0", "named twice");
+	refused(EAL2 PORT("    workers: [0, 2]\n") JOURNAL, "line: 8", "worker 2",
+		"eal.cores has 2");
+	refused(EAL2 PORT("    worker: 1\n    workers: [0, 1]\n") JOURNAL, "line: 9", "workers",
+		"either");
+	refused(EAL2 PORT("    when_full: wait\n    workers: [0, 1]\n") JOURNAL, "line: 8",
+		"several workers", "no room");
+	refused(EAL2 "ports:\n  - name: w\n    type: ring\n    ipv4: 10.0.0.1/8\n    workers: [0, "
+		     "1]\n" JOURNAL,
+		"line: 7", "several queues", "af_packet");
+}
+
 static void
 hashes_and_retention_are_set_per_journal(void **state)
 {
@@ -262,6 +302,7 @@ main(void)
 		cmocka_unit_test(an_unknown_key_is_refused_with_its_line),
 		cmocka_unit_test(a_wrong_type_is_refused_with_its_line),
 		cmocka_unit_test(a_value_out_of_range_is_refused_with_its_line_and_limits),
+		cmocka_unit_test(a_port_may_have_several_workers),
 		cmocka_unit_test(hashes_and_retention_are_set_per_journal),
 		cmocka_unit_test(a_missing_section_is_refused),
 		cmocka_unit_test(ports_want_their_own_keys_and_no_others),
