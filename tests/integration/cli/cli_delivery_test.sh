@@ -110,6 +110,12 @@ run as $uid_reader sealock put $arn/rows "$site/record"
 check "nothing is put where a stream is the source" '[ $code = 1 ]'
 run as $uid_reader sealock put web "$site/record"
 check "the right is to delivery streams, not to streams" '[ $code = 1 ] && said kinesis:PutRecord'
+for name in web arn:aws:kinesis:local:000000000000:stream/web; do
+	run sealock put $name "$site/record"
+	check "a stream of Kinesis is named by its name or its ARN: $name" '[ $code = 0 ]'
+done
+run sealock status --json
+check "and has one place in ingestd, as the delivery stream has" '[ $code = 0 ] && [ "$(grep -o "\"name\": *\"web\"" "$out" | wc -l)" -le 1 ]'
 run sealock journal ls --json
 check "the record is sealed" '[ $code = 0 ] && grep -q "deliverystream/clicks" "$out"'
 check "and nowhere to be read" '! grep -qa "^record$" "$site"/journal/*.slj'

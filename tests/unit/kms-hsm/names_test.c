@@ -94,6 +94,57 @@ stream_is_named_by_name_and_arn(void **state)
 	assert_string_equal(name, "web");
 }
 
+#define DELIVERY "arn:aws:firehose:local:000000000000:deliverystream/"
+
+static void
+delivery_stream_is_named_by_name_and_arn(void **state)
+{
+	(void)state;
+	char name[KMS_DELIVERY_MAX] = "before", longest[66] = "", arn[KMS_ARN_MAX];
+
+	assert_ok(kms_delivery_parse(&realm, "web.logs_1-x", name));
+	assert_string_equal(name, "web.logs_1-x");
+	assert_ok(kms_delivery_parse(&realm, DELIVERY "web", name));
+	assert_string_equal(name, "web");
+	memset(longest, 's', 64);
+	assert_ok(kms_delivery_check(longest));
+	longest[64] = 's';
+	assert_int_equal(kms_delivery_check(longest), SLK_INVALID);
+	static const char *const bad[] = {"", "a/b", "deliverystream/web",
+		"arn:aws:kinesis:local:000000000000:stream/web", DELIVERY,
+		"arn:aws:firehose:other:000000000000:deliverystream/web",
+		"arn:aws:firehose:local:111111111111:deliverystream/web",
+		"arn:aws:firehose:local:000000000000:stream/web"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(kms_delivery_parse(&realm, bad[i], name), SLK_INVALID);
+	assert_string_equal(name, "web");
+	kms_arn_delivery(&realm, "web", arn);
+	assert_string_equal(arn, DELIVERY "web");
+}
+
+static void
+streams_of_direct_puts_are_no_streams_of_kinesis(void **state)
+{
+	(void)state;
+	char name[KMS_STREAM_MAX] = "before", arn[KMS_ARN_MAX];
+
+	assert_ok(kms_any_stream_parse(&realm, DELIVERY "web", name));
+	assert_string_equal(name, "deliverystream/web");
+	assert_string_equal(kms_stream_delivery(name), "web");
+	kms_arn_stream(&realm, name, arn);
+	assert_string_equal(arn, DELIVERY "web");
+	assert_ok(kms_any_stream_parse(&realm, "deliverystream/a", name));
+	assert_ok(kms_any_stream_parse(&realm, "web", name));
+	assert_null(kms_stream_delivery(name));
+	static const char *const bad[] = {"deliverystream/", "deliverystream/a/b", DELIVERY,
+		"arn:aws:firehose:other:000000000000:deliverystream/web"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(kms_any_stream_parse(&realm, bad[i], name), SLK_INVALID);
+	assert_int_equal(kms_stream_parse(&realm, DELIVERY "web", name), SLK_INVALID);
+	assert_int_equal(kms_stream_parse(&realm, "deliverystream/web", name), SLK_INVALID);
+	assert_string_equal(name, "web");
+}
+
 static void
 short_forms_are_written_in_full(void **state)
 {
@@ -108,13 +159,15 @@ short_forms_are_written_in_full(void **state)
 	assert_string_equal(out, "arn:aws:kms:local:000000000000:key/*");
 	assert_ok(kms_arn_resource(&realm, "stream/web", out));
 	assert_string_equal(out, "arn:aws:kinesis:local:000000000000:stream/web");
+	assert_ok(kms_arn_resource(&realm, "deliverystream/*", out));
+	assert_string_equal(out, DELIVERY "*");
 	memset(big, 'x', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
 	memcpy(big, "arn:", 4);
 	assert_int_equal(kms_arn_resource(&realm, big, out), SLK_INVALID);
 	assert_int_equal(kms_arn_principal(&realm, "alice", out), SLK_INVALID);
 	assert_int_equal(kms_arn_resource(&realm, "web", out), SLK_INVALID);
-	assert_string_equal(out, "arn:aws:kinesis:local:000000000000:stream/web");
+	assert_string_equal(out, DELIVERY "*");
 }
 
 static void
@@ -138,6 +191,8 @@ main(void)
 		cmocka_unit_test(anything_else_names_no_key),
 		cmocka_unit_test(aliases_of_aws_and_long_ones_are_refused),
 		cmocka_unit_test(stream_is_named_by_name_and_arn),
+		cmocka_unit_test(delivery_stream_is_named_by_name_and_arn),
+		cmocka_unit_test(streams_of_direct_puts_are_no_streams_of_kinesis),
 		cmocka_unit_test(short_forms_are_written_in_full),
 		cmocka_unit_test(material_is_the_key_and_its_generation),
 	};

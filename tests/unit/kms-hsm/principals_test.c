@@ -80,9 +80,12 @@ door_alone_has_no_principal_of_a_user(void **state)
 
 	config.ingest_user = (char *)"2000";
 	config.gateway_user = (char *)"2001";
+	config.deliver_user = (char *)"2002";
 	assert_ok(kms_principals_new(&config, &p, NULL));
 	assert_int_equal(kms_principals_classes(p, 2000), KMS_CLASS_DOOR);
 	assert_int_equal(kms_principals_classes(p, 2001), KMS_CLASS_GATEWAY);
+	assert_int_equal(kms_principals_classes(p, 2002), KMS_CLASS_DELIVER);
+	assert_null(kms_principals_arn(p, 2002));
 	assert_null(kms_principals_arn(p, 2001));
 	assert_null(kms_principals_arn(p, 2000));
 	kms_principals_free(p);
