@@ -59,8 +59,8 @@ found() { [ "$(checksum)" = "$(LC_ALL=C sort "$1" | md5sum | cut -d' ' -f1)" ]; 
 
 deliverd_start
 description not-the-password
-deliveryctl create rows "$site/rows.json"
-check "it becomes ACTIVE" 'wait_for 10 "is_state rows ACTIVE"'
+run sealock delivery create rows --file "$site/rows.json" --wait
+check "a description from a file; it becomes ACTIVE" '[ $code = 0 ] && is_state rows ACTIVE'
 records 0 2000 >"$site/lines"
 put "$site/lines"
 check "a wrong password is named" 'wait_for 20 "[ \"\$(code_of rows)\" = Postgres.28P01 ]" && error_of rows | grep -q "password authentication failed"'
@@ -72,7 +72,7 @@ python3 -IS - "$site/rows.json" <<-'END'
 	d["S3Update"] = d.pop("S3Configuration")
 	json.dump({"RedshiftDestinationUpdate": d}, open(sys.argv[1], "w"))
 END
-run deliveryctl update rows "$site/rows.json"
+run sealock delivery update rows --file "$site/rows.json"
 check "the right one" '[ $code = 0 ]'
 check "every record is there, once" 'wait_for 40 "found \"$site/lines\""'
 check "by batches of the delivery table" '[ "$(sql "select sum(rows) from sealock.delivery")" = 2000 ]'
