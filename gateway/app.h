@@ -7,6 +7,7 @@
 #ifndef GATEWAY_APP_H
 #define GATEWAY_APP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -23,6 +24,7 @@ struct gw_app_config {
 	const char *put_socket; /* ingestd's local port; NULL: no Kinesis */
 	const char *status_socket; /* ingestd's status socket; NULL: not asked */
 	const char *journal; /* directory, for readers; NULL: no Kinesis reads */
+	bool provisioned; /* shards of provisioned streams have Kinesis' limits */
 	const uint8_t *
 		iterator_key; /* 32 bytes that shard iterators are sealed with, copied; NULL: they end with the process */
 	unsigned threads; /* of the server */

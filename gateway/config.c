@@ -46,6 +46,7 @@ static const cyaml_schema_field_t limits_fields[] = {
 	OPT_UINT("headers_kb", struct gw_limits_config, headers_kb),
 	OPT_UINT("buffers_mb", struct gw_limits_config, buffers_mb),
 	OPT_UINT("requests_per_connection", struct gw_limits_config, requests_per_connection),
+	SWITCH("provisioned", struct gw_limits_config, provisioned),
 	CYAML_FIELD_END,
 };
 

@@ -30,6 +30,7 @@ struct gw_tls_config {
 struct gw_limits_config {
 	uint32_t connections, connections_per_address, streams, headers_kb, buffers_mb,
 		requests_per_connection;
+	int provisioned; /* GW_ON: shards have Kinesis' limits */
 };
 
 struct gw_times_config {

@@ -80,6 +80,7 @@ open_app(struct gatewayd *g, struct slk_error *err)
 		.put_socket = c->ingest.port_socket,
 		.status_socket = c->ingest.status_socket,
 		.journal = c->journal.dir,
+		.provisioned = c->limits.provisioned == GW_ON,
 		.iterator_key = has_key ? iterator_key : NULL,
 		.threads = g->threads,
 	};

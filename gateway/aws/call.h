@@ -54,6 +54,7 @@ extern const struct gw_unserved gw_unserved_operations[];
 	X(decisions_asked, "decisions asked of kmsd") \
 	X(decisions_hits, "decisions that were at hand") \
 	X(rights_changed, "times that all keys and decisions were dropped because rights changed") \
+	X(throttled, "records and reads above what their shard takes or gives") \
 	X(records_put, "records that were stored") \
 	X(records_put_failed, "records that were not stored") \
 	X(records_got, "records that were read")

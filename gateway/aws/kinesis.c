@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/throughput.h"
 #include "base/secret.h"
 
 #define STREAMS_MAX 1024u
@@ -44,6 +45,7 @@ const struct gw_operation gw_kinesis_operations[] = {
 struct gw_kinesis_shared {
 	struct slk_secret *ticket_key;
 	struct gw_readers *readers; /* NULL: no journal is configured */
+	struct gw_throughput *throughput; /* NULL: shards have no limits */
 };
 
 int
@@ -61,6 +63,10 @@ gw_kinesis_shared_new(const struct gw_app_config *config, struct gw_kinesis_shar
 		rc = slk_random(slk_secret_bytes(s->ticket_key), GW_TICKET_KEY_BYTES);
 	if (rc != SLK_OK)
 		rc = slk_fail(err, rc, "no key for shard iterators: %s", slk_status_sentence(rc));
+	if (rc == SLK_OK && config->provisioned)
+		rc = gw_throughput_new(&s->throughput);
+	if (rc == SLK_NO_MEMORY)
+		(void)slk_fail(err, rc, "no memory for the gateway");
 	if (rc == SLK_OK && config->journal != NULL)
 		rc = gw_readers_new(config, &s->readers, err);
 	if (rc != SLK_OK) {
@@ -77,6 +83,7 @@ gw_kinesis_shared_free(struct gw_kinesis_shared *shared)
 	if (shared == NULL)
 		return;
 	gw_readers_free(shared->readers);
+	gw_throughput_free(shared->throughput);
 	slk_secret_free(shared->ticket_key);
 	free(shared);
 }
@@ -91,6 +98,23 @@ struct gw_readers *
 gw_kinesis_readers(const struct gw_kinesis_shared *shared)
 {
 	return shared->readers;
+}
+
+struct gw_throughput *
+gw_kinesis_throughput(const struct gw_kinesis_shared *shared)
+{
+	return shared->throughput;
+}
+
+void
+gw_shard_rate_text(
+	const struct gw_call *call, const char *stream, uint32_t shard, char *out, size_t cap)
+{
+	char id[KMSC_SHARD_ID_MAX];
+
+	kmsc_shard_id_print(shard, id);
+	(void)snprintf(out, cap, "Rate exceeded for shard %s in stream %s under account %s.", id,
+		stream, gw_app_config_of(call->thread->app)->account);
 }
 
 /* --- a thread's --- */

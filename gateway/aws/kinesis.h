@@ -16,6 +16,12 @@ MUST_USE int gw_kinesis_shared_new(const struct gw_app_config *config,
 void gw_kinesis_shared_free(struct gw_kinesis_shared *shared); /* NULL allowed */
 const uint8_t *gw_kinesis_ticket_key(const struct gw_kinesis_shared *shared);
 
+struct gw_throughput; /* NULL: shards have no limits */
+struct gw_throughput *gw_kinesis_throughput(const struct gw_kinesis_shared *shared);
+/* "Rate exceeded for shard ...", as an error's text. */
+void gw_shard_rate_text(
+	const struct gw_call *call, const char *stream, uint32_t shard, char *out, size_t cap);
+
 MUST_USE int gw_kinesis_start(struct gw_thread *t);
 void gw_kinesis_stop(struct gw_thread *t);
 void gw_kinesis_turn(struct gw_thread *t); /* at the end of each turn of the loop */

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "aws/readers.h"
+#include "aws/throughput.h"
 #include "base/log.h"
 #include "format/utf8.h"
 
@@ -247,6 +248,9 @@ answer_records(struct gw_call *call, const struct gw_stream *stream, const struc
 	gw_write_int(w, "MillisBehindLatest", (int64_t)b->millis_behind_latest);
 	gw_write_close(w);
 	call->thread->counters.records_got += b->count;
+	if (gw_kinesis_throughput(gw_app_kinesis(call->thread->app)) != NULL)
+		gw_throughput_was_read(gw_kinesis_throughput(gw_app_kinesis(call->thread->app)),
+			stream->id, shard->number, b->bytes, http_loop_now_ns(call->thread->loop));
 	gw_call_send(call);
 }
 
@@ -454,6 +458,20 @@ is_fresh(struct gw_call *call, const struct gw_ticket *ticket)
 		issued, now, GW_TICKET_LIFE_MS);
 }
 
+static bool
+may_read_now(struct gw_call *call, const struct gw_stream *stream, uint32_t shard)
+{
+	struct gw_throughput *t = gw_kinesis_throughput(gw_app_kinesis(call->thread->app));
+	char text[320];
+
+	if (t == NULL || strcmp(stream->mode, "PROVISIONED") != 0 ||
+		gw_throughput_read(t, stream->id, shard, http_loop_now_ns(call->thread->loop)))
+		return true;
+	call->thread->counters.throttled++;
+	gw_shard_rate_text(call, stream->name, shard, text, sizeof(text));
+	return gw_fault_set(&call->fault, "ProvisionedThroughputExceededException", "%s", text);
+}
+
 static void
 records_of(struct gw_call *call, const struct gw_stream *stream)
 {
@@ -467,7 +485,7 @@ records_of(struct gw_call *call, const struct gw_stream *stream)
 			"Shard shardId-%012u in stream %s under account %s does not exist",
 			place->ticket.shard, stream->name,
 			gw_app_config_of(call->thread->app)->account);
-	else if (submit(call, stream, place))
+	else if (may_read_now(call, stream, place->ticket.shard) && submit(call, stream, place))
 		return;
 	gw_call_fail(call);
 }

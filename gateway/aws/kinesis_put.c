@@ -1,15 +1,18 @@
 /* PutRecord, PutRecords. */
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "aws/kinesis.h"
 #include "aws/puts.h"
+#include "aws/throughput.h"
 
 #define CALL_BYTES_MAX (10u << 20) /* of all records */
 
 struct put {
 	struct gw_put put; /* first: puts.h */
 	struct gw_stream_name stream;
+	bool limited; /* records were refused because of throughput.h */
 };
 
 static const char *
@@ -33,20 +36,27 @@ failed(struct gw_call *call, int status, const char *sentence)
 {
 	const struct put *put = call->user;
 	const char *type = kms_fault(status);
+	char text[320];
 
-	if (type != NULL)
+	if (type != NULL) {
 		(void)gw_fault_set(&call->fault, type, "%s", sentence);
-	else if (status == SLK_NOT_FOUND)
+	} else if (status == SLK_NOT_FOUND) {
 		(void)gw_stream_missing(call, put->stream.name);
-	else if (status == SLK_THROTTLED || status == SLK_FULL)
+	} else if (status == SLK_THROTTLED && put->limited) {
+		gw_shard_rate_text(
+			call, put->stream.name, put->put.records[0].shard, text, sizeof(text));
+		(void)gw_fault_set(
+			&call->fault, "ProvisionedThroughputExceededException", "%s", text);
+	} else if (status == SLK_THROTTLED || status == SLK_FULL) {
 		(void)gw_fault_set(&call->fault, "ProvisionedThroughputExceededException",
 			"Rate exceeded for stream %s under account %s.", put->stream.name,
 			gw_app_config_of(call->thread->app)->account);
-	else if (status == SLK_TOO_LARGE)
+	} else if (status == SLK_TOO_LARGE) {
 		(void)gw_fault_set(
 			&call->fault, "InvalidArgumentException", "The record is too large.");
-	else
+	} else {
 		(void)gw_call_fault_status(call, SLK_INTERNAL, "");
+	}
 	gw_call_fail(call);
 }
 
@@ -67,7 +77,11 @@ write_failed(struct gw_writer *w, const struct put *put, const struct gw_put_rec
 	char text[320];
 	bool throttled = r->status == SLK_THROTTLED || r->status == SLK_FULL;
 
-	(void)snprintf(text, sizeof(text), "Rate exceeded for stream %s.", put->stream.name);
+	if (r->status == SLK_THROTTLED && put->limited)
+		gw_shard_rate_text(put->put.call, put->stream.name, r->shard, text, sizeof(text));
+	else
+		(void)snprintf(
+			text, sizeof(text), "Rate exceeded for stream %s.", put->stream.name);
 	gw_write_text(w, "ErrorCode",
 		throttled ? "ProvisionedThroughputExceededException" : "InternalFailure");
 	gw_write_text(w, "ErrorMessage", throttled ? text : "Internal Service Failure");
@@ -189,6 +203,46 @@ read_record(
 	return true;
 }
 
+/* The open shard that a hash key is of, or NULL. */
+static const struct kmsc_shard *
+shard_of(const struct gw_stream *stream, const uint8_t hash[16])
+{
+	kmsc_hash_key key = (kmsc_hash_key)slk_get_be64(hash) << 64 | slk_get_be64(hash + 8);
+
+	for (size_t i = 0; i < stream->shards_count; i++) {
+		const struct kmsc_shard *s = &stream->shards[i];
+		if (s->closed_ns == 0 && key >= s->start && key <= s->end)
+			return s;
+	}
+	return NULL;
+}
+
+/* Of a provisioned stream: what its shards do not take now. Where a record goes is only known so; after a reshard a moment ago it may
+ * count for another shard. */
+static void
+limit(struct gw_call *call, const struct gw_stream *stream, struct put *put)
+{
+	struct gw_throughput *t = gw_kinesis_throughput(gw_app_kinesis(call->thread->app));
+
+	if (t == NULL || strcmp(stream->mode, "PROVISIONED") != 0)
+		return;
+	for (uint32_t i = 0; i < put->put.count; i++) {
+		struct gw_put_record *r = &put->put.records[i];
+		if (!r->has_hash)
+			r->has_hash = EVP_Digest(r->key.ptr, r->key.len, r->hash, NULL, EVP_md5(),
+					      NULL) == 1;
+		const struct kmsc_shard *shard = r->has_hash ? shard_of(stream, r->hash) : NULL;
+		if (shard == NULL ||
+			gw_throughput_write(t, stream->id, shard->number, r->key.len + r->data.len,
+				http_loop_now_ns(call->thread->loop)))
+			continue;
+		put->limited = true;
+		r->status = SLK_THROTTLED;
+		r->shard = shard->number;
+		call->thread->counters.throttled++;
+	}
+}
+
 /* The stream is there: its records may go. */
 static void
 begin(struct gw_call *call, const struct gw_stream *stream)
@@ -200,6 +254,7 @@ begin(struct gw_call *call, const struct gw_stream *stream)
 		gw_call_fail(call);
 		return;
 	}
+	limit(call, stream, put);
 	gw_put_begin(&put->put);
 }
 

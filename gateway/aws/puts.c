@@ -113,6 +113,11 @@ give(struct gw_puts *p, struct gw_put *put, const char **out_sentence)
 	}
 	while (rc == SLK_OK && put->given < put->count) {
 		struct gw_put_record *r = &put->records[put->given];
+		if (r->status == SLK_THROTTLED) {
+			put->finished++;
+			put->given++;
+			continue;
+		}
 		const struct sealock_put one = {.stream = put->attached,
 			.tag = (uint64_t)put->slot << 48 |
 				(uint64_t)(p->slots[put->slot].generation & 0xffffffffu) << 16 |

@@ -17,7 +17,7 @@ struct gw_put_record {
 	struct slk_span key, data;
 	bool has_hash;
 	uint8_t hash[16];
-	/* Its completion: */
+	/* Its completion; SLK_THROTTLED before it begins: its shard, as set, takes no more, and it is not put. */
 	int status;
 	uint32_t shard;
 	uint64_t sequence, arrival_ns;

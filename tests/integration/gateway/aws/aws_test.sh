@@ -111,6 +111,21 @@ if [ -z "$only" ]; then
 	check "nor one of a gateway with another key" '[ $code != 0 ] && said InvalidArgumentException'
 fi
 
+# --- what shards take and give, where it is configured ---
+
+if [ -z "$only" ]; then
+	gateway_stop
+	gateway_limits="provisioned: on"
+	gateway_start
+	result=$(SITE=$site PORT=$port timeout 60 /usr/bin/python3 "$here/aws_drive.py" provisioned 2>"$err")
+	echo "$result" | sed '$d'
+	cat "$err"
+	set -- $(echo "$result" | tail -n 1)
+	passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
+	run curl -sS "http://127.0.0.1:$((port + 1))/metrics"
+	check "what was refused is counted" 'grep -Eq "^sealock_gatewayd_aws_throttled_total [1-9]" "$out"'
+fi
+
 # --- what the daemon tells about itself ---
 
 run curl -sS "http://127.0.0.1:$((port + 1))/metrics"

@@ -65,7 +65,7 @@ gateway_start() {
 		access_log: $site/gateway/access.log
 		monitor: {listen: '127.0.0.1:$((port + 1))'}
 		threads: 2
-		limits: {connections: 200}
+		limits: {connections: 200${gateway_limits:+, $gateway_limits}}
 	END
 	chmod 0644 "$site/gatewayd.yaml"
 	: >"$site/gateway.log"

@@ -8,6 +8,7 @@
 #include "aws/daykeys.h"
 #include "aws/decisions.h"
 #include "aws/sequence.h"
+#include "aws/throughput.h"
 #include "aws/ticket.h"
 #include "base/clock.h"
 
@@ -287,6 +288,55 @@ decisions_are_for_one_caller_action_resource_and_place(void **state)
 	gw_sigv4_engine_free(engine);
 }
 
+/* --- what shards take and give --- */
+
+static void
+shard_takes_a_mebibyte_and_a_thousand_records_a_second(void **state)
+{
+	(void)state;
+	struct gw_throughput *t = NULL;
+	uint64_t now = 5 * SLK_NS_PER_S;
+
+	assert_ok(gw_throughput_new(&t));
+	for (unsigned i = 0; i < GW_SHARD_WRITE_RECORDS; i++)
+		assert_true(gw_throughput_write(t, 1, 0, 10, now));
+	assert_false(gw_throughput_write(t, 1, 0, 10, now));
+	assert_true(gw_throughput_write(t, 1, 1, 10, now)); /* another shard */
+	assert_true(gw_throughput_write(t, 2, 0, 10, now)); /* another stream */
+	assert_false(
+		gw_throughput_write(t, 1, 0, 10, now - SLK_NS_PER_S)); /* a thread that is behind */
+	now += SLK_NS_PER_MS;
+	assert_true(gw_throughput_write(t, 1, 0, 10, now));
+	assert_false(gw_throughput_write(t, 1, 0, 10, now));
+	now += 3 * SLK_NS_PER_S; /* no more than a second's is kept */
+	assert_true(gw_throughput_write(t, 1, 0, GW_SHARD_WRITE_BYTES, now));
+	assert_false(gw_throughput_write(t, 1, 0, 1, now));
+	gw_throughput_free(t);
+}
+
+static void
+shard_gives_five_calls_and_two_mebibytes_a_second(void **state)
+{
+	(void)state;
+	struct gw_throughput *t = NULL;
+	uint64_t now = 5 * SLK_NS_PER_S;
+
+	assert_ok(gw_throughput_new(&t));
+	for (unsigned i = 0; i < GW_SHARD_READ_CALLS; i++)
+		assert_true(gw_throughput_read(t, 1, 0, now));
+	assert_false(gw_throughput_read(t, 1, 0, now));
+	assert_true(gw_throughput_write(t, 1, 0, 10, now)); /* writes are apart */
+	now += SLK_NS_PER_S;
+	assert_true(gw_throughput_read(t, 1, 0, now));
+	gw_throughput_was_read(t, 1, 0, 10u << 20, now); /* five seconds' worth */
+	now += 4 * SLK_NS_PER_S;
+	assert_false(gw_throughput_read(t, 1, 0, now));
+	now += SLK_NS_PER_MS;
+	assert_true(gw_throughput_read(t, 1, 0, now));
+	gw_throughput_free(t);
+	gw_throughput_free(NULL);
+}
+
 int
 main(void)
 {
@@ -298,6 +348,8 @@ main(void)
 		cmocka_unit_test(forged_and_foreign_tickets_are_refused),
 		cmocka_unit_test(day_keys_live_a_minute_and_no_longer_than_their_session),
 		cmocka_unit_test(day_keys_are_bounded_and_the_oldest_go),
+		cmocka_unit_test(shard_takes_a_mebibyte_and_a_thousand_records_a_second),
+		cmocka_unit_test(shard_gives_five_calls_and_two_mebibytes_a_second),
 		cmocka_unit_test(decisions_are_for_one_caller_action_resource_and_place),
 	};
 
