@@ -57,7 +57,7 @@ services_left() {
 	local exe
 	for exe in /proc/[0-9]*/exe; do
 		case $(readlink "$exe" 2>/dev/null) in
-		"$bin"/sealock-kmsd* | "$bin"/sealock-hsm-worker* | "$bin"/sealock-ingestd* | "$bin"/sealock-gatewayd* | "$bin"/sealock-send*)
+		"$bin"/sealock-kmsd* | "$bin"/sealock-hsm-worker* | "$bin"/sealock-ingestd* | "$bin"/sealock-gatewayd* | "$bin"/sealock-deliverd* | "$bin"/sealock-send*)
 			exe=${exe%/exe}
 			echo "${exe#/proc/}"
 			;;
@@ -67,6 +67,7 @@ services_left() {
 
 services_stop() {
 	local pids
+	service_stop sealock-deliverd
 	service_stop sealock-gatewayd
 	service_stop sealock-ingestd
 	service_stop sealock-kmsd
@@ -140,7 +141,7 @@ print(value if not isinstance(value, bool) else str(value).lower())' "$1"
 
 services_status() {
 	local name pid code=0
-	for name in sealock-kmsd sealock-ingestd sealock-gatewayd; do
+	for name in sealock-kmsd sealock-ingestd sealock-gatewayd sealock-deliverd; do
 		if pid=$(service_pid "$name"); then
 			printf '%-16s runs, pid %s, since %s\n' "$name" "$pid" "$(ps -o lstart= -p "$pid")"
 		else

@@ -137,7 +137,7 @@ show_figures() {
 	status=$(sealock status --json) || die "sealock status failed"
 	row "records/s while sending" "$(thousands "$rate"), paced so that nothing is lost"
 	row "sealing added per record" "p50 $(json .ingest.seal_ns.p50 <<<"$status") ns, p99 $(json .ingest.seal_ns.p99 <<<"$status") ns"
-	row "resident memory" "ingestd $(resident_mib "$(service_pid sealock-ingestd)") MiB; kmsd $(resident_mib $(kmsd_pids)) MiB in $(kmsd_pids | wc -w) processes; gatewayd $(resident_mib "$(service_pid sealock-gatewayd)") MiB"
+	row "resident memory" "ingestd $(resident_mib "$(service_pid sealock-ingestd)") MiB; kmsd $(resident_mib $(kmsd_pids)) MiB in $(kmsd_pids | wc -w) processes; gatewayd $(resident_mib "$(service_pid sealock-gatewayd)") MiB; deliverd $(resident_mib "$(service_pid sealock-deliverd)") MiB"
 	row "port" "$port_sentence"
 }
 
@@ -166,6 +166,12 @@ show_table() {
 		    aws --profile quickstart-consumer --endpoint-url $gateway_url kinesis get-shard-iterator \\
 		        --stream-name $log_stream --shard-id shardId-000000000000 --shard-iterator-type TRIM_HORIZON
 		    aws --profile quickstart-consumer --endpoint-url $gateway_url kinesis get-records --shard-iterator ...
+
+		What was delivered is sealed; whoever may kms:Decrypt opens it:
+
+		    sealock delivery status $delivery_name
+		    runuser -u sealock-reader -- sealock open $delivery_object --decompress | head
+		    sealock delivery create mine --source $log_stream --role $delivery_role --bucket local-mine --object-key $key_alias --wait
 
 		deploy/quickstart --status says what runs; deploy/quickstart --down stops and removes it.
 	END

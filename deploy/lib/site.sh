@@ -39,6 +39,7 @@ site_users() {
 	site_user sealock-hsm
 	site_user sealock-ingest sealock,sealock-read
 	site_user sealock-gate sealock,sealock-read
+	site_user sealock-deliver sealock,sealock-read
 	site_user sealock-reader sealock,sealock-read
 	site_user sealock-auditor sealock,sealock-read
 }
@@ -56,7 +57,7 @@ site_directories() {
 # The programs are copied to where other users may run them; a source tree below /root is closed to them.
 site_programs() {
 	local program
-	for program in sealock sealock-kmsd sealock-hsm-worker sealock-ingestd sealock-gatewayd sealock-send; do
+	for program in sealock sealock-kmsd sealock-hsm-worker sealock-ingestd sealock-gatewayd sealock-deliverd sealock-send; do
 		[ -x "$source_dir/build/release/bin/$program" ] ||
 			die "build/release/bin/$program is not there: run without --no-build"
 		install -m 0755 "$source_dir/build/release/bin/$program" "$bin/$program"
@@ -98,6 +99,7 @@ site_config() {
 		  worker_program: $bin/sealock-hsm-worker
 		ingest_user: sealock-ingest
 		gateway_user: sealock-gate
+		deliver_user: sealock-deliver
 		admins: [root]
 		principals:
 		  - user: sealock-reader
@@ -109,7 +111,7 @@ site_config() {
 		  - sid: operator
 		    effect: Allow
 		    principals: ["arn:aws:iam::$account:root"]
-		    actions: ["kms:CreateKey", "kms:DescribeKey", "kms:ListKeys", "kms:*Alias*", "kms:GenerateDataKey", "kms:*KeyPolic*", "kms:*Grant*", "kinesis:*", "iam:*"]
+		    actions: ["kms:CreateKey", "kms:DescribeKey", "kms:ListKeys", "kms:*Alias*", "kms:GenerateDataKey", "kms:*KeyPolic*", "kms:*Grant*", "kinesis:*", "firehose:*", "iam:*"]
 		    resources: ["*"]
 		  - sid: feed
 		    effect: Allow
