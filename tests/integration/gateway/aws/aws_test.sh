@@ -137,6 +137,8 @@ check "the access log has each request by its operation and caller" \
 	'grep "\"operation\":\"PutRecords\"" "$site/gateway/access.log" | grep "user/producer" | grep -q "\"request_id\":\"[0-9a-f-]*\""'
 check "and no secret" '! grep -qE "Signature=|X-Amz-|Credential=|$(sed -n "s/^aws_secret_access_key = //p" "$site/alice.credentials" | sed "s/[+\/]/./g")" "$site/gateway/access.log"'
 
+check "a destination's password is in no file as it was said" '! grep -rqs "t0p-secret" "$site"'
+
 [ "$failed" = 0 ] || tail -n 30 "$site/gateway.log" "$site/ingestd.log" "$site/kmsd.log"
 
 echo "$passed passed, $failed failed, 0 skipped"
