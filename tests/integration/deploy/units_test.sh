@@ -71,6 +71,13 @@ if command -v systemd-analyze >/dev/null; then
 		skip "gatewayd's unit: the gateway is not built"
 	fi
 	check "gatewayd's unit is closed enough" exposed_at_most sealock-gatewayd.service 25
+	built sealock-deliverd.service
+	if [ -x "$build/bin/sealock-deliverd" ]; then
+		check "deliverd's unit is sound" verify sealock-deliverd.service
+	else
+		skip "deliverd's unit: it is not built"
+	fi
+	check "deliverd's unit is closed enough" exposed_at_most sealock-deliverd.service 25
 	# The tool does find faults.
 	sed 's/^NoNewPrivileges=/NoNewPrivilege=/' "$work/sealock-kmsd.service" >"$work/wrong.service"
 	check "a misspelt setting is found" eval '! verify wrong.service 2>/dev/null'
@@ -89,6 +96,10 @@ done
 for path in $(paths_of "$examples/gatewayd.yaml.example" 'access_log\|#- unix'); do
 	check "gatewayd may write where its example says" writable sealock-gatewayd.service "$path"
 done
+for path in $(paths_of "$examples/deliverd.yaml.example" '    dir\|  socket'); do
+	case $path in /run/sealock/kms/*) continue ;; esac
+	check "deliverd may write where its example says" writable sealock-deliverd.service "$path"
+done
 check "ingestd's sockets are in its own directory" writable sealock-ingestd.service /run/sealock/ingest/port.sock
 
 if ! command -v systemd-sysusers >/dev/null || [ "$(id -u)" != 0 ]; then
@@ -101,6 +112,7 @@ else
 	check "the catalog is the front's" owner_is /var/lib/sealock/kms sealock-kms sealock-kms 700
 	check "the token is the worker's" owner_is /var/lib/sealock/hsm sealock-hsm sealock-hsm 700
 	check "the journal is read by a group" owner_is /var/lib/sealock/journal sealock-ingest sealock-read 2750
+	check "checkpoints are deliverd's alone" owner_is /var/lib/sealock/deliver sealock-deliver sealock-deliver 700
 	check "the access log is the gateway's" owner_is /var/log/sealock sealock-gate sealock-gate 750
 	check "clients come by group" owner_is /run/sealock/kms sealock-kms sealock 750
 	check "clients come by group" owner_is /run/sealock/ingest sealock-ingest sealock 750
