@@ -164,18 +164,21 @@ kms_call_ok(struct kms_call *call, Kmsp__Reply *reply)
 	finish(call);
 }
 
-/* At Firehose's it is one name, and the sentence begins with what KMS calls it. */
-static bool
-is_of_kms(const char *exception)
+/* What KMS refuses, by the name that KMS has for it, which Kinesis' operations call otherwise; NULL: it is not about a key. At
+ * Firehose's it is one name, and the sentence begins with what KMS calls it. */
+static const char *
+kms_name_of(const char *exception)
 {
-	static const char *const names[] = {"AccessDeniedException", "KMSAccessDeniedException",
-		"DisabledException", "KMSDisabledException", "NotFoundException",
-		"KMSNotFoundException", "KMSInvalidStateException"};
+	static const char *const names[] = {
+		"AccessDeniedException", "DisabledException", "NotFoundException"};
 
+	if (strcmp(exception, "KMSInvalidStateException") == 0)
+		return exception;
+	const char *name = strncmp(exception, "KMS", 3) == 0 ? exception + 3 : exception;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i], exception) == 0)
-			return true;
-	return false;
+		if (strcmp(names[i], name) == 0)
+			return names[i];
+	return NULL;
 }
 
 /* What KMS refuses has other names at Kinesis' operations. */
@@ -196,19 +199,19 @@ stream_name_of(const char *exception)
 void
 kms_call_fail(struct kms_call *call, int status, const char *exception, const char *fmt, ...)
 {
-	bool is_wrapped = call->delivery_names && is_of_kms(exception);
+	const char *wrapped = call->delivery_names ? kms_name_of(exception) : NULL;
 	size_t at = 0;
 	va_list args;
 
-	if (is_wrapped)
-		at = (size_t)snprintf(call->message, sizeof(call->message), "%s: ", exception);
+	if (wrapped != NULL)
+		at = (size_t)snprintf(call->message, sizeof(call->message), "%s: ", wrapped);
 	va_start(args, fmt);
 	(void)vsnprintf(call->message + at, sizeof(call->message) - at, fmt, args);
 	va_end(args);
 	call->status = status;
-	call->exception = is_wrapped ? "InvalidKMSResourceException"
-		: call->stream_names ? stream_name_of(exception)
-				     : exception;
+	call->exception = wrapped != NULL ? "InvalidKMSResourceException"
+		: call->stream_names      ? stream_name_of(exception)
+					  : exception;
 	pack_error(call);
 	finish(call);
 }

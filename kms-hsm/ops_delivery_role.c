@@ -230,6 +230,18 @@ kms_op_assume_delivery_role(struct kms_call *call, const Kmsp__Request *request)
 
 /* --- Authorize --- */
 
+/* What is put goes under the key of its stream. */
+static int
+ask_for_key(struct kms_call *call, const struct kms_delivery *d)
+{
+	call->delivery_names = true;
+	int rc = kms_call_stream_and_key(call, d->stream);
+	if (rc == SLK_OK && call->stream.encrypted_kms)
+		rc = kms_call_authorize_stream_key(call, true);
+	call->delivery_names = false;
+	return rc;
+}
+
 void
 kms_call_authorize_delivery(struct kms_call *call, const char *name)
 {
@@ -249,16 +261,8 @@ kms_call_authorize_delivery(struct kms_call *call, const char *name)
 		kms_call_missing_delivery(call, d.name);
 		return;
 	}
-	if (is_put) {
-		if (kms_call_stream_and_key(call, d.stream) != SLK_OK)
-			return;
-		call->delivery_names = true;
-		int rc = call->stream.encrypted_kms ? kms_call_authorize_stream_key(call, true)
-						    : SLK_OK;
-		call->delivery_names = false;
-		if (rc != SLK_OK)
-			return;
-	}
+	if (is_put && ask_for_key(call, &d) != SLK_OK)
+		return;
 	kms_call_ok(call, &reply);
 }
 

@@ -50,6 +50,11 @@ sealock iam role create deliver --trust "$site/trust.json" >/dev/null
 run sealock delivery create clicks --role deliver --bucket clicks
 check "a role of another account is refused with the reason" 'refused InvalidArgumentException && said "unable to assume role $role" && said "sts:ExternalId of its trust policy"'
 trust 000000000000 | sealock iam role trust deliver - >/dev/null
+explained() { sealock policy explain --principal firehose.amazonaws.com --action sts:AssumeRole --resource role/deliver --value sts:ExternalId=$1 >"$out" 2>"$err"; code=$?; }
+explained 111111111111
+check "explain says that Firehose may not with another account" '[ $code = 1 ]'
+explained 000000000000
+check "and may with this one" '[ $code = 0 ]'
 run sealock delivery create clicks --role deliver --bucket clicks --prefix 'in/' --gzip --buffer-mb 64 --key alias/clicks --tag team=web --json
 check "the right one passes" '[ $code = 0 ] && json_is .status CREATING && json_is .arn $arn/clicks && json_is .version 1 && json_is .source DirectPut'
 check "what was said is in its description" 'json_is .description.ExtendedS3DestinationConfiguration.RoleARN $role && json_is .description.ExtendedS3DestinationConfiguration.BucketARN arn:aws:s3:::clicks && json_is .description.ExtendedS3DestinationConfiguration.BufferingHints.SizeInMBs 64'

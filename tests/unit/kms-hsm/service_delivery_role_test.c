@@ -448,6 +448,7 @@ puts_under_a_customer_s_key_want_its_use(void **state)
 	delivery_active(&rig, "dd", DELIVERY_TO_S3, key);
 	refused(may_put(DELIVERY_ARN("dd")), SLK_DENIED, "InvalidKMSResourceException",
 		"kms:GenerateDataKey");
+	assert_int_equal(strncmp(rig_last(&rig)->message, "AccessDeniedException: ", 23), 0);
 	let_bob("{'Effect':'Allow','Action':['firehose:PutRecord','kms:GenerateDataKey'],"
 		"'Resource':'*','Condition':{'StringEqualsIfExists':{'kms:ViaService':"
 		"'firehose.local.amazonaws.com','kms:EncryptionContext:aws:firehose:arn':'"
@@ -456,6 +457,10 @@ puts_under_a_customer_s_key_want_its_use(void **state)
 	assert_answered(rig_ask_key(&rig, RIG_ROOT, KMSP__REQUEST__CALL_DISABLE_KEY, key), SLK_OK);
 	refused(may_put(DELIVERY_ARN("dd")), SLK_DISABLED, "InvalidKMSResourceException",
 		"DisabledException: ");
+	assert_int_equal(strncmp(rig_last(&rig)->message, "DisabledException: ", 19), 0);
+	rig_restart_changed(&rig, "UPDATE keys SET state = 5 WHERE manager = 0"); /* destroyed */
+	refused(may_put(DELIVERY_ARN("dd")), SLK_NOT_FOUND, "InvalidKMSResourceException",
+		"NotFoundException: ");
 }
 
 static void
