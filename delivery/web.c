@@ -401,12 +401,16 @@ dlv_web_free(struct dlv_web *web)
 {
 	if (web == NULL)
 		return;
-	while (web->calls != NULL)
-		dlv_web_cancel(web->calls);
+	for (struct dlv_web_call *call = web->calls, *next; call != NULL; call = next) {
+		next = call->next;
+		dlv_web_cancel(call);
+	}
 	if (web->multi != NULL)
 		curl_multi_cleanup(web->multi);
-	while (web->sockets != NULL)
-		socket_drop(web->sockets);
+	for (struct socket_watch *socket = web->sockets, *next; socket != NULL; socket = next) {
+		next = socket->next;
+		socket_drop(socket);
+	}
 	dlv_timer_stop(web->loop, &web->timer);
 	if (dlv_loop_web(web->loop) == web)
 		dlv_loop_set_web(web->loop, NULL);
