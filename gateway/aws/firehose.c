@@ -121,7 +121,8 @@ static void
 delivery_told(struct gw_call *call, const Kmsp__Reply *reply)
 {
 	const Kmsp__DeliveryStream *in = reply->delivery_stream;
-	struct gw_delivery d = {.active = strcmp(in->state, "ACTIVE") == 0,
+	struct gw_delivery d = {.id = in->id,
+		.active = strcmp(in->state, "ACTIVE") == 0,
 		.direct_put = in->direct_put,
 		.encrypted = strncmp(in->encryption_status, "ENABLED", 7) == 0,
 		.read_ns = http_loop_now_ns(call->thread->loop)};

@@ -15,6 +15,7 @@
 struct gw_delivery {
 	struct gw_delivery *next;
 	char name[KMSC_DELIVERY_NAME_MAX];
+	uint64_t id;
 	bool active, direct_put, encrypted;
 	uint64_t read_ns; /* monotonic: when kmsd told it */
 };

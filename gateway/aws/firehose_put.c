@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "aws/firehose.h"
+#include "aws/kinesis.h"
 #include "aws/puts.h"
+#include "aws/throughput.h"
 #include "base/secret.h"
 
 #define CALL_BYTES_MAX (4u << 20) /* of all records */
@@ -111,6 +113,27 @@ done(struct gw_call *call)
 
 /* --- requests --- */
 
+/* Where limits are configured: what the delivery stream does not take now. false: not even the call. */
+static bool
+limit(struct gw_call *call, const struct gw_delivery *delivery, struct gw_put *put)
+{
+	struct gw_throughput *t = gw_kinesis_throughput(gw_app_kinesis(call->thread->app));
+	uint64_t now_ns = http_loop_now_ns(call->thread->loop);
+
+	if (t == NULL)
+		return true;
+	if (!gw_throughput_call(t, delivery->id, now_ns)) {
+		call->thread->counters.throttled++;
+		return gw_fault_set(&call->fault, "ServiceUnavailableException", "Slow down.");
+	}
+	for (uint32_t i = 0; i < put->count; i++)
+		if (!gw_throughput_put(t, delivery->id, put->records[i].data.len, now_ns)) {
+			put->records[i].status = SLK_THROTTLED;
+			call->thread->counters.throttled++;
+		}
+	return true;
+}
+
 static void
 begin(struct gw_call *call, const struct gw_delivery *delivery)
 {
@@ -123,7 +146,7 @@ begin(struct gw_call *call, const struct gw_delivery *delivery)
 			"type.");
 	else if (!delivery->active)
 		(void)gw_delivery_missing(call, put->name);
-	if (call->fault.type != NULL)
+	if (call->fault.type != NULL || !limit(call, delivery, &put->put))
 		gw_call_fail(call);
 	else
 		gw_put_begin(&put->put);

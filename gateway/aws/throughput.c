@@ -10,13 +10,18 @@
 
 enum { WRITE_BYTES, WRITE_RECORDS, READ_BYTES, READ_CALLS, KINDS };
 
-static const double per_s[KINDS] = {
+static const double shard_rates[KINDS] = {
 	GW_SHARD_WRITE_BYTES, GW_SHARD_WRITE_RECORDS, GW_SHARD_READ_BYTES, GW_SHARD_READ_CALLS};
+/* Calls of a delivery stream are counted where a shard's reads are; it is not read. */
+static const double delivery_rates[KINDS] = {
+	GW_DELIVERY_BYTES, GW_DELIVERY_RECORDS, GW_DELIVERY_BYTES, GW_DELIVERY_CALLS};
+#define DELIVERY UINT32_MAX /* in place of a shard's number */
 
 struct shard {
 	struct shard *next;
 	uint64_t stream_id, looked_ns;
-	uint32_t number;
+	uint32_t number; /* DELIVERY: stream_id is a delivery stream's */
+	const double *per_s;
 	double left[KINDS]; /* below zero: owed */
 };
 
@@ -70,10 +75,10 @@ refill(struct shard *s, uint64_t now_ns)
 	bool full = true;
 
 	for (unsigned k = 0; k < KINDS; k++) {
-		s->left[k] += passed_s * per_s[k];
-		if (s->left[k] > per_s[k])
-			s->left[k] = per_s[k];
-		full &= s->left[k] == per_s[k];
+		s->left[k] += passed_s * s->per_s[k];
+		if (s->left[k] > s->per_s[k])
+			s->left[k] = s->per_s[k];
+		full &= s->left[k] == s->per_s[k];
 	}
 	if (now_ns > s->looked_ns)
 		s->looked_ns = now_ns;
@@ -103,9 +108,12 @@ find(struct gw_throughput *t, uint64_t stream_id, uint32_t number, uint64_t now_
 	found = malloc(sizeof(*found));
 	if (found == NULL)
 		return NULL;
-	*found = (struct shard){.stream_id = stream_id, .number = number, .looked_ns = now_ns};
+	*found = (struct shard){.stream_id = stream_id,
+		.number = number,
+		.looked_ns = now_ns,
+		.per_s = number == DELIVERY ? delivery_rates : shard_rates};
 	for (unsigned k = 0; k < KINDS; k++)
-		found->left[k] = per_s[k];
+		found->left[k] = found->per_s[k];
 	*at = found;
 	return found;
 }
@@ -159,4 +167,16 @@ gw_throughput_was_read(
 	if (s != NULL)
 		s->left[READ_BYTES] -= (double)bytes;
 	pthread_mutex_unlock(lock);
+}
+
+bool
+gw_throughput_call(struct gw_throughput *t, uint64_t delivery_id, uint64_t now_ns)
+{
+	return gw_throughput_read(t, delivery_id, DELIVERY, now_ns);
+}
+
+bool
+gw_throughput_put(struct gw_throughput *t, uint64_t delivery_id, size_t bytes, uint64_t now_ns)
+{
+	return gw_throughput_write(t, delivery_id, DELIVERY, bytes, now_ns);
 }

@@ -14,6 +14,10 @@
 #define GW_SHARD_WRITE_RECORDS 1000u
 #define GW_SHARD_READ_BYTES (2u << 20)
 #define GW_SHARD_READ_CALLS 5u
+/* And what a delivery stream of direct puts takes in a second, as Firehose has it. */
+#define GW_DELIVERY_BYTES (5u << 20)
+#define GW_DELIVERY_RECORDS 5000u
+#define GW_DELIVERY_CALLS 2000u
 
 struct gw_throughput;
 MUST_USE int gw_throughput_new(struct gw_throughput **out);
@@ -28,5 +32,9 @@ bool gw_throughput_read(
 /* What it gave. */
 void gw_throughput_was_read(
 	struct gw_throughput *t, uint64_t stream_id, uint32_t shard, size_t bytes, uint64_t now_ns);
+/* One call to a delivery stream, and each record of it. false: no more now, and nothing was counted. */
+bool gw_throughput_call(struct gw_throughput *t, uint64_t delivery_id, uint64_t now_ns);
+bool gw_throughput_put(
+	struct gw_throughput *t, uint64_t delivery_id, size_t bytes, uint64_t now_ns);
 
 #endif

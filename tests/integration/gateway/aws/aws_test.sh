@@ -117,7 +117,7 @@ if [ -z "$only" ]; then
 	gateway_stop
 	gateway_limits="provisioned: on"
 	gateway_start
-	result=$(SITE=$site PORT=$port timeout 60 /usr/bin/python3 "$here/aws_drive.py" provisioned 2>"$err")
+	result=$(SITE=$site PORT=$port SETTLE="setpriv --reuid $uid_deliver --regid $uid_deliver --groups $gid_sealock $build/tests/gateway_settle" timeout 60 /usr/bin/python3 "$here/aws_drive.py" provisioned 2>"$err")
 	echo "$result" | sed '$d'
 	cat "$err"
 	set -- $(echo "$result" | tail -n 1)

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from checked import client
 
@@ -231,3 +232,24 @@ def source():
             "InvalidArgumentException", "MSKAsSource")
     does("DeleteDeliveryStream", lambda: f.delete_delivery_stream(DeliveryStreamName="of-feed"))
     settle("of-feed", "DELETING")
+
+
+def provisioned():
+    """Where limits are configured: 5 MiB a second, and then what is beyond is told apart."""
+    f = client("firehose", "alice")
+    f.create_delivery_stream(DeliveryStreamName="slow", S3DestinationConfiguration=S3)
+    settle("slow")
+    batch = [{"Data": b"x" * 1000000}] * 4
+    got, failures = [], []
+    for _ in range(10):  # as fast as this machine is
+        with ThreadPoolExecutor(4) as pool:
+            got += pool.map(lambda _: client("firehose", "alice").put_record_batch(DeliveryStreamName="slow", Records=batch), range(4))
+        failures = [r for g in got for r in g["RequestResponses"] if "ErrorCode" in r]
+        if failures:
+            break
+    case("what is beyond is told to slow down", {(r["ErrorCode"], r["ErrorMessage"]) for r in failures} ==
+         {("ServiceUnavailableException", "Slow down.")}, failures[:2])
+    case("and counted", [g["FailedPutCount"] for g in got] == [sum("ErrorCode" in r for r in g["RequestResponses"]) for g in got])
+    case("the rest is stored", any("RecordId" in r for g in got for r in g["RequestResponses"]))
+    time.sleep(1.1)
+    does("a second later", lambda: f.put_record(DeliveryStreamName="slow", Record={"Data": b"x"}))

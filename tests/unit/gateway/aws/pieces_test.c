@@ -315,6 +315,29 @@ shard_takes_a_mebibyte_and_a_thousand_records_a_second(void **state)
 }
 
 static void
+delivery_stream_takes_what_firehose_s_does(void **state)
+{
+	(void)state;
+	struct gw_throughput *t = NULL;
+	uint64_t now = 5 * SLK_NS_PER_S;
+
+	assert_ok(gw_throughput_new(&t));
+	for (unsigned i = 0; i < GW_DELIVERY_CALLS; i++)
+		assert_true(gw_throughput_call(t, 1, now));
+	assert_false(gw_throughput_call(t, 1, now));
+	for (unsigned i = 0; i < GW_DELIVERY_RECORDS; i++)
+		assert_true(gw_throughput_put(t, 1, 10, now));
+	assert_false(gw_throughput_put(t, 1, 10, now));
+	assert_true(gw_throughput_write(t, 1, 0, 10, now)); /* a stream of the same id is apart */
+	assert_true(gw_throughput_call(t, 2, now));
+	now += SLK_NS_PER_S;
+	assert_true(gw_throughput_call(t, 1, now));
+	assert_true(gw_throughput_put(t, 1, GW_DELIVERY_BYTES, now));
+	assert_false(gw_throughput_put(t, 1, 1, now));
+	gw_throughput_free(t);
+}
+
+static void
 shard_gives_five_calls_and_two_mebibytes_a_second(void **state)
 {
 	(void)state;
@@ -349,6 +372,7 @@ main(void)
 		cmocka_unit_test(day_keys_live_a_minute_and_no_longer_than_their_session),
 		cmocka_unit_test(day_keys_are_bounded_and_the_oldest_go),
 		cmocka_unit_test(shard_takes_a_mebibyte_and_a_thousand_records_a_second),
+		cmocka_unit_test(delivery_stream_takes_what_firehose_s_does),
 		cmocka_unit_test(shard_gives_five_calls_and_two_mebibytes_a_second),
 		cmocka_unit_test(decisions_are_for_one_caller_action_resource_and_place),
 	};
