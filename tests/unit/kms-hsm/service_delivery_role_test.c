@@ -253,6 +253,72 @@ conditions_see_the_service_and_the_delivery_stream(void **state)
 }
 
 static void
+a_grant_can_name_the_delivery_stream(void **state)
+{
+	(void)state;
+	Kmsp__CreateGrant call = KMSP__CREATE_GRANT__INIT;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	char *operations[] = {TEXT("GenerateDataKey")};
+
+	delivery_active(&rig, "dd", DELIVERY_TO_S3, NULL);
+	delivery_active(&rig, "ee", DELIVERY_TO_S3, NULL);
+	call.key = key;
+	call.grantee = TEXT(DELIVERY_ROLE);
+	call.n_operations = 1;
+	call.operations = operations;
+	call.source_arn = TEXT(DELIVERY_ARN("dd"));
+	request.id = 1;
+	request.call_case = KMSP__REQUEST__CALL_CREATE_GRANT;
+	request.create_grant = &call;
+	assert_answered(rig_call(&rig, RIG_ROOT, &request), SLK_OK);
+	assume();
+	act_as_session();
+	assert_answered(rig_generate(&rig, RIG_DELIVER, key, "a=b", false), SLK_OK);
+	act_as_oneself();
+	access_take(delivery_assume(&rig, RIG_DELIVER, "ee", DELIVERY_ROLE), &session);
+	act_as_session();
+	assert_answered(rig_generate(&rig, RIG_DELIVER, key, "a=b", false), SLK_DENIED);
+}
+
+/* The gateway's callers are asked about by Authorize, for themselves. */
+static void
+callers_of_the_gateway_put_by_their_own_right(void **state)
+{
+	(void)state;
+	Kmsp__Authorize call = KMSP__AUTHORIZE__INIT;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	struct access_credential user;
+
+	delivery_active(&rig, "dd", DELIVERY_TO_S3, NULL);
+	access_make_user(&rig, "carl");
+	access_take(access_create(&rig, RIG_ROOT, "carl"), &user);
+	call.action = TEXT("firehose:PutRecordBatch");
+	call.resource = TEXT(DELIVERY_ARN("dd"));
+	request.id = 1;
+	request.call_case = KMSP__REQUEST__CALL_AUTHORIZE;
+	request.authorize = &call;
+	kmsp__caller__init(&caller);
+	caller.access_key_id = user.id;
+	rig.caller = &caller;
+	refused(rig_call(&rig, RIG_GATEWAY, &request), SLK_DENIED, "AccessDeniedException",
+		"user/carl is not authorized to perform: firehose:PutRecordBatch on resource: "
+		"" DELIVERY_ARN("dd"));
+	act_as_oneself();
+	assert_answered(iam_put_inline(&rig, RIG_ROOT, "user/carl", "put",
+				"{'Effect':'Allow','Action':'firehose:Put*','Resource':'*'}"),
+		SLK_OK);
+	rig.caller = &caller;
+	assert_answered(rig_call(&rig, RIG_GATEWAY, &request), SLK_OK);
+	call.resource = TEXT("arn:aws:kinesis:local:000000000000:stream/web");
+	assert_answered(rig_call(&rig, RIG_GATEWAY, &request), SLK_INVALID);
+	call.action = TEXT("firehose:Nothing");
+	assert_answered(rig_call(&rig, RIG_GATEWAY, &request), SLK_INVALID);
+	/* What changes something is theirs to do, too, where a policy lets them. */
+	refused(delivery_delete(&rig, RIG_GATEWAY, "dd", false), SLK_DENIED,
+		"AccessDeniedException", "user/carl");
+}
+
+static void
 a_session_does_four_things_and_no_more(void **state)
 {
 	(void)state;
@@ -507,6 +573,8 @@ main(void)
 		TEST(a_name_of_one_letter_makes_a_session),
 		TEST(a_session_has_the_rights_of_its_role),
 		TEST(conditions_see_the_service_and_the_delivery_stream),
+		TEST(a_grant_can_name_the_delivery_stream),
+		TEST(callers_of_the_gateway_put_by_their_own_right),
 		TEST(a_session_does_four_things_and_no_more),
 		TEST(nobody_else_names_a_session_of_a_delivery_stream),
 		TEST(deliverd_names_nobody_else),

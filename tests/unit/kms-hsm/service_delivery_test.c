@@ -318,6 +318,27 @@ a_description_of_another_row_does_not_open(void **state)
 	}
 }
 
+static void
+without_the_hsm_nothing_is_made_and_lists_go_on(void **state)
+{
+	(void)state;
+	delivery_active(&rig, "d", DELIVERY_TO_POSTGRES, NULL);
+	fake_hsm_fail(rig.link, SLK_UNAVAILABLE, 100);
+	refused(delivery_create(&rig, RIG_ROOT, "e", DELIVERY_TO_S3, NULL), SLK_UNAVAILABLE,
+		"KeyUnavailableException", "HSM");
+	refused(delivery_describe(&rig, RIG_ROOT, "d"), SLK_UNAVAILABLE, "KeyUnavailableException",
+		"HSM");
+	refused(delivery_update(&rig, RIG_ROOT, "d", 1, "{}"), SLK_UNAVAILABLE,
+		"KeyUnavailableException", "HSM");
+	const Kmsp__Reply *reply = delivery_list(&rig, RIG_ROOT, "", 0, "");
+	assert_answered(reply, SLK_OK);
+	assert_int_equal(reply->delivery_streams->n_streams, 1);
+	assert_answered(delivery_delete(&rig, RIG_ROOT, "d", false), SLK_OK);
+	fake_hsm_fail(rig.link, SLK_OK, 0);
+	assert_string_equal(described("d")->state, "DELETING");
+	assert_answered(rig_describe_stream(&rig, RIG_INGEST, "deliverystream/e"), SLK_NOT_FOUND);
+}
+
 /* --- UpdateDestination --- */
 
 static void
@@ -667,6 +688,7 @@ main(void)
 		TEST(no_secret_lies_in_the_catalog),
 		TEST(descriptions_outlast_a_restart),
 		TEST(a_description_of_another_row_does_not_open),
+		TEST(without_the_hsm_nothing_is_made_and_lists_go_on),
 		TEST(an_update_merges_and_is_the_next_version),
 		TEST(a_wrong_update_changes_nothing),
 		TEST(of_two_updates_at_once_one_wins),
