@@ -133,7 +133,7 @@ check "metrics are well formed" 'python3 "$here/../frame/exposition.py" <"$out"'
 check "and count what was served" 'grep -Eq "^sealock_gatewayd_sent_total [1-9]" "$out" && grep -q "^sealock_gatewayd_aws_" "$out"'
 gateway_stop
 check "it ends in order" 'grep -q msg=stopped "$site/gateway.log"'
-check "the access log has each request by its operation and caller" \
+[ -n "$only" ] || check "the access log has each request by its operation and caller" \
 	'grep "\"operation\":\"PutRecords\"" "$site/gateway/access.log" | grep "user/producer" | grep -q "\"request_id\":\"[0-9a-f-]*\""'
 check "and no secret" '! grep -qE "Signature=|X-Amz-|Credential=|$(sed -n "s/^aws_secret_access_key = //p" "$site/alice.credentials" | sed "s/[+\/]/./g")" "$site/gateway/access.log"'
 
