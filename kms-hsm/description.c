@@ -15,11 +15,11 @@
 
 #define AAD_MAX (22u + KMS_ID_BYTES + 8u + KMS_DELIVERY_MAX)
 
-static_assert(
-	DLV_ROLES_MAX == KMS_DELIVERY_ROLES_MAX, "a row has room for each role of a description");
-static_assert(DLV_NAME_MAX == KMS_DELIVERY_MAX, "one length of names");
-static_assert(DLV_SPEC_JSON_MAX + KMS_GCM_TAG_BYTES == KMS_DELIVERY_TEXT_MAX,
-	"a row has room for each description");
+#define ROWS_OF(array) (sizeof(array) / sizeof((array)[0]))
+static_assert(ROWS_OF(((struct kms_delivery_sealed *)NULL)->roles) >= DLV_ROLES_MAX,
+	"a row has room for each role of a description");
+static_assert(sizeof(((struct kms_delivery *)NULL)->name) >= DLV_NAME_MAX,
+	"a row has room for each name");
 
 static const uint8_t zero_iv[KMS_GCM_IV_BYTES];
 
@@ -158,6 +158,8 @@ struct opening {
 	struct kms_delivery_sealed sealed;
 	uint8_t text[KMS_DELIVERY_TEXT_MAX];
 };
+static_assert(sizeof(((struct opening *)NULL)->text) >= DLV_SPEC_JSON_MAX + KMS_GCM_TAG_BYTES,
+	"a row has room for each description");
 
 static void
 unwrapped(struct kms_call *call, const struct hsm_reply *reply)
