@@ -129,12 +129,12 @@ assert_content(struct fixture *f, enum dlv_compression compression, struct slk_s
 	size_t len = content.len;
 
 	assert_non_null(out);
-	if (compression == DLV_UNCOMPRESSED)
+	if (compression == DLV_UNCOMPRESSED && content.len > 0)
 		memcpy(out, content.ptr, content.len);
 	else if (compression == DLV_GZIP)
 		len = gunzip(content, out, RAW_MAX * 2);
 #ifdef DLV_HAVE_ZSTD
-	else
+	else if (compression == DLV_ZSTD)
 		len = ZSTD_decompress(out, RAW_MAX * 2, content.ptr, content.len);
 #endif
 	assert_int_equal(len, f->want_len);
