@@ -10,6 +10,7 @@
 #include "base/secret.h"
 
 #define STEP_BYTES 65536u /* capacities are multiples of it */
+#define AHEAD_MAX (4u << 20) /* growing copies nothing, so there is no need to be far ahead */
 
 struct dlv_pool {
 	_Atomic uint64_t used;
@@ -143,7 +144,8 @@ dlv_buffer_reserve(struct dlv_buffer *buffer, size_t more)
 	if (more > SIZE_MAX / 4 - buffer->len)
 		return SLK_LIMIT;
 	size_t need = (buffer->len + more + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
-	size_t ahead = buffer->cap + buffer->cap / 2 / STEP_BYTES * STEP_BYTES;
+	size_t more_ahead = buffer->cap / 2 < AHEAD_MAX ? buffer->cap / 2 : AHEAD_MAX;
+	size_t ahead = buffer->cap + more_ahead / STEP_BYTES * STEP_BYTES;
 	if (ahead > need && grow_to(buffer, ahead) == SLK_OK)
 		return SLK_OK;
 	return grow_to(buffer, need);

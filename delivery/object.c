@@ -7,6 +7,7 @@
 #include "delivery/sealedhead.h"
 
 #define STAGE_BYTES 65536u /* what is joined before it goes on; it stays in the cache */
+#define SEAL_DIRECT_BYTES 1024u /* a call of GCM costs less than copying so much */
 
 enum state { FILLING, ENDED, FAILED };
 
@@ -19,6 +20,7 @@ struct dlv_object {
 	struct dlv_buffer work;
 	uint8_t *stage;
 	size_t staged;
+	size_t direct; /* from so many bytes on a record does not go through the stage */
 	struct dlv_compressor *compressor; /* NULL: as they are */
 	struct dlv_sealed *sealed; /* NULL: not sealed */
 	struct dlv_sealed_text metadata;
@@ -66,6 +68,7 @@ dlv_object_new(const struct dlv_object_config *config, struct dlv_object **out_o
 	object->compression = config->compression;
 	object->delimiter = config->delimiter;
 	object->level = config->level;
+	object->direct = config->compression == DLV_UNCOMPRESSED ? SEAL_DIRECT_BYTES : STAGE_BYTES;
 	int rc = config->key != NULL ? begin_sealing(object, config->key, err) : SLK_OK;
 	if (rc != SLK_OK) {
 		dlv_object_free(object);
@@ -189,7 +192,7 @@ put(struct dlv_object *object, struct dlv_buffer *body, struct slk_span bytes)
 	if (is_plain(object))
 		return dlv_buffer_append(body, bytes);
 	while (rc == SLK_OK && bytes.len > 0) {
-		if (object->staged == 0 && bytes.len >= STAGE_BYTES)
+		if (object->staged == 0 && bytes.len >= object->direct)
 			return push(object, body, bytes, false);
 		size_t room = STAGE_BYTES - object->staged;
 		size_t len = bytes.len < room ? bytes.len : room;
