@@ -240,10 +240,13 @@ wedged_second_holds_up_nobody_and_says_what_it_missed(void **state)
 	ok(kms_audit_open(path, &ff.fs, &test_clock, &audit, &err));
 	ok(kms_audit_second_file(audit, second, &second_ff.fs, &second_ops, &err));
 	second_disk.ended = false;
-	for (int i = 0; i < 1200; i++) { /* 5 MB, and it may lag behind by 4 MiB */
+	/* More than it may lag behind by. */
+	for (unsigned i = 0; i < KMS_AUDIT_PENDING_MAX / 2 / sizeof(big) + 200; i++) {
 		assert_ok(kms_audit_add(audit, &e));
-		ok(kms_audit_flush(audit, &err));
+		if (i % 16 == 15)
+			ok(kms_audit_flush(audit, &err));
 	}
+	ok(kms_audit_flush(audit, &err));
 	second_disk.ended = true;
 	add_and_flush("last");
 	assert_int_equal(audit_walk(files, 1, &end, &result), SLK_CORRUPT);
