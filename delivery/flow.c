@@ -130,7 +130,7 @@ start_gather(struct dlv_flow *f)
 	f->gather_seeks = f->gather_seek != DLV_SEEK_NONE;
 	if (f->gather_seeks)
 		f->seek = DLV_SEEK_NONE;
-	f->gather_number = f->under != NULL ? f->under->main.number + 1 : f->ended_number + 1;
+	f->gather_number = f->under != NULL ? f->under_number + 1 : f->ended_number + 1;
 	f->gather_replays = f->under == NULL && f->planned;
 	f->gather_task = (struct dlv_task){.fn = gather_work, .arg = f};
 	dlv_loop_work(f->loop, &f->gather_task);
@@ -262,6 +262,7 @@ static void
 take_batch(struct dlv_flow *f)
 {
 	f->under = f->filling;
+	f->under_number = f->ended_number + 1;
 	f->filling = f->under == &f->sets[0] ? &f->sets[1] : &f->sets[0];
 	dlv_flow_stop_fill(f);
 	dlv_leg_reset(&f->main);

@@ -74,6 +74,7 @@ struct dlv_flow {
 	struct dlv_set sets[2];
 	struct dlv_set *filling; /* being gathered; the gather task's while gathering */
 	struct dlv_set *under; /* under way; NULL: none */
+	uint64_t under_number; /* its: a commit may have emptied the set already */
 	struct dlv_ended ended; /* of it */
 	struct dlv_leg main, copy, errors;
 	struct dlv_batch error_batch;

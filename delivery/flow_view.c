@@ -104,8 +104,9 @@ dlv_view_sets(struct dlv_flow *f)
 	pthread_mutex_lock(&f->lock);
 	for (size_t i = 0; i < 2; i++) {
 		const struct dlv_batch *b = &f->sets[i].main;
-		if (f->gathering && &f->sets[i] == f->filling)
-			continue; /* the task's; it is looked at when that ends */
+		if ((f->gathering && &f->sets[i] == f->filling) ||
+			(f->committing && &f->sets[i] == f->under))
+			continue; /* a task's; it is looked at when that ends */
 		f->oldest_ns[i] = b->oldest_ns;
 		f->set_records[i] = b->count;
 		f->set_bytes[i] = b->raw_bytes;

@@ -120,6 +120,45 @@ records 9000 9500 >"$site/more"
 put web "$site/more"
 check "what comes then goes there" 'wait_for 20 "found plain-moved \"$site/more\""'
 
+# --- direct puts, plain and under a key, sealed ---
+
+run sealock delivery create direct --role deliver --bucket plain-direct --buffer-seconds 1 --delimiter --wait
+check "a delivery stream of direct puts begins" '[ $code = 0 ] && is_state direct ACTIVE'
+run sealock delivery create direct-sealed --role deliver --bucket sealed-direct --object-key alias/web --key alias/web --buffer-seconds 1 --delimiter --wait
+check "one under a key, too" '[ $code = 0 ] && is_state direct-sealed ACTIVE'
+for name in direct direct-sealed; do put arn:aws:firehose:local:000000000000:deliverystream/$name "$site/more"; done
+check "what is put is delivered" 'wait_for 20 "found plain-direct \"$site/more\""'
+opened() { find "$site/store/sealed-direct" -type f ! -name '*.json' ! -name '.*' -exec sealock open {} \; | LC_ALL=C sort | cmp -s - <(LC_ALL=C sort "$site/more"); }
+check "and opened by sealock open, where it is sealed" 'wait_for 20 opened && ! grep -rq "record 0000" "$site/store/sealed-direct"'
+
+# --- a destination that hangs ---
+
+hang_port=$(free_port)
+python3 -IS -c '
+import socket, sys, time
+s = socket.socket(); s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen(8)
+held = []
+while True: held.append(s.accept())' "$hang_port" 2>/dev/null &
+hang_pid=$!
+cat >"$site/hangs.json" <<-END
+	{"DeliveryStreamType": "KinesisStreamAsSource",
+	 "KinesisStreamSourceConfiguration": {"KinesisStreamARN": "arn:aws:kinesis:local:000000000000:stream/web", "RoleARN": "arn:aws:iam::000000000000:role/deliver"},
+	 "HttpEndpointDestinationConfiguration": {"EndpointConfiguration": {"Url": "https://127.0.0.1:$hang_port/in"}, "RoleARN": "arn:aws:iam::000000000000:role/deliver",
+	  "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 0}, "S3BackupMode": "FailedDataOnly",
+	  "S3Configuration": {"RoleARN": "arn:aws:iam::000000000000:role/deliver", "BucketARN": "arn:aws:s3:::plain-hangs"}}}
+END
+run deliveryctl create hangs "$site/hangs.json"
+check "an endpoint that hangs is a destination" '[ $code = 0 ] && wait_for 10 "is_state hangs ACTIVE"'
+records 9500 9900 >"$site/hung"
+cat "$site/hung" >>"$site/more"
+put web "$site/hung"
+check "its batch is under way" 'wait_for 10 "of hangs .batch.state | grep -q \"SENT\\|RETRY\"" && [ "$(of hangs .lag.records)" -gt 0 ]'
+check "and others deliver meanwhile" 'wait_for 20 "cat \"$site/more\" | LC_ALL=C sort | cmp -s - <(delivered plain-moved)"'
+run deliveryctl delete hangs
+check "it is deleted although it hangs" '[ $code = 0 ] && wait_for 15 "! deliveryctl state hangs >/dev/null 2>&1"'
+kill "$hang_pid" 2>/dev/null
+wait "$hang_pid" 2>/dev/null
+
 # --- what cannot begin ---
 
 delivery_create nowhere web unknown-bucket deliver 1

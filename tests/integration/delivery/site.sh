@@ -45,6 +45,8 @@ delivery_make() {
 		stores:
 		  - {bucket: "plain-*", dir: $site/store, seal: none}
 		  - {bucket: "sealed-*", dir: $site/store, seal: client}
+		endpoints:
+		  - {url: "https://127.0.0.1:*"}
 	END
 	sealock hsm init --config "$site/kmsd.yaml" >/dev/null || die_with_log /dev/null "sealock hsm init"
 	kmsd_start

@@ -71,23 +71,35 @@ first_timer(void)
 	return first;
 }
 
-bool
-rig_turn(void)
+static bool
+run_task(void)
 {
-	if (queue_count > 0) {
-		struct dlv_task *task = queue[0];
-		memmove(queue, queue + 1, --queue_count * sizeof(queue[0]));
-		rig.turns++;
-		task->fn(task->arg);
-		return true;
-	}
+	if (queue_count == 0)
+		return false;
+	struct dlv_task *task = queue[0];
+	memmove(queue, queue + 1, --queue_count * sizeof(queue[0]));
+	rig.turns++;
+	task->fn(task->arg);
+	return true;
+}
+
+static bool
+run_timer(void)
+{
 	struct dlv_timer *timer = first_timer();
+
 	if (timer == NULL || timer->at_ns > rig.mono_ns)
 		return false;
 	dlv_timer_stop(NULL, timer);
 	rig.turns++;
 	timer->fn(timer->arg);
 	return true;
+}
+
+bool
+rig_turn(void)
+{
+	return rig.timers_first ? run_timer() || run_task() : run_task() || run_timer();
 }
 
 void

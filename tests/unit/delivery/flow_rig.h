@@ -71,6 +71,7 @@ struct rig {
 	unsigned delivered[RIG_RECORDS]; /* how often each record was, by main */
 	unsigned erred[RIG_RECORDS]; /* and how often it went to the error output */
 	uint64_t turns; /* tasks and timers that were run */
+	bool timers_first; /* those that are due come before tasks that wait, as a busy pool has it */
 };
 
 extern struct rig rig;

@@ -646,6 +646,34 @@ power_cuts_one_after_another(void **state)
 	rig_teardown();
 }
 
+/* A pool that is busy: between a task's end and the word of it, time passes. Each batch has a number of its own all the same. */
+static void
+time_passes_between_a_task_and_its_word(void **state)
+{
+	uint64_t seed = 4711;
+
+	(void)state;
+	rig_setup(true, DLV_BACKUP_ALL);
+	rig.timers_first = true;
+	rig_start();
+	for (unsigned turn = 0; turn < 2500; turn++) {
+		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+		if ((seed >> 33) % 8 == 0)
+			rig_put(turn % RIG_SHARDS, 10);
+		rig.mono_ns += SECOND / 10;
+		rig.wall_ns += SECOND / 10;
+		(void)rig_turn();
+	}
+	rig.timers_first = false;
+	rig_pass(100 * SECOND);
+	rig_check_all();
+	for (size_t i = 1; i < rig.sent_count; i++) {
+		if (rig.sent[i].dest == &rig.main && rig.sent[i - 1].dest == &rig.main)
+			assert_true(rig.sent[i].number > rig.sent[i - 1].number);
+	}
+	rig_teardown();
+}
+
 int
 main(void)
 {
@@ -677,6 +705,7 @@ main(void)
 		cmocka_unit_test(the_feed_may_fail_at_any_read),
 		cmocka_unit_test(a_power_cut_at_any_turn_loses_nothing),
 		cmocka_unit_test(power_cuts_one_after_another),
+		cmocka_unit_test(time_passes_between_a_task_and_its_word),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
