@@ -387,7 +387,7 @@ delivery_bench_s3(struct bench *b, struct slk_error *err)
 	static const struct {
 		const char *label;
 		size_t bytes, objects;
-	} shapes[] = {{"1 MiB", MIB, 16}, {"5 MiB", 5 * MIB, 6}, {"32 MiB", 32 * MIB, 4}};
+	} shapes[] = {{"1 MiB", MIB, 8}, {"5 MiB", 5 * MIB, 4}, {"32 MiB", 32 * MIB, 3}};
 	const struct bench_contender heads[] = {
 		{"gathered and delivered", NULL, NULL}, {"PUT loop", NULL, NULL}};
 	struct s3_bench s = {.status = SLK_OK};
