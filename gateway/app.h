@@ -24,6 +24,7 @@ struct gw_app_config {
 	const char *put_socket; /* ingestd's local port; NULL: no Kinesis */
 	const char *status_socket; /* ingestd's status socket; NULL: not asked */
 	const char *journal; /* directory, for readers; NULL: no Kinesis reads */
+	bool peer_credentials; /* who comes by a unix socket without a signature is whom kmsd knows by its uid */
 	bool provisioned; /* shards of provisioned streams have Kinesis' limits */
 	const uint8_t *
 		iterator_key; /* 32 bytes that shard iterators are sealed with, copied; NULL: they end with the process */

@@ -27,6 +27,7 @@ static const cyaml_schema_field_t listen_fields[] = {
 	OPT_STRING("mode", struct gw_listen_config, mode),
 	SWITCH("tls", struct gw_listen_config, tls),
 	SWITCH("insecure", struct gw_listen_config, insecure),
+	SWITCH("peer_credentials", struct gw_listen_config, peer_credentials),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t listen_value = {
@@ -164,6 +165,9 @@ check_listener(const struct gw_config *c, struct gw_listen_config *l, struct slk
 				"listen %s: a unix socket has no tls and is not insecure", l->path);
 		return check_mode(l, err);
 	}
+	if (l->peer_credentials != GW_UNSET)
+		return slk_fail(err, SLK_CONFIG, "listen %s: peer_credentials are of unix sockets",
+			l->address);
 	if (l->mode != NULL)
 		return slk_fail(err, SLK_CONFIG, "listen %s: mode is of unix sockets", l->address);
 	int rc = split_address(l->address, l->host, &l->port, err);
@@ -231,6 +235,21 @@ check_ranges(const struct gw_config *c, struct slk_error *err)
 }
 
 static int
+check_peers(const struct gw_config *c, struct slk_error *err)
+{
+	unsigned on = 0, off = 0;
+
+	for (uint32_t i = 0; i < c->listen_count; i++) {
+		on += c->listen[i].path != NULL && c->listen[i].peer_credentials == GW_ON;
+		off += c->listen[i].path != NULL && c->listen[i].peer_credentials != GW_ON;
+	}
+	return on == 0 || off == 0
+		? SLK_OK
+		: slk_fail(err, SLK_CONFIG,
+			  "listen: peer_credentials is the same for all unix sockets");
+}
+
+static int
 check(struct gw_config *c, struct slk_error *err)
 {
 	int rc = check_names(c, err);
@@ -239,6 +258,8 @@ check(struct gw_config *c, struct slk_error *err)
 		rc = check_ranges(c, err);
 	for (uint32_t i = 0; rc == SLK_OK && i < c->listen_count; i++)
 		rc = check_listener(c, &c->listen[i], err);
+	if (rc == SLK_OK)
+		rc = check_peers(c, err);
 	if (rc != SLK_OK || c->monitor.listen == NULL)
 		return rc;
 	rc = split_address(c->monitor.listen, c->monitor.host, &c->monitor.port, err);

@@ -16,6 +16,7 @@ struct gw_listen_config {
 	char *path; /* of it */
 	char *mode; /* "0660" */
 	int tls; /* GW_ON unless it says off */
+	int peer_credentials; /* GW_ON: of a unix socket; callers need not sign, their uid says who they are */
 	int insecure; /* plain HTTP beyond this host, on purpose */
 	/* Taken apart by gw_config_load(). */
 	char host[GW_HOST_MAX];

@@ -59,6 +59,16 @@ parse_option(int key, char *arg, struct argp_state *state)
 
 /* --- start, step by step; each undone by stop_all() --- */
 
+static bool
+peers_are_known(const struct gw_config *c)
+{
+	bool known = false;
+
+	for (uint32_t i = 0; i < c->listen_count; i++)
+		known |= c->listen[i].peer_credentials == GW_ON;
+	return known;
+}
+
 static int
 open_app(struct gatewayd *g, struct slk_error *err)
 {
@@ -80,6 +90,7 @@ open_app(struct gatewayd *g, struct slk_error *err)
 		.put_socket = c->ingest.port_socket,
 		.status_socket = c->ingest.status_socket,
 		.journal = c->journal.dir,
+		.peer_credentials = peers_are_known(c),
 		.provisioned = c->limits.provisioned == GW_ON,
 		.iterator_key = has_key ? iterator_key : NULL,
 		.threads = g->threads,

@@ -188,6 +188,39 @@ take_known(struct kms_call *call, const Kmsp__Caller *in)
 	return rc;
 }
 
+/* A program of this host, by what the kernel told the gateway. A gateway that was broken into could name any uid, so an administrator
+ * has to allow it, and nobody gets more by it than a user or a role has. */
+static int
+take_uid(struct kms_call *call, const Kmsp__Caller *in)
+{
+	const struct kms_service *s = call->service;
+	const char *arn = kms_principals_arn(s->parts.principals, in->uid);
+
+	if (!s->parts.gateway_peers) {
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"the gateway may not name callers by uid; an administrator may allow it: "
+			"gateway_peers: in the configuration of sealock-kmsd");
+		return SLK_DENIED;
+	}
+	if (in->principal[0] != '\0' || in->session_token[0] != '\0' ||
+		in->access_key_id[0] != '\0' || in->source_ip[0] != '\0')
+		return invalid(
+			call, "a caller that is named by uid has no other name and no address");
+	call->uid_known = true;
+	call->caller_uid = in->uid;
+	const struct kms_identity *who = arn != NULL ? kms_iam_find(s->iam, arn) : NULL;
+	if (who == NULL || (who->type != KMS_IS_USER && who->type != KMS_IS_ROLE)) {
+		kms_call_fail(call, SLK_DENIED, "AccessDeniedException",
+			"uid %u is no user and no role of this KMS; an administrator may list it "
+			"under principals: in the configuration of sealock-kmsd",
+			(unsigned)in->uid);
+		return SLK_DENIED;
+	}
+	strcpy(call->principal, who->arn);
+	strcpy(call->credential.principal_id, who->unique_id);
+	return SLK_OK;
+}
+
 /* --- sessions --- */
 
 int
@@ -347,6 +380,8 @@ kms_caller_take(struct kms_call *call, const Kmsp__Request *request, kms_call_fn
 		(in->session_token[0] == '\0' || in->source_ip[0] != '\0'))
 		return invalid(
 			call, "deliverd names a session of AssumeDeliveryRole, and no address");
+	if (in->by_uid)
+		return take_uid(call, in);
 	if (in->session_token[0] != '\0')
 		return in->principal[0] == '\0'
 			? take_session(call, request, resume, out_parts)

@@ -112,6 +112,10 @@ static const cyaml_schema_field_t dual_fields[] = {
 	CYAML_FIELD_END,
 };
 
+/* libcyaml's own booleans take any word; these do not. */
+static const cyaml_strval_t switch_names[] = {{"true", KMS_CONFIG_ON}, {"on", KMS_CONFIG_ON},
+	{"false", KMS_CONFIG_OFF}, {"off", KMS_CONFIG_OFF}};
+
 static const cyaml_schema_field_t config_fields[] = {
 	STRING_OPT("account", struct kms_config, account, 12),
 	STRING_OPT("region", struct kms_config, region, 32),
@@ -126,6 +130,9 @@ static const cyaml_schema_field_t config_fields[] = {
 	STRING_OPT("gateway_user", struct kms_config, gateway_user, 32),
 	CYAML_FIELD_UINT(
 		"gateway_requests", CYAML_FLAG_OPTIONAL, struct kms_config, gateway_requests),
+	CYAML_FIELD_ENUM("gateway_peers", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL,
+		struct kms_config, gateway_peers, switch_names,
+		sizeof(switch_names) / sizeof(switch_names[0])),
 	STRING_OPT("deliver_user", struct kms_config, deliver_user, 32),
 	TEXTS("admins", CYAML_FLAG_OPTIONAL, struct kms_config, admins),
 	CYAML_FIELD_SEQUENCE("principals", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,

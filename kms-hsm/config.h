@@ -37,6 +37,7 @@
  *       worker_program: /usr/sbin/sealock-hsm-worker       # optional; default: beside sealock-kmsd
  *     ingest_user: sealock-ingest        # optional; ingestd's user, a door
  *     gateway_user: sealock-gateway      # optional; the gateway's user, who asks for days' signing keys
+ *     gateway_peers: off                 # optional; on: it may name programs of this host by their uid
  *     gateway_requests: 256              # optional; 16..256; how many of its requests may be in progress, of others 64
  *     deliver_user: sealock-deliver      # optional; deliverd's user, who assumes the roles of delivery streams
  *     admins: [root]                     # optional; who may send administrative requests
@@ -133,6 +134,7 @@ struct kms_config_dual {
 	uint32_t expires_hours;
 };
 
+enum { KMS_CONFIG_UNSET, KMS_CONFIG_ON, KMS_CONFIG_OFF };
 #define KMS_CONFIG_ON_DEMAND 25u /* rotations of one key, as in AWS */
 
 struct kms_config {
@@ -146,6 +148,7 @@ struct kms_config {
 	uint32_t on_demand_rotations; /* of one key */
 	char *ingest_user; /* NULL: no door */
 	char *gateway_user; /* NULL: no gateway */
+	int gateway_peers; /* KMS_CONFIG_ON: it may name callers by uid */
 	uint32_t gateway_requests; /* of the gateway that may be in progress; of others 64 */
 	char *deliver_user; /* NULL: no deliverd */
 	char **admins; /* NULL: root */

@@ -170,6 +170,7 @@ open_doors(struct front *f, struct slk_error *err)
 		.certificate = f->config->hsm.certificate,
 		.workers_count = f->config->hsm.workers,
 		.dual = &f->config->dual_control,
+		.gateway_peers = f->config->gateway_peers == KMS_CONFIG_ON,
 		.on_demand_max = f->config->on_demand_rotations,
 		.head_interval_s = f->config->audit.head_interval_s,
 		.head_lines = f->config->audit.head_lines,

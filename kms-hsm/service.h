@@ -37,12 +37,14 @@ struct kms_service_parts {
 	const struct kms_policy *policy;
 	const struct kms_principals *principals;
 	const struct slk_clock *clock;
-	const char *certificate; /* of the module's validation, as the configuration has it; NULL: none */
+	const char *
+		certificate; /* of the module's validation, as the configuration has it; NULL: none */
 	const char *module; /* path of the PKCS#11 module, for status */
 	uint32_t workers_count; /* HSM workers that the monitor starts; 0: one */
 	uint32_t head_interval_s,
 		head_lines; /* of signed heads of the audit log; 0: as in heads.h */
 	const struct kms_config_dual *dual; /* NULL: nothing is under dual control */
+	bool gateway_peers; /* the gateway may name callers by uid */
 	uint32_t on_demand_max; /* rotations on demand of one key; 0: KMS_ON_DEMAND_MAX */
 };
 

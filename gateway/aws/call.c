@@ -97,11 +97,15 @@ gw_call_fault_of(struct gw_call *call, const Kmsp__Reply *reply)
 
 /* --- kmsd --- */
 
-static void
-fill_caller(const struct gw_call *call, struct kmsc_caller *out)
+void
+gw_call_caller(const struct gw_call *call, struct kmsc_caller *out)
 {
 	const struct http_client *client = http_exchange_request(call->x)->client;
 
+	if (call->by_uid) {
+		*out = (struct kmsc_caller){.by_uid = true, .uid = call->uid};
+		return;
+	}
 	*out = (struct kmsc_caller){.session_token = call->sig.token,
 		.access_key_id = call->sig.key_id,
 		.source_ip = call->source_ip[0] != '\0' ? call->source_ip : NULL,
@@ -146,7 +150,7 @@ gw_call_ask(struct gw_call *call, Kmsp__Request *request,
 {
 	struct kmsc_caller caller;
 
-	fill_caller(call, &caller);
+	gw_call_caller(call, &caller);
 	return ask(call, request, &caller, on_reply);
 }
 

@@ -106,6 +106,8 @@ struct gw_call {
 
 	struct gw_sigv4 sig;
 	bool has_sig; /* to be freed */
+	bool by_uid; /* not signed: a program of this host */
+	uint32_t uid;
 	struct gw_hash *hash;
 	uint8_t credential[GW_SHA256_BYTES];
 	bool body_is_there, key_asked;
@@ -137,6 +139,8 @@ struct gw_call {
 /* Zeroed memory of the call's arena; without any the call's fault is set and NULL returned. */
 void *gw_call_take(struct gw_call *call, size_t bytes);
 
+/* The caller as kmsd is told it; borrows from the call. */
+void gw_call_caller(const struct gw_call *call, struct kmsc_caller *out);
 /* Ask kmsd in the caller's name; on_reply gets what it says if it is a success. Otherwise the call fails with what kmsd says.
  * false: the fault is set. */
 MUST_USE bool gw_call_ask(struct gw_call *call, Kmsp__Request *request,

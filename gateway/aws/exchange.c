@@ -191,6 +191,32 @@ read_signature(struct gw_call *call)
 		internal(call);
 }
 
+/* It came by a unix socket, and does not sign. */
+static bool
+is_peer(const struct gw_call *call)
+{
+	const struct http_request *r = http_exchange_request(call->x);
+
+	return gw_app_config_of(call->thread->app)->peer_credentials &&
+		r->client->via == HTTP_VIA_UNIX &&
+		http_exchange_header(call->x, "authorization") == NULL &&
+		strstr(r->query.ptr, "X-Amz-Signature=") == NULL;
+}
+
+/* Identity and decisions are remembered under a name that no credential has. */
+static void
+read_peer(struct gw_call *call)
+{
+	static const char name[] = "a uid of this host: ";
+
+	call->by_uid = true;
+	call->uid = (uint32_t)http_exchange_request(call->x)->client->peer.uid;
+	_Static_assert(sizeof(name) + 4 <= sizeof(call->credential), "it fits");
+	memset(call->credential, 0, sizeof(call->credential));
+	memcpy(call->credential, name, sizeof(name));
+	slk_put_be32(call->credential + sizeof(call->credential) - 4, call->uid);
+}
+
 static bool ask_day_key(struct gw_call *call);
 
 /* The key may be there before the body is. */
@@ -219,7 +245,12 @@ gw_exchange_head(void *thread, struct http_exchange *x)
 	http_exchange_set_user(x, call);
 	http_exchange_note(x, "request_id", call->request_id);
 	take_address(call, http_exchange_request(x)->client);
-	if (!route(call) || !read_signature(call)) {
+	bool ok = route(call);
+	if (ok && is_peer(call))
+		read_peer(call);
+	else if (ok)
+		ok = read_signature(call);
+	if (!ok) {
 		t->counters.unauthenticated += call->has_sig;
 		return; /* its body goes by; the answer comes at its end */
 	}
@@ -290,6 +321,53 @@ day_key_told(void *arg, int status, const Kmsp__Reply *reply, const char *senten
 		gw_call_fail(call);
 }
 
+static void
+peer_told(void *arg, int status, const Kmsp__Reply *reply, const char *sentence)
+{
+	static const uint8_t no_key[GW_SHA256_BYTES];
+	struct gw_call *call = arg;
+	struct gw_identity who = {.expires_ns = 0};
+
+	call->rpc = 0;
+	call->key_asked = false;
+	if (status != SLK_OK) {
+		(void)gw_call_fault_status(call, status, sentence);
+	} else if (reply->status == SLK_OK &&
+		reply->result_case == KMSP__REPLY__RESULT_CALLER_IDENTITY) {
+		(void)snprintf(
+			who.principal, sizeof(who.principal), "%s", reply->caller_identity->arn);
+		(void)snprintf(
+			who.user_id, sizeof(who.user_id), "%s", reply->caller_identity->user_id);
+		gw_day_keys_put(call->thread->keys, call->credential,
+			http_loop_now_ns(call->thread->loop), no_key, &who);
+	} else {
+		call->thread->counters.unauthenticated++;
+		gw_call_fault_of(call, reply);
+	}
+	if (call->body_is_there)
+		authenticate(call);
+	else if (call->fault.type != NULL)
+		gw_call_fail(call);
+}
+
+/* kmsd decides who a uid is. */
+static bool
+ask_peer(struct gw_call *call)
+{
+	Kmsp__Nothing nothing = KMSP__NOTHING__INIT;
+	Kmsp__Request request = KMSP__REQUEST__INIT;
+	struct slk_error err = {.text = ""};
+	struct kmsc_caller caller;
+
+	gw_call_caller(call, &caller);
+	request.call_case = KMSP__REQUEST__CALL_GET_CALLER_IDENTITY;
+	request.get_caller_identity = &nothing;
+	int rc = kmsc_async_send(
+		call->thread->kms, &request, &caller, peer_told, call, &call->rpc, &err);
+	call->key_asked = rc == SLK_OK;
+	return rc == SLK_OK || gw_call_fault_status(call, rc, err.text);
+}
+
 static bool
 ask_day_key(struct gw_call *call)
 {
@@ -297,6 +375,8 @@ ask_day_key(struct gw_call *call)
 	Kmsp__Request request = KMSP__REQUEST__INIT;
 	struct slk_error err = {.text = ""};
 
+	if (call->by_uid)
+		return ask_peer(call);
 	derive.access_key_id = call->sig.key_id;
 	derive.date = call->sig.date;
 	derive.region = call->sig.region;
@@ -339,8 +419,9 @@ authenticate(struct gw_call *call)
 		gw_call_fail(call);
 		return;
 	}
-	bool ok = gw_sigv4_matches(
-		t->engine, http_exchange_request(call->x), &call->sig, payload, key, &call->fault);
+	bool ok = call->by_uid ||
+		gw_sigv4_matches(t->engine, http_exchange_request(call->x), &call->sig, payload,
+			key, &call->fault);
 	if (!ok) {
 		t->counters.unauthenticated++;
 		gw_call_fail(call);

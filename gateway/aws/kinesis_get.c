@@ -54,6 +54,8 @@ submit(struct gw_call *call, const struct gw_stream *stream, struct place *place
 	memcpy(job->credential, call->credential, sizeof(job->credential));
 	memcpy(job->key_id, call->sig.key_id, sizeof(job->key_id));
 	memcpy(job->source_ip, call->source_ip, sizeof(job->source_ip));
+	job->by_uid = call->by_uid;
+	job->uid = call->uid;
 	job->over_tls = call->source_ip[0] != '\0' && client->via == HTTP_VIA_TLS;
 	if (call->sig.token != NULL)
 		job->token = strdup(call->sig.token);

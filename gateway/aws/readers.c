@@ -68,7 +68,9 @@ unwrap(void *ctx, const struct sealock_epoch *epoch, struct slk_secret **out_dat
 	struct gw_readers *readers = ctx;
 	struct gw_job *job = self.job;
 	const struct kmsc_caller caller = {.session_token = job->token,
-		.access_key_id = job->key_id,
+		.access_key_id = job->by_uid ? NULL : job->key_id,
+		.by_uid = job->by_uid,
+		.uid = job->uid,
 		.source_ip = job->source_ip[0] != '\0' ? job->source_ip : NULL,
 		.over_tls = job->over_tls,
 		.via_service = readers->via_service,

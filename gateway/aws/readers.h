@@ -31,7 +31,8 @@ struct gw_job {
 	uint8_t credential[GW_SHA256_BYTES];
 	char key_id[GW_SIGV4_KEY_ID_MAX], source_ip[HTTP_ADDRESS_MAX];
 	char *token;
-	bool over_tls;
+	bool over_tls, by_uid; /* by_uid: no key_id */
+	uint32_t uid;
 	/* What came of it: */
 	int status;
 	struct slk_error err;

@@ -239,6 +239,8 @@ fill_caller(Kmsp__Caller *out, const struct kmsc_caller *caller)
 	out->over_tls = caller->over_tls;
 	out->via_service = kmsc_request_text(caller->via_service);
 	out->source_arn = kmsc_request_text(caller->source_arn);
+	out->by_uid = caller->by_uid;
+	out->uid = caller->uid;
 }
 
 /* Send what lies in c->send, or let it wait. */

@@ -17,7 +17,8 @@
 
 #include "kmsclient/access.h"
 
-/* NULL is "none". Exactly one of principal and session_token, or access_key_id alone: then it is the user whose key it is. */
+/* NULL is "none". Exactly one of principal and session_token, or access_key_id alone: then it is the user whose key it is; or by_uid,
+ * with none of them and no source_ip. */
 struct kmsc_caller {
 	/* ARN of a user, with an access key beside it, or of a role under roles: in kmsd.yaml. */
 	const char *principal;
@@ -29,6 +30,10 @@ struct kmsc_caller {
 	/* The service that asks in the caller's name, and for which stream: condition keys kms:ViaService and aws:SourceArn. */
 	const char *via_service; /* "kinesis.REGION.amazonaws.com" */
 	const char *source_arn;
+	/* A program of this host: whom kmsd.yaml lists with that uid under principals:, a user or a role. Only where it says
+	 * gateway_peers: on; SLK_DENIED with a sentence otherwise. */
+	bool by_uid;
+	uint32_t uid;
 };
 
 /* Whose calls those that follow are; NULL: the client's own again. caller and its texts are borrowed until the next

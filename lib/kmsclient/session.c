@@ -47,6 +47,8 @@ kmsc_act_for(struct kmsc *c, const struct kmsc_caller *caller)
 	c->caller.over_tls = caller->over_tls;
 	c->caller.via_service = kmsc_request_text(caller->via_service);
 	c->caller.source_arn = kmsc_request_text(caller->source_arn);
+	c->caller.by_uid = caller->by_uid;
+	c->caller.uid = caller->uid;
 }
 
 const struct kmsc_refusal *

@@ -191,6 +191,33 @@ the_gateway_lends_nobody_rights_and_has_none(void **state)
 	denied(rig_create_key(&rig, RIG_GATEWAY, ""), RIG_ADMIN_ARN, "kms:CreateKey");
 }
 
+static void
+act_by_uid(uint32_t uid)
+{
+	nobody()->by_uid = true;
+	caller.uid = uid;
+}
+
+static void
+the_gateway_names_uids_where_it_may(void **state)
+{
+	(void)state;
+	act_by_uid(1000);
+	denied(describe(), "gateway_peers", "may not name callers by uid");
+	rig.service->parts.gateway_peers = true;
+	denied(describe(), RIG_ALICE_ARN, "kms:DescribeKey");
+	act_by_uid(0);
+	denied(describe(), "uid 0", "no user and no role");
+	act_by_uid(4711);
+	denied(describe(), "uid 4711", "no user and no role");
+	act_by_uid(1000);
+	caller.source_ip = TEXT("192.0.2.1");
+	assert_answered(describe(), SLK_INVALID);
+	act_by_uid(1000);
+	caller.access_key_id = TEXT(access_key.id);
+	assert_answered(describe(), SLK_INVALID);
+}
+
 static const Kmsp__Reply *
 list_shards(void)
 {
@@ -932,6 +959,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_user_may_what_its_policies_say),
 		CASE(the_gateway_lends_nobody_rights_and_has_none),
+		CASE(the_gateway_names_uids_where_it_may),
 		CASE(the_gateway_knows_for_itself_how_streams_are_made),
 		CASE(a_caller_needs_a_policy_and_no_entry_among_admins),
 		CASE(requests_beyond_kms_kinesis_and_sts_are_nobodys),

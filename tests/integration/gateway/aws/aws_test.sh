@@ -111,6 +111,41 @@ if [ -z "$only" ]; then
 	check "nor one of a gateway with another key" '[ $code != 0 ] && said InvalidArgumentException'
 fi
 
+# --- programs of this host, by their uid ---
+
+peer() { # UID TARGET BODY
+	run as "$1" curl -m 20 -sS --unix-socket "$site/gateway/api.sock" -H "Content-Type: application/x-amz-json-1.1" \
+		-H "X-Amz-Target: $2" -d "$3" http://localhost/
+}
+if [ -z "$only" ]; then
+	summary=Kinesis_20131202.DescribeStream
+	peer $uid_reader $summary '{"StreamName":"orders"}'
+	check "who does not sign is refused on a unix socket, too" 'json_is .__type MissingAuthenticationTokenException'
+	gateway_stop
+	gateway_peers=on
+	gateway_start
+	peer $uid_reader $summary '{"StreamName":"orders"}'
+	check "and by its uid, as long as kmsd does not allow it" 'json_is .__type AccessDeniedException && grep -q gateway_peers "$out"'
+	kmsd_stop
+	sed -i "s|^gateway_user:.*|&\ngateway_peers: on|" "$site/kmsd.yaml"
+	kmsd_start
+	peer $uid_reader $summary '{"StreamName":"orders"}'
+	check "then it is whom kmsd knows" '[ "$(json_of .StreamDescription.StreamName)" = orders ]'
+	peer $uid_reader TrentService.CreateKey '{}'
+	check "with the rights that it has" 'json_is .__type AccessDeniedException && grep -q "user/reader is not authorized to perform: kms:CreateKey" "$out"'
+	peer $uid_outsider Kinesis_20131202.PutRecord '{"StreamName":"orders","Data":"eA==","PartitionKey":"a"}'
+	check "and each its own" 'json_is .__type AccessDeniedException && grep -q "user/outsider is not authorized to perform: kinesis:PutRecord" "$out"'
+	peer 64999 $summary '{"StreamName":"orders"}'
+	check "a uid that kmsd does not know is refused" 'json_is .__type AccessDeniedException && grep -q "uid 64999 is no user and no role" "$out"'
+	peer 0 TrentService.ListKeys '{}'
+	check "and so is root" 'json_is .__type AccessDeniedException && grep -q "uid 0 is no user and no role" "$out"'
+	run as $uid_reader curl -m 20 -sS --unix-socket "$site/gateway/api.sock" -H "Content-Type: application/x-amz-json-1.1" \
+		-H "X-Amz-Target: $summary" -H "Authorization: AWS4-HMAC-SHA256 Credential=x" -d '{}' http://localhost/
+	check "a signature that is there has to be right" 'json_is .__type IncompleteSignatureException'
+	run curl -sS --cacert "$site/ca.pem" -H "Content-Type: application/x-amz-json-1.1" -H "X-Amz-Target: $summary" -d '{}' "https://localhost:$port/"
+	check "and over TLS there has to be one" 'json_is .__type MissingAuthenticationTokenException'
+fi
+
 # --- what shards take and give, where it is configured ---
 
 if [ -z "$only" ]; then

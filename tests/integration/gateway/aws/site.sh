@@ -57,7 +57,7 @@ gateway_pid=
 gateway_start() {
 	install -d -o $uid_gateway "$site/gateway"
 	cat >"$site/gatewayd.yaml" <<-END
-		listen: [{address: '127.0.0.1:$port'}]
+		listen: [{address: '127.0.0.1:$port'}, {unix: $site/gateway/api.sock, mode: '0666', peer_credentials: ${gateway_peers:-off}}]
 		tls: {certificate: $site/server.pem, key: $site/server.key}
 		kms: {socket: $SEALOCK_KMS_SOCKET}
 		ingest: {port_socket: $SEALOCK_INGEST_SOCKET, status_socket: $SEALOCK_STATUS_SOCKET}
