@@ -286,7 +286,12 @@ def main():
         print("radosgw cannot be started: " + why, file=sys.stderr)
         return 77
     folder = tempfile.mkdtemp(prefix="radosgw.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+    def ended(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the cleaning up
+        sys.exit(1)
+
+    signal.signal(signal.SIGTERM, ended)
     try:
         with Radosgw(folder) as s3:
             os.chmod(folder, 0o755)
