@@ -165,6 +165,9 @@ fi
 
 run curl -sS "http://127.0.0.1:$((port + 1))/metrics"
 check "metrics are well formed" 'python3 "$here/../frame/exposition.py" <"$out"'
+if command -v promtool >/dev/null; then
+	check "and promtool finds nothing to say" '[ -z "$(promtool check metrics <"$out" 2>&1)" ]'
+fi
 check "and count what was served" 'grep -Eq "^sealock_gatewayd_sent_total [1-9]" "$out" && grep -q "^sealock_gatewayd_aws_" "$out"'
 gateway_stop
 check "it ends in order" 'grep -q msg=stopped "$site/gateway.log"'
