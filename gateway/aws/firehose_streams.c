@@ -45,7 +45,7 @@ take_tags(struct gw_call *call, Kmsp__Tag ***out, size_t *out_count)
 	*out_count = 0;
 	if (in == NULL || in->count == 0)
 		return true;
-	Kmsp__Tag **list = gw_call_take(call, in->count * sizeof(*list));
+	Kmsp__Tag **list = gw_call_take(call, in->count * sizeof(void *));
 	Kmsp__Tag *tags = gw_call_take(call, in->count * sizeof(*tags));
 	if (list == NULL || tags == NULL)
 		return false;
@@ -327,7 +327,7 @@ ask_page(struct gw_call *call, const char *after)
 bool
 gw_firehose_list(struct gw_call *call)
 {
-	struct list *list = gw_call_take(call, sizeof(*list));
+	struct list *list = gw_call_take(call, sizeof(void *));
 	int64_t limit = gw_int(call->in, "Limit", 10);
 
 	if (list == NULL)

@@ -387,7 +387,7 @@ iterator_for(struct gw_call *call, const struct gw_stream *stream)
 		gw_fault_set(&call->fault, "ResourceNotFoundException",
 			"Shard %s in stream %s under account %s does not exist", id, stream->name,
 			gw_app_config_of(call->thread->app)->account);
-	ok = ok && place_of(call, stream, shard, place);
+	ok = ok && shard != NULL && place_of(call, stream, shard, place);
 	if (ok && place->kind == GW_JOB_LATEST && shard->closed_ns == 0) {
 		ok = submit(call, stream, place);
 		if (ok)

@@ -63,7 +63,7 @@ tags_of_map(struct gw_call *call, const char *member, Kmsp__Tag ***out, size_t *
 	*out_count = 0;
 	if (map == NULL || map->count == 0)
 		return true;
-	Kmsp__Tag **list = gw_call_take(call, map->count * sizeof(*list));
+	Kmsp__Tag **list = gw_call_take(call, map->count * sizeof(void *));
 	Kmsp__Tag *tags = gw_call_take(call, map->count * sizeof(*tags));
 	if (list == NULL || tags == NULL)
 		return false;
@@ -303,9 +303,9 @@ read_list(struct gw_call *call, struct gw_ticket *ticket)
 	}
 	if (filter == NULL)
 		return true;
-	for (uint8_t i = 0; i < FILTERS; i++)
+	for (size_t i = 0; i < FILTERS; i++)
 		if (strcmp(gw_text(filter, "Type"), filters[i]) == 0)
-			ticket->kind = i;
+			ticket->kind = (uint8_t)i;
 	ticket->value = gw_time(filter, "Timestamp");
 	if (ticket->kind == 3 && gw_text(filter, "ShardId")[0] == '\0')
 		return gw_fault_set(&call->fault, "InvalidArgumentException",

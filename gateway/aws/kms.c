@@ -100,7 +100,7 @@ gw_kms_pairs(struct gw_call *call, const char *member, Kmsp__Pair ***out, size_t
 	*out_count = 0;
 	if (map == NULL || map->count == 0)
 		return true;
-	Kmsp__Pair **list = gw_call_take(call, map->count * sizeof(*list));
+	Kmsp__Pair **list = gw_call_take(call, map->count * sizeof(void *));
 	Kmsp__Pair *pairs = gw_call_take(call, map->count * sizeof(*pairs));
 	if (list == NULL || pairs == NULL)
 		return false;
@@ -125,7 +125,7 @@ gw_kms_tags(struct gw_call *call, const char *member, Kmsp__Tag ***out, size_t *
 	*out_count = 0;
 	if (in == NULL || in->count == 0)
 		return true;
-	Kmsp__Tag **list = gw_call_take(call, in->count * sizeof(*list));
+	Kmsp__Tag **list = gw_call_take(call, in->count * sizeof(void *));
 	Kmsp__Tag *tags = gw_call_take(call, in->count * sizeof(*tags));
 	if (list == NULL || tags == NULL)
 		return false;
@@ -149,7 +149,7 @@ gw_kms_strings(struct gw_call *call, const char *member, char ***out, size_t *ou
 	*out_count = 0;
 	if (in == NULL || in->count == 0)
 		return true;
-	char **list = gw_call_take(call, in->count * sizeof(*list));
+	char **list = gw_call_take(call, in->count * sizeof(void *));
 	if (list == NULL)
 		return false;
 	for (const struct gw_value *v = in->first; v != NULL; v = v->next)

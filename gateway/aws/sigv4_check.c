@@ -138,6 +138,7 @@ put_path(struct text *t, struct http_text path, bool normalise)
 		bool dots = len == 2 && p[0] == '.' && p[1] == '.';
 		slash_at_end = len == 0 || dot || dots;
 		if (!normalise)
+			/* NOLINTNEXTLINE(bugprone-branch-clone): the order of these questions says more */
 			put_segment(t, p, len);
 		else if (dots && t->status == SLK_OK)
 			while (t->len > start && t->ptr[--t->len] != '/')

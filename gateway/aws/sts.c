@@ -201,7 +201,7 @@ take_lists(struct gw_call *call, Kmsp__AssumeRole *m)
 	char name[64];
 
 	m->policies = gw_call_take(call, LIST_MAX * sizeof(*m->policies));
-	m->tags = gw_call_take(call, LIST_MAX * sizeof(*m->tags));
+	m->tags = gw_call_take(call, LIST_MAX * sizeof(void *));
 	Kmsp__Tag *tags = gw_call_take(call, LIST_MAX * sizeof(*tags));
 	if (m->policies == NULL || m->tags == NULL || tags == NULL)
 		return false;

@@ -346,7 +346,7 @@ allocate_zeroed(size_t count, size_t len, void *arg)
 
 	if (count == 0 || len != ZEROED_ROOM_BYTES / count || ZEROED_ROOM_BYTES % count != 0 ||
 		h->zeroed_room != NULL)
-		return calloc(count, len);
+		return calloc(count, len); /* NOLINT(clang-analyzer-optin.portability.UnixAPI) */
 	h->zeroed_room = aligned_alloc(PAGE_BYTES, ZEROED_ROOM_BYTES);
 	if (h->zeroed_room != NULL)
 		memset(h->zeroed_room, 0, ZEROED_ROOM_BYTES);

@@ -254,18 +254,20 @@ fill_in(struct cd_state *s, struct cd_slot *slot, void *session)
 	op->sym->aead.aad.data = (uint8_t *)(uintptr_t)item->aad;
 	op->sym->aead.aad.phys_addr = (rte_iova_t)(uintptr_t)item->aad;
 	memcpy(rte_crypto_op_ctod_offset(op, uint8_t *, IV_OFFSET), item->nonce, SEAL_NONCE_BYTES);
-	memcpy(rte_crypto_op_ctod_offset(op, uint8_t *, IV_OFFSET + SEAL_NONCE_BYTES), &slot,
-		sizeof(slot));
+	/* Which one it is, for the way back. */
+	const uint32_t index = (uint32_t)(slot - s->slots);
+	memcpy(rte_crypto_op_ctod_offset(op, uint8_t *, IV_OFFSET + SEAL_NONCE_BYTES), &index,
+		sizeof(index));
 }
 
 static struct cd_slot *
-slot_of(struct rte_crypto_op *op)
+slot_of(struct cd_state *s, struct rte_crypto_op *op)
 {
-	struct cd_slot *slot = NULL;
+	uint32_t index = 0;
 
-	memcpy(&slot, rte_crypto_op_ctod_offset(op, uint8_t *, IV_OFFSET + SEAL_NONCE_BYTES),
-		sizeof(slot));
-	return slot;
+	memcpy(&index, rte_crypto_op_ctod_offset(op, uint8_t *, IV_OFFSET + SEAL_NONCE_BYTES),
+		sizeof(index));
+	return &s->slots[index];
 }
 
 static int
@@ -290,7 +292,7 @@ take_back(struct cd_state *s, uint32_t *good)
 	uint32_t n = rte_cryptodev_dequeue_burst(s->device->id, s->queue, ops, DEPTH);
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct cd_slot *slot = slot_of(ops[i]);
+		struct cd_slot *slot = slot_of(s, ops[i]);
 		slot->item->status = outcome(slot);
 		*good += slot->item->status == SLK_OK;
 		s->idle[s->idle_count++] = slot;
@@ -479,7 +481,7 @@ state_new(const struct seal_engine *engine, void **out_state, struct slk_error *
 	s->queue = (uint16_t)queue;
 	snprintf(name, sizeof(name), "slk_op_%u_%u", d->id, queue);
 	s->ops = rte_crypto_op_pool_create(name, RTE_CRYPTO_OP_TYPE_SYMMETRIC, DEPTH, 0,
-		SEAL_NONCE_BYTES + sizeof(struct cd_slot *), SOCKET_ID_ANY);
+		SEAL_NONCE_BYTES + sizeof(uint32_t), SOCKET_ID_ANY);
 	if (s->ops == NULL || slots_new(s) != SLK_OK) {
 		state_free(s);
 		return slk_fail(err, SLK_NO_MEMORY, "engine %s: DPDK has no memory for it (%s)",
