@@ -1,7 +1,8 @@
 #include "buffer.h"
 
 #include <errno.h>
-#include <stdatomic.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -12,10 +13,22 @@
 #define STEP_BYTES 65536u /* capacities are multiples of it */
 #define AHEAD_MAX (4u << 20) /* growing copies nothing, so there is no need to be far ahead */
 
+#define SPARES 8u
+
+/* Mappings that were wiped and given back: to fault, lock and unmap pages anew for each batch costs as much as filling them. They
+ * go as soon as their room is wanted. */
+struct spare {
+	uint8_t *bytes;
+	size_t cap; /* 0: none */
+};
+
 struct dlv_pool {
-	_Atomic uint64_t used;
+	pthread_mutex_t mutex;
+	uint64_t used; /* by buffers */
+	uint64_t spare; /* by spares, beyond that; used + spare <= max */
 	uint64_t max;
 	bool lock;
+	struct spare spares[SPARES];
 };
 
 /* --- the pool --- */
@@ -27,40 +40,131 @@ dlv_pool_new(uint64_t max_bytes, bool lock, struct dlv_pool **out_pool)
 
 	if (pool == NULL)
 		return SLK_NO_MEMORY;
+	if (pthread_mutex_init(&pool->mutex, NULL) != 0) {
+		free(pool);
+		return SLK_NO_MEMORY;
+	}
 	pool->max = max_bytes;
 	pool->lock = lock;
 	*out_pool = pool;
 	return SLK_OK;
 }
 
+static void
+drop_spare(struct dlv_pool *pool, struct spare *spare)
+{
+	if (spare->cap > 0)
+		munmap(spare->bytes, spare->cap);
+	pool->spare -= spare->cap;
+	*spare = (struct spare){0};
+}
+
 void
 dlv_pool_free(struct dlv_pool *pool)
 {
+	if (pool == NULL)
+		return;
+	for (unsigned i = 0; i < SPARES; i++)
+		drop_spare(pool, &pool->spares[i]);
+	pthread_mutex_destroy(&pool->mutex);
 	free(pool);
 }
 
 uint64_t
 dlv_pool_used(const struct dlv_pool *pool)
 {
-	return atomic_load_explicit(&pool->used, memory_order_relaxed);
+	return __atomic_load_n(&pool->used, __ATOMIC_RELAXED);
+}
+
+static void
+set_used(struct dlv_pool *pool, uint64_t used)
+{
+	__atomic_store_n(
+		&pool->used, used, __ATOMIC_RELAXED); /* read without the mutex, for metrics */
 }
 
 static bool
 pool_take(struct dlv_pool *pool, uint64_t bytes)
 {
-	uint64_t used = atomic_load_explicit(&pool->used, memory_order_relaxed);
-
-	do {
-		if (bytes > pool->max || used > pool->max - bytes)
-			return false;
-	} while (!atomic_compare_exchange_weak(&pool->used, &used, used + bytes));
-	return true;
+	pthread_mutex_lock(&pool->mutex);
+	for (unsigned i = 0; i < SPARES && pool->used + pool->spare + bytes > pool->max; i++)
+		drop_spare(pool, &pool->spares[i]);
+	bool fits = bytes <= pool->max && pool->used + pool->spare <= pool->max - bytes;
+	if (fits)
+		set_used(pool, pool->used + bytes);
+	pthread_mutex_unlock(&pool->mutex);
+	return fits;
 }
 
 static void
 pool_give(struct dlv_pool *pool, uint64_t bytes)
 {
-	atomic_fetch_sub(&pool->used, bytes);
+	pthread_mutex_lock(&pool->mutex);
+	set_used(pool, pool->used - bytes);
+	pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Their locked pages count against the process's limit, too. */
+static void
+drop_spares(struct dlv_pool *pool)
+{
+	pthread_mutex_lock(&pool->mutex);
+	for (unsigned i = 0; i < SPARES; i++)
+		drop_spare(pool, &pool->spares[i]);
+	pthread_mutex_unlock(&pool->mutex);
+}
+
+/* A buffer that begins may get more than it needs while there is plenty; what is scarce goes to whom it fits. */
+static bool
+suits(const struct dlv_pool *pool, const struct spare *spare, size_t need)
+{
+	return spare->cap >= need &&
+		(pool->used + spare->cap <= pool->max / 2 || spare->cap / 2 <= need);
+}
+
+/* The smallest that suits; false: none does. */
+static bool
+take_spare(struct dlv_pool *pool, size_t need, uint8_t **out_bytes, size_t *out_cap)
+{
+	struct spare *best = NULL;
+
+	pthread_mutex_lock(&pool->mutex);
+	for (unsigned i = 0; i < SPARES; i++) {
+		struct spare *spare = &pool->spares[i];
+		if (spare->cap > 0 && suits(pool, spare, need) &&
+			(best == NULL || spare->cap < best->cap))
+			best = spare;
+	}
+	if (best != NULL) {
+		*out_bytes = best->bytes;
+		*out_cap = best->cap;
+		pool->spare -= best->cap;
+		set_used(pool, pool->used + best->cap);
+		*best = (struct spare){0};
+	}
+	pthread_mutex_unlock(&pool->mutex);
+	return best != NULL;
+}
+
+/* Wiped already. */
+static void
+give_back(struct dlv_pool *pool, uint8_t *bytes, size_t cap)
+{
+	struct spare *place = NULL;
+
+	pthread_mutex_lock(&pool->mutex);
+	set_used(pool, pool->used - cap);
+	for (unsigned i = 0; i < SPARES && place == NULL; i++) {
+		if (pool->spares[i].cap == 0)
+			place = &pool->spares[i];
+	}
+	if (place != NULL) {
+		*place = (struct spare){bytes, cap};
+		pool->spare += cap;
+	}
+	pthread_mutex_unlock(&pool->mutex);
+	if (place == NULL)
+		munmap(bytes, cap);
 }
 
 /* --- pages --- */
@@ -99,15 +203,27 @@ map_grow(uint8_t *bytes, size_t old_cap, size_t cap)
 	return grown == MAP_FAILED ? NULL : grown;
 }
 
+static uint8_t *
+map_more(const struct dlv_buffer *buffer, size_t cap)
+{
+	return buffer->cap == 0 ? map_new(buffer->pool, cap)
+				: map_grow(buffer->bytes, buffer->cap, cap);
+}
+
 static int
 grow_to(struct dlv_buffer *buffer, size_t cap)
 {
 	size_t more = cap - buffer->cap;
 
+	if (buffer->cap == 0 && take_spare(buffer->pool, cap, &buffer->bytes, &buffer->cap))
+		return SLK_OK;
 	if (!pool_take(buffer->pool, more))
 		return SLK_LIMIT;
-	uint8_t *bytes = buffer->cap == 0 ? map_new(buffer->pool, cap)
-					  : map_grow(buffer->bytes, buffer->cap, cap);
+	uint8_t *bytes = map_more(buffer, cap);
+	if (bytes == NULL) {
+		drop_spares(buffer->pool);
+		bytes = map_more(buffer, cap);
+	}
 	if (bytes == NULL) {
 		pool_give(buffer->pool, more);
 		return SLK_NO_MEMORY;
@@ -130,8 +246,7 @@ dlv_buffer_fini(struct dlv_buffer *buffer)
 {
 	if (buffer->cap > 0) {
 		slk_wipe(buffer->bytes, buffer->len);
-		munmap(buffer->bytes, buffer->cap);
-		pool_give(buffer->pool, buffer->cap);
+		give_back(buffer->pool, buffer->bytes, buffer->cap);
 	}
 	dlv_buffer_init(buffer, buffer->pool);
 }

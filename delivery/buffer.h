@@ -2,7 +2,8 @@
  *
  * Memory of its own pages, locked and out of core dumps like base/secret.h but up to gigabytes; wiped when it is given back or
  * shrunk. What it takes counts against the process's pool (memory: max_mb in deliverd.yaml), so that buffers are bounded
- * whatever the delivery streams ask for. Thread: a buffer belongs to one; the pool is shared.
+ * whatever the delivery streams ask for; a few mappings are kept for the next buffers, wiped, as long as nobody needs their room.
+ * Thread: a buffer belongs to one; the pool is shared.
  */
 #ifndef DELIVERY_BUFFER_H
 #define DELIVERY_BUFFER_H

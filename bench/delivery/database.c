@@ -55,11 +55,15 @@ find_port(uint16_t *out_port, struct slk_error *err)
 
 /* --- programs --- */
 
+#define ARGUMENTS_MAX 32u
+
 /* In the child: a user that PostgreSQL accepts, and nothing on the terminal. */
 static _Noreturn void
 run(const struct database *d, const char *const *argv, bool owner)
 {
 	char log[300], program[300];
+	const char *all[ARGUMENTS_MAX];
+	size_t n = 0;
 	const struct passwd *postgres = owner && getuid() == 0 ? getpwnam("postgres") : NULL;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -74,7 +78,11 @@ run(const struct database *d, const char *const *argv, bool owner)
 		(setgroups(0, NULL) != 0 || setgid(postgres->pw_gid) != 0 ||
 			setuid(postgres->pw_uid) != 0))
 		_exit(126);
-	execv(program, (char *const *)argv);
+	/* By its path: initdb looks for postgres beside itself. */
+	for (; argv[n] != NULL && n < ARGUMENTS_MAX - 1; n++)
+		all[n] = n == 0 ? program : argv[n];
+	all[n] = NULL;
+	execv(program, (char *const *)all);
 	_exit(127);
 }
 

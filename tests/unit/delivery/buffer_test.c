@@ -82,6 +82,43 @@ the_pool_is_the_limit(void **state)
 }
 
 static void
+pages_are_used_again_wiped_and_give_way(void **state)
+{
+	(void)state;
+	struct dlv_pool *pool = pool_of(16 * STEP);
+	struct dlv_buffer one, two;
+	uint8_t part[1000];
+
+	fill(part, sizeof(part), 9);
+	dlv_buffer_init(&one, pool);
+	dlv_buffer_init(&two, pool);
+	assert_ok(dlv_buffer_reserve(&one, 4 * STEP));
+	assert_ok(dlv_buffer_append(&one, slk_span(part, sizeof(part))));
+	uint8_t *bytes = one.bytes;
+	dlv_buffer_fini(&one);
+	assert_int_equal(dlv_pool_used(pool), 0);
+	assert_ok(dlv_buffer_reserve(&two, 1));
+	assert_ptr_equal(two.bytes, bytes); /* the same pages, more than was asked for */
+	assert_int_equal(two.cap, 4 * STEP);
+	assert_int_equal(two.len, 0);
+	assert_int_equal(dlv_pool_used(pool), 4 * STEP);
+	for (size_t i = 0; i < two.cap; i++)
+		assert_int_equal(two.bytes[i], 0);
+	dlv_buffer_fini(&two);
+
+	/* What is kept takes nobody's room. */
+	assert_ok(dlv_buffer_reserve(&one, 16 * STEP));
+	assert_int_equal(dlv_pool_used(pool), 16 * STEP);
+	dlv_buffer_fini(&one);
+
+	/* Where memory is scarce, a small buffer does not get a large mapping. */
+	assert_ok(dlv_buffer_reserve(&one, STEP));
+	assert_int_equal(one.cap, STEP);
+	dlv_buffer_fini(&one);
+	dlv_pool_free(pool);
+}
+
+static void
 what_is_cut_off_is_wiped(void **state)
 {
 	(void)state;
@@ -186,6 +223,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows_and_keeps_its_bytes),
 		cmocka_unit_test(the_pool_is_the_limit),
+		cmocka_unit_test(pages_are_used_again_wiped_and_give_way),
 		cmocka_unit_test(what_is_cut_off_is_wiped),
 		cmocka_unit_test(stays_locked_and_undumped_when_it_grows),
 		cmocka_unit_test(memory_that_cannot_be_locked_is_refused_unless_told_otherwise),
