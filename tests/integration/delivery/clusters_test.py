@@ -120,7 +120,7 @@ class Cluster:
         command = [os.path.join(self.home, "bin", name)] + ["-E%s=%s" % o for o in options.items()]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=self.environment(), user=self.user,
                                         extra_groups=[] if self.user else None, start_new_session=True)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 return self.call("GET", "/_cluster/health?wait_for_status=yellow&timeout=60s")
