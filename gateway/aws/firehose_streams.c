@@ -327,7 +327,7 @@ ask_page(struct gw_call *call, const char *after)
 bool
 gw_firehose_list(struct gw_call *call)
 {
-	struct list *list = gw_call_take(call, sizeof(void *));
+	struct list *list = gw_call_take(call, sizeof(*list));
 	int64_t limit = gw_int(call->in, "Limit", 10);
 
 	if (list == NULL)

@@ -42,11 +42,11 @@ delivery_make() {
 		monitor: {listen: "127.0.0.1:$monitor_port"}
 		status: {socket: $SEALOCK_DELIVERY_SOCKET}
 		times: {drain_seconds: 2}
-		stores:
-		  - {bucket: "plain-*", dir: $site/store, seal: none}
-		  - {bucket: "sealed-*", dir: $site/store, seal: client}
 		endpoints:
 		  - {url: "https://127.0.0.1:*"}
+		stores: # last: tests append theirs
+		  - {bucket: "plain-*", dir: $site/store, seal: none}
+		  - {bucket: "sealed-*", dir: $site/store, seal: client}
 	END
 	sealock hsm init --config "$site/kmsd.yaml" >/dev/null || die_with_log /dev/null "sealock hsm init"
 	kmsd_start
