@@ -63,6 +63,8 @@ static const struct row worker_rows[] = {
 		"Questions beyond the answers' rate."),
 	ROW("field_fallbacks_total", "counter", field_fallbacks,
 		"Records whose partition key is their sender, for want of the field."),
+	ROW("handed_over_total", "counter", handed_over,
+		"Datagrams that came by this worker's queue and are another's."),
 	ROW("sleeps_total", "counter", sleeps, "Sleeps of an idle worker."),
 	ROW("generation_ends_total", "counter", generation_ends,
 		"Epochs ended and keys refused because the machine was duplicated or put back."),
