@@ -422,15 +422,15 @@ state_free(void *state)
 
 	if (s == NULL)
 		return;
-	/* What a device that hangs still holds is never given back to anybody. */
-	if (s->is_broken)
-		return;
-	for (unsigned i = 0; i < DEPTH; i++) {
-		if (s->slots[i].op != NULL)
-			rte_crypto_op_free(s->slots[i].op);
+	/* What a device that hangs still holds is never given back to anybody: its operations and the buffers' heads. */
+	if (!s->is_broken) {
+		for (unsigned i = 0; i < DEPTH; i++) {
+			if (s->slots[i].op != NULL)
+				rte_crypto_op_free(s->slots[i].op);
+		}
+		rte_mempool_free(s->ops);
+		rte_free(s->heads);
 	}
-	rte_mempool_free(s->ops);
-	rte_free(s->heads);
 	seal_thread_free(s->cpu);
 	free(s);
 }
