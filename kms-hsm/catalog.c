@@ -5,6 +5,7 @@
 
 #include "catalog_db.h"
 #include "catalog_iam.h"
+#include "catalog_tags.h"
 
 int
 kms_catalog_open(const char *path, struct kms_catalog **out_catalog, struct slk_error *err)
@@ -100,7 +101,8 @@ kms_catalog_key_begin_under(struct kms_catalog *catalog, const struct kms_key *k
 		rc = kms_db_backing_insert(
 			catalog, key->id, key->backing_id, KMS_BACKING_FIRST, key->created_ns);
 	if (rc == SLK_OK)
-		rc = kms_db_tags_set(catalog, key->id, tags, tags_count);
+		rc = kms_db_tags_put(catalog,
+			&(struct kms_tagged){KMS_TAGGED_KEY, .key_id = key->id}, tags, tags_count);
 	if (rc == SLK_OK && policy != NULL)
 		rc = kms_catalog_key_policy_put(catalog, key->id, policy);
 	return kms_db_end(catalog, rc);

@@ -6,13 +6,6 @@
 #include "catalog_db.h"
 
 static int
-get_count(sqlite3_stmt *s, void *out)
-{
-	*(uint64_t *)out = (uint64_t)sqlite3_column_int64(s, 0);
-	return SLK_OK;
-}
-
-static int
 read_sealed(sqlite3_stmt *s, int column, struct kms_sealed_secret *out)
 {
 	if (sqlite3_column_type(s, column) != SQLITE_BLOB)
@@ -60,7 +53,7 @@ within_limit(struct kms_catalog *catalog, uint64_t user_row)
 	uint64_t count = 0;
 
 	kms_db_bind_u64(s, 1, user_row);
-	int rc = kms_db_one(catalog, s, get_count, &count);
+	int rc = kms_db_one(catalog, s, kms_db_u64_row, &count);
 	return rc == SLK_OK && count > KMS_ACCESS_KEYS_MAX ? SLK_LIMIT : rc;
 }
 

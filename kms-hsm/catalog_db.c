@@ -245,8 +245,8 @@ static const char *const texts[SQL_COUNT] = {
 		" ON CONFLICT (identity_id, key) DO UPDATE SET value = excluded.value",
 	[SQL_IDENTITY_TAG_REMOVE] = "DELETE FROM identity_tags WHERE identity_id = ?1 AND key = ?2",
 	[SQL_IDENTITY_TAG_COUNT] = "SELECT count(*) FROM identity_tags WHERE identity_id = ?1",
-	[SQL_IDENTITY_TAG_LIST] =
-		"SELECT key, value FROM identity_tags WHERE identity_id = ?1 ORDER BY key LIMIT ?2",
+	[SQL_IDENTITY_TAG_LIST] = "SELECT key, value FROM identity_tags WHERE identity_id = ?1"
+				  " AND key > ?2 ORDER BY key LIMIT ?3",
 	[SQL_IDENTITY_TAGS_DELETE] = "DELETE FROM identity_tags WHERE identity_id = ?1",
 	[SQL_INLINE_PUT] =
 		"INSERT INTO inline_policies VALUES (?1, ?2, ?3)"
@@ -523,6 +523,13 @@ kms_db_rows(struct kms_catalog *catalog, sqlite3_stmt *statement, size_t cap, si
 	if (rc != SLK_OK && rc != SLK_NOT_FOUND)
 		return rc;
 	*out_count = count;
+	return SLK_OK;
+}
+
+int
+kms_db_u64_row(sqlite3_stmt *statement, void *out_u64)
+{
+	*(uint64_t *)out_u64 = (uint64_t)sqlite3_column_int64(statement, 0);
 	return SLK_OK;
 }
 

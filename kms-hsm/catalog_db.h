@@ -219,6 +219,9 @@ MUST_USE int kms_db_blob(sqlite3_stmt *statement, int column, void *out, size_t 
 /* Copy a TEXT column with its terminator. SLK_CORRUPT. */
 MUST_USE int kms_db_text(sqlite3_stmt *statement, int column, char *out, size_t cap);
 
+/* A read_row: the first column as a uint64_t. */
+MUST_USE int kms_db_u64_row(sqlite3_stmt *statement, void *out_u64);
+
 /* The first column of the first row. SLK_NOT_FOUND. */
 MUST_USE int kms_db_document(
 	struct kms_catalog *catalog, sqlite3_stmt *statement, char *out, size_t cap);
@@ -230,8 +233,6 @@ MUST_USE int kms_db_backing_insert(struct kms_catalog *catalog, const uint8_t *k
 /* wall_ns: when it becomes Current; 0: when it was created. */
 MUST_USE int kms_db_backing_enable(struct kms_catalog *catalog, const uint8_t *id,
 	const struct kms_check *check, uint64_t wall_ns);
-MUST_USE int kms_db_tags_set(struct kms_catalog *catalog, const uint8_t *key_id,
-	const struct kms_tag *tags, size_t count);
 /* catalog_streams.c: a stream with its first shards, its row as it is to be, and what may happen only so often. */
 MUST_USE int kms_db_stream_insert(
 	struct kms_catalog *catalog, const struct kms_stream *stream, uint64_t *out_id);

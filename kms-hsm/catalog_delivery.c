@@ -3,13 +3,7 @@
 #include <string.h>
 
 #include "catalog_db.h"
-
-static int
-u64_row(sqlite3_stmt *s, void *out)
-{
-	*(uint64_t *)out = (uint64_t)sqlite3_column_int64(s, 0);
-	return SLK_OK;
-}
+#include "catalog_tags.h"
 
 bool
 kms_delivery_is_direct(const struct kms_delivery *delivery)
@@ -100,7 +94,7 @@ kms_catalog_delivery_has_role(
 
 	kms_db_bind_u64(s, 1, delivery->id);
 	kms_db_bind_text(s, 2, role_arn);
-	return kms_db_one(catalog, s, u64_row, &id);
+	return kms_db_one(catalog, s, kms_db_u64_row, &id);
 }
 
 /* --- descriptions --- */
@@ -174,75 +168,31 @@ set_roles(struct kms_catalog *catalog, uint64_t id, const struct kms_delivery_se
 
 /* --- tags --- */
 
-/* Within a transaction. */
-static int
-set_tags(struct kms_catalog *catalog, uint64_t id, const struct kms_tag *tags, size_t count)
-{
-	uint64_t present = 0;
-	int rc = SLK_OK;
-
-	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
-		sqlite3_stmt *s = kms_db_statement(catalog, SQL_DELIVERY_TAG_SET);
-		kms_db_bind_u64(s, 1, id);
-		kms_db_bind_text(s, 2, tags[i].key);
-		kms_db_bind_text(s, 3, tags[i].value);
-		rc = kms_db_run(catalog, s);
-	}
-	if (rc != SLK_OK)
-		return rc;
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_DELIVERY_TAG_COUNT);
-	kms_db_bind_u64(s, 1, id);
-	rc = kms_db_one(catalog, s, u64_row, &present);
-	return rc == SLK_OK && present > KMS_TAGS_MAX ? SLK_LIMIT : rc;
-}
-
 int
 kms_catalog_delivery_tags_set(struct kms_catalog *catalog, const struct kms_delivery *delivery,
 	const struct kms_tag *tags, size_t count)
 {
-	int rc = kms_db_begin(catalog);
+	const struct kms_tagged tagged = {KMS_TAGGED_DELIVERY, .id = delivery->id};
 
-	if (rc != SLK_OK)
-		return rc;
-	return kms_db_end(catalog, set_tags(catalog, delivery->id, tags, count));
+	return kms_db_tags_set(catalog, &tagged, tags, count);
 }
 
 int
 kms_catalog_delivery_tags_remove(struct kms_catalog *catalog, const struct kms_delivery *delivery,
 	const char *const *tag_keys, size_t count)
 {
-	int rc = kms_db_begin(catalog);
+	const struct kms_tagged tagged = {KMS_TAGGED_DELIVERY, .id = delivery->id};
 
-	if (rc != SLK_OK)
-		return rc;
-	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
-		sqlite3_stmt *s = kms_db_statement(catalog, SQL_DELIVERY_TAG_REMOVE);
-		kms_db_bind_u64(s, 1, delivery->id);
-		kms_db_bind_text(s, 2, tag_keys[i]);
-		rc = kms_db_run(catalog, s);
-	}
-	return kms_db_end(catalog, rc);
-}
-
-static int
-tag_row(sqlite3_stmt *s, void *out)
-{
-	struct kms_tag *tag = out;
-	int rc = kms_db_text(s, 0, tag->key, sizeof(tag->key));
-
-	return rc == SLK_OK ? kms_db_text(s, 1, tag->value, sizeof(tag->value)) : rc;
+	return kms_db_tags_remove(catalog, &tagged, tag_keys, count);
 }
 
 int
 kms_catalog_delivery_tags(struct kms_catalog *catalog, const struct kms_delivery *delivery,
 	const char *after, struct kms_tag *out_tags, size_t cap, size_t *out_count)
 {
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_DELIVERY_TAG_LIST);
+	const struct kms_tagged tagged = {KMS_TAGGED_DELIVERY, .id = delivery->id};
 
-	kms_db_bind_u64(s, 1, delivery->id);
-	kms_db_bind_text(s, 2, after);
-	kms_db_bind_u64(s, 3, cap);
-	return kms_db_rows(catalog, s, cap, sizeof(*out_tags), tag_row, out_tags, out_count);
+	return kms_db_tags_list(catalog, &tagged, after, out_tags, cap, out_count);
 }
 
 /* --- changes --- */
@@ -271,8 +221,8 @@ static int
 within_limit(struct kms_catalog *catalog)
 {
 	uint64_t count = 0;
-	int rc =
-		kms_db_one(catalog, kms_db_statement(catalog, SQL_DELIVERY_COUNT), u64_row, &count);
+	int rc = kms_db_one(
+		catalog, kms_db_statement(catalog, SQL_DELIVERY_COUNT), kms_db_u64_row, &count);
 
 	return rc == SLK_OK && count > KMS_DELIVERIES_MAX ? SLK_LIMIT : rc;
 }
@@ -294,7 +244,8 @@ kms_catalog_delivery_create(struct kms_catalog *catalog, const struct kms_delive
 	if (rc == SLK_OK)
 		rc = set_roles(catalog, id, sealed);
 	if (rc == SLK_OK && tags_count > 0)
-		rc = set_tags(catalog, id, tags, tags_count);
+		rc = kms_db_tags_put(catalog, &(struct kms_tagged){KMS_TAGGED_DELIVERY, .id = id},
+			tags, tags_count);
 	if (rc == SLK_OK)
 		rc = within_limit(catalog);
 	return kms_db_end(catalog, rc);

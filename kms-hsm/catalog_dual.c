@@ -45,13 +45,6 @@ proposal_row(sqlite3_stmt *s, void *out)
 	return rc;
 }
 
-static int
-get_count(sqlite3_stmt *s, void *out)
-{
-	*(uint64_t *)out = (uint64_t)sqlite3_column_int64(s, 0);
-	return SLK_OK;
-}
-
 /* --- create; each step within the transaction --- */
 
 static int
@@ -91,8 +84,8 @@ keep_limits(struct kms_catalog *catalog)
 	kms_db_bind_u64(s, 1, KMS_PROPOSALS_KEPT);
 	int rc = kms_db_run(catalog, s);
 	if (rc == SLK_OK)
-		rc = kms_db_one(catalog, kms_db_statement(catalog, SQL_PROPOSAL_COUNT), get_count,
-			&pending);
+		rc = kms_db_one(catalog, kms_db_statement(catalog, SQL_PROPOSAL_COUNT),
+			kms_db_u64_row, &pending);
 	return rc == SLK_OK && pending > KMS_PROPOSALS_PENDING_MAX ? SLK_LIMIT : rc;
 }
 

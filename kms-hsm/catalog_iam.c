@@ -3,6 +3,7 @@
 
 #include "catalog_db.h"
 #include "catalog_iam.h"
+#include "catalog_tags.h"
 
 /* --- steps shared by this file --- */
 
@@ -10,13 +11,6 @@ static int
 get_flag(sqlite3_stmt *s, void *out)
 {
 	*(bool *)out = sqlite3_column_int(s, 0) != 0;
-	return SLK_OK;
-}
-
-static int
-get_count(sqlite3_stmt *s, void *out)
-{
-	*(uint64_t *)out = (uint64_t)sqlite3_column_int64(s, 0);
 	return SLK_OK;
 }
 
@@ -44,28 +38,6 @@ identity_row(sqlite3_stmt *s, void *out)
 
 /* --- users and roles --- */
 
-/* Within a transaction. */
-static int
-set_tags(struct kms_catalog *catalog, uint64_t id, const struct kms_tag *tags, size_t count)
-{
-	uint64_t present = 0;
-	int rc = SLK_OK;
-
-	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
-		sqlite3_stmt *s = kms_db_statement(catalog, SQL_IDENTITY_TAG_SET);
-		kms_db_bind_u64(s, 1, id);
-		kms_db_bind_text(s, 2, tags[i].key);
-		kms_db_bind_text(s, 3, tags[i].value);
-		rc = kms_db_run(catalog, s);
-	}
-	if (rc != SLK_OK)
-		return rc;
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_IDENTITY_TAG_COUNT);
-	kms_db_bind_u64(s, 1, id);
-	rc = kms_db_one(catalog, s, get_count, &present);
-	return rc == SLK_OK && present > KMS_TAGS_MAX ? SLK_LIMIT : rc;
-}
-
 int
 kms_catalog_identity_create(struct kms_catalog *catalog, const struct kms_identity_row *row,
 	const char *trust, const struct kms_tag *tags, size_t tags_count, uint64_t *out_id)
@@ -86,7 +58,8 @@ kms_catalog_identity_create(struct kms_catalog *catalog, const struct kms_identi
 	rc = kms_db_run(catalog, s);
 	if (rc == SLK_OK) {
 		id = (uint64_t)sqlite3_last_insert_rowid(catalog->db);
-		rc = set_tags(catalog, id, tags, tags_count);
+		rc = kms_db_tags_put(catalog, &(struct kms_tagged){KMS_TAGGED_IDENTITY, .id = id},
+			tags, tags_count);
 	}
 	rc = kms_db_end(catalog, rc);
 	if (rc == SLK_OK)
@@ -179,49 +152,27 @@ int
 kms_catalog_identity_tags_set(
 	struct kms_catalog *catalog, uint64_t id, const struct kms_tag *tags, size_t count)
 {
-	int rc = kms_db_begin(catalog);
+	const struct kms_tagged tagged = {KMS_TAGGED_IDENTITY, .id = id};
 
-	if (rc != SLK_OK)
-		return rc;
-	return kms_db_end(catalog, set_tags(catalog, id, tags, count));
+	return kms_db_tags_set(catalog, &tagged, tags, count);
 }
 
 int
 kms_catalog_identity_tags_remove(
 	struct kms_catalog *catalog, uint64_t id, const char *const *tag_keys, size_t count)
 {
-	int rc = kms_db_begin(catalog);
+	const struct kms_tagged tagged = {KMS_TAGGED_IDENTITY, .id = id};
 
-	if (rc != SLK_OK)
-		return rc;
-	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
-		sqlite3_stmt *s = kms_db_statement(catalog, SQL_IDENTITY_TAG_REMOVE);
-		kms_db_bind_u64(s, 1, id);
-		kms_db_bind_text(s, 2, tag_keys[i]);
-		rc = kms_db_run(catalog, s);
-	}
-	return kms_db_end(catalog, rc);
-}
-
-static int
-tag_row(sqlite3_stmt *s, void *out)
-{
-	struct kms_tag *tag = out;
-	int rc = kms_db_text(s, 0, tag->key, sizeof(tag->key));
-
-	return rc == SLK_OK ? kms_db_text(s, 1, tag->value, sizeof(tag->value)) : rc;
+	return kms_db_tags_remove(catalog, &tagged, tag_keys, count);
 }
 
 int
 kms_catalog_identity_tags(
 	struct kms_catalog *catalog, uint64_t id, struct kms_tag *out_tags, size_t *out_count)
 {
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_IDENTITY_TAG_LIST);
+	const struct kms_tagged tagged = {KMS_TAGGED_IDENTITY, .id = id};
 
-	kms_db_bind_u64(s, 1, id);
-	kms_db_bind_u64(s, 2, KMS_TAGS_MAX);
-	return kms_db_rows(
-		catalog, s, KMS_TAGS_MAX, sizeof(*out_tags), tag_row, out_tags, out_count);
+	return kms_db_tags_list(catalog, &tagged, "", out_tags, KMS_TAGS_MAX, out_count);
 }
 
 /* --- inline policies --- */

@@ -3,6 +3,7 @@
 
 #include "catalog.h"
 #include "catalog_db.h"
+#include "catalog_tags.h"
 
 int
 kms_catalog_alias_create(
@@ -70,57 +71,21 @@ kms_catalog_alias_list(struct kms_catalog *catalog, const uint8_t *key_id, const
 		catalog, s, cap, sizeof(*out_aliases), alias_row, out_aliases, out_count);
 }
 
-static int
-count_row(sqlite3_stmt *s, void *out)
-{
-	*(uint64_t *)out = (uint64_t)sqlite3_column_int64(s, 0);
-	return SLK_OK;
-}
-
-/* --- tags --- */
-
-/* Within a transaction. */
-static int
-set_tags(struct kms_catalog *catalog, const uint8_t *key_id, const struct kms_tag *tags,
-	size_t count)
-{
-	uint64_t present = 0;
-	int rc = SLK_OK;
-
-	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
-		sqlite3_stmt *s = kms_db_statement(catalog, SQL_TAG_SET);
-		kms_db_bind_id(s, 1, key_id);
-		kms_db_bind_text(s, 2, tags[i].key);
-		kms_db_bind_text(s, 3, tags[i].value);
-		rc = kms_db_run(catalog, s);
-	}
-	if (rc != SLK_OK)
-		return rc;
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_TAG_COUNT);
-	kms_db_bind_id(s, 1, key_id);
-	rc = kms_db_one(catalog, s, count_row, &present);
-	return rc == SLK_OK && present > KMS_TAGS_MAX ? SLK_LIMIT : rc;
-}
-
-int
-kms_db_tags_set(struct kms_catalog *catalog, const uint8_t *key_id, const struct kms_tag *tags,
-	size_t count)
-{
-	return count > 0 ? set_tags(catalog, key_id, tags, count) : SLK_OK;
-}
+/* --- tags of keys --- */
 
 int
 kms_catalog_tags_set(struct kms_catalog *catalog, const uint8_t key_id[KMS_ID_BYTES],
 	const struct kms_tag *tags, size_t count)
 {
+	const struct kms_tagged tagged = {KMS_TAGGED_KEY, .key_id = key_id};
 	struct kms_key key;
 	int rc = kms_db_begin(catalog);
 
 	if (rc != SLK_OK)
 		return rc;
 	rc = kms_catalog_key_get(catalog, key_id, &key);
-	if (rc == SLK_OK)
-		rc = kms_db_tags_set(catalog, key_id, tags, count);
+	if (rc == SLK_OK && count > 0)
+		rc = kms_db_tags_put(catalog, &tagged, tags, count);
 	return kms_db_end(catalog, rc);
 }
 
@@ -128,36 +93,16 @@ int
 kms_catalog_tags_remove(struct kms_catalog *catalog, const uint8_t key_id[KMS_ID_BYTES],
 	const char *const *tag_keys, size_t count)
 {
-	int rc = kms_db_begin(catalog);
+	const struct kms_tagged tagged = {KMS_TAGGED_KEY, .key_id = key_id};
 
-	if (rc != SLK_OK)
-		return rc;
-	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
-		sqlite3_stmt *s = kms_db_statement(catalog, SQL_TAG_REMOVE);
-		kms_db_bind_id(s, 1, key_id);
-		kms_db_bind_text(s, 2, tag_keys[i]);
-		rc = kms_db_run(catalog, s);
-	}
-	return kms_db_end(catalog, rc);
-}
-
-static int
-tag_row(sqlite3_stmt *s, void *out)
-{
-	struct kms_tag *tag = out;
-	int rc = kms_db_text(s, 0, tag->key, sizeof(tag->key));
-
-	return rc == SLK_OK ? kms_db_text(s, 1, tag->value, sizeof(tag->value)) : rc;
+	return kms_db_tags_remove(catalog, &tagged, tag_keys, count);
 }
 
 int
 kms_catalog_tag_list(struct kms_catalog *catalog, const uint8_t key_id[KMS_ID_BYTES],
 	const char *after, struct kms_tag *out_tags, size_t cap, size_t *out_count)
 {
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_TAG_LIST);
+	const struct kms_tagged tagged = {KMS_TAGGED_KEY, .key_id = key_id};
 
-	kms_db_bind_id(s, 1, key_id);
-	kms_db_bind_text(s, 2, after);
-	kms_db_bind_u64(s, 3, cap);
-	return kms_db_rows(catalog, s, cap, sizeof(*out_tags), tag_row, out_tags, out_count);
+	return kms_db_tags_list(catalog, &tagged, after, out_tags, cap, out_count);
 }

@@ -5,16 +5,10 @@
 
 #include "base/clock.h"
 #include "catalog_db.h"
+#include "catalog_tags.h"
 
 #define HOUR_NS (3600 * SLK_NS_PER_S)
 #define EVENT_WINDOW_NS (24 * HOUR_NS)
-
-static int
-u64_row(sqlite3_stmt *s, void *out)
-{
-	*(uint64_t *)out = (uint64_t)sqlite3_column_int64(s, 0);
-	return SLK_OK;
-}
 
 /* --- streams --- */
 
@@ -82,7 +76,7 @@ kms_catalog_streams_of_key(
 	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_COUNT);
 
 	kms_db_bind_id(s, 1, key_id);
-	return kms_db_one(catalog, s, u64_row, out_count);
+	return kms_db_one(catalog, s, kms_db_u64_row, out_count);
 }
 
 static int
@@ -112,7 +106,7 @@ kms_catalog_stream_events(struct kms_catalog *catalog, uint64_t stream_id,
 	kms_db_bind_u64(s, 1, stream_id);
 	kms_db_bind_u64(s, 2, event);
 	kms_db_bind_u64(s, 3, since_ns);
-	return kms_db_one(catalog, s, u64_row, out_count);
+	return kms_db_one(catalog, s, kms_db_u64_row, out_count);
 }
 
 /* What is too old to count is forgotten. */
@@ -381,9 +375,6 @@ kms_db_stream_insert(struct kms_catalog *catalog, const struct kms_stream *strea
 	return rc;
 }
 
-static int set_tags(
-	struct kms_catalog *catalog, uint64_t stream_id, const struct kms_tag *tags, size_t count);
-
 int
 kms_catalog_stream_create(struct kms_catalog *catalog, const struct kms_stream *stream,
 	const struct kms_tag *tags, size_t tags_count, uint64_t *out_id)
@@ -395,7 +386,8 @@ kms_catalog_stream_create(struct kms_catalog *catalog, const struct kms_stream *
 		return rc;
 	rc = kms_db_stream_insert(catalog, stream, &id);
 	if (rc == SLK_OK && tags_count > 0)
-		rc = set_tags(catalog, id, tags, tags_count);
+		rc = kms_db_tags_put(catalog, &(struct kms_tagged){KMS_TAGGED_STREAM, .id = id},
+			tags, tags_count);
 	rc = kms_db_end(catalog, rc);
 	if (rc == SLK_OK)
 		*out_id = id;
@@ -558,73 +550,29 @@ kms_catalog_stream_settle(struct kms_catalog *catalog, const struct kms_stream *
 
 /* --- tags --- */
 
-/* Within a transaction. */
-static int
-set_tags(struct kms_catalog *catalog, uint64_t stream_id, const struct kms_tag *tags, size_t count)
-{
-	uint64_t present = 0;
-	int rc = SLK_OK;
-
-	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
-		sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_TAG_SET);
-		kms_db_bind_u64(s, 1, stream_id);
-		kms_db_bind_text(s, 2, tags[i].key);
-		kms_db_bind_text(s, 3, tags[i].value);
-		rc = kms_db_run(catalog, s);
-	}
-	if (rc != SLK_OK)
-		return rc;
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_TAG_COUNT);
-	kms_db_bind_u64(s, 1, stream_id);
-	rc = kms_db_one(catalog, s, u64_row, &present);
-	return rc == SLK_OK && present > KMS_TAGS_MAX ? SLK_LIMIT : rc;
-}
-
 int
 kms_catalog_stream_tags_set(
 	struct kms_catalog *catalog, uint64_t stream_id, const struct kms_tag *tags, size_t count)
 {
-	int rc = kms_db_begin(catalog);
+	const struct kms_tagged tagged = {KMS_TAGGED_STREAM, .id = stream_id};
 
-	if (rc != SLK_OK)
-		return rc;
-	return kms_db_end(catalog, set_tags(catalog, stream_id, tags, count));
+	return kms_db_tags_set(catalog, &tagged, tags, count);
 }
 
 int
 kms_catalog_stream_tags_remove(
 	struct kms_catalog *catalog, uint64_t stream_id, const char *const *tag_keys, size_t count)
 {
-	int rc = kms_db_begin(catalog);
+	const struct kms_tagged tagged = {KMS_TAGGED_STREAM, .id = stream_id};
 
-	if (rc != SLK_OK)
-		return rc;
-	for (size_t i = 0; rc == SLK_OK && i < count; i++) {
-		sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_TAG_REMOVE);
-		kms_db_bind_u64(s, 1, stream_id);
-		kms_db_bind_text(s, 2, tag_keys[i]);
-		rc = kms_db_run(catalog, s);
-	}
-	return kms_db_end(catalog, rc);
-}
-
-static int
-tag_row(sqlite3_stmt *s, void *out)
-{
-	struct kms_tag *tag = out;
-	int rc = kms_db_text(s, 0, tag->key, sizeof(tag->key));
-
-	return rc == SLK_OK ? kms_db_text(s, 1, tag->value, sizeof(tag->value)) : rc;
+	return kms_db_tags_remove(catalog, &tagged, tag_keys, count);
 }
 
 int
 kms_catalog_stream_tags(struct kms_catalog *catalog, uint64_t stream_id, const char *after,
 	struct kms_tag *out_tags, size_t cap, size_t *out_count)
 {
-	sqlite3_stmt *s = kms_db_statement(catalog, SQL_STREAM_TAG_LIST);
+	const struct kms_tagged tagged = {KMS_TAGGED_STREAM, .id = stream_id};
 
-	kms_db_bind_u64(s, 1, stream_id);
-	kms_db_bind_text(s, 2, after);
-	kms_db_bind_u64(s, 3, cap);
-	return kms_db_rows(catalog, s, cap, sizeof(*out_tags), tag_row, out_tags, out_count);
+	return kms_db_tags_list(catalog, &tagged, after, out_tags, cap, out_count);
 }
