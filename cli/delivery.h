@@ -17,6 +17,7 @@ int cli_delivery_describe(struct cli *cli, int argc, char **argv);
 int cli_delivery_delete(struct cli *cli, int argc, char **argv);
 int cli_delivery_encrypt(struct cli *cli, int argc, char **argv);
 int cli_delivery_unencrypt(struct cli *cli, int argc, char **argv);
+/* tags.c */
 int cli_delivery_tag(struct cli *cli, int argc, char **argv);
 int cli_delivery_untag(struct cli *cli, int argc, char **argv);
 int cli_delivery_tags(struct cli *cli, int argc, char **argv);

@@ -35,8 +35,6 @@ enum {
 	CLI_LIFE_ALIAS = 1, /* ALIAS */
 	CLI_LIFE_KEY = 2, /* KEY */
 	CLI_LIFE_KEY_OPTIONAL = 4, /* [KEY] */
-	CLI_LIFE_TAGS = 8, /* NAME=VALUE... */
-	CLI_LIFE_NAMES = 16, /* NAME... */
 };
 
 /* Tags that were said, NAME=VALUE, split at the first =; names of tags. */
@@ -64,7 +62,6 @@ struct cli_life_args {
 	uint32_t days; /* 0: nothing */
 	bool enable, disable, bypass;
 	struct cli_tags tags;
-	struct cli_tag_names names;
 	/* key as kmsd takes it; set by cli_life_run(). */
 	char key_id[KMSC_ARN_MAX];
 };

@@ -66,10 +66,6 @@ take_word(struct cli_life_args *args, const char *arg, struct argp_state *state)
 		take_alias(args, arg, state);
 	else if ((args->wants & (CLI_LIFE_KEY | CLI_LIFE_KEY_OPTIONAL)) != 0 && args->key == NULL)
 		args->key = arg;
-	else if ((args->wants & CLI_LIFE_TAGS) != 0)
-		cli_take_tag(&args->tags, arg, state);
-	else if ((args->wants & CLI_LIFE_NAMES) != 0)
-		cli_take_tag_name(&args->names, arg, state);
 	else
 		argp_error(state, "'%s' is too much", arg);
 }
@@ -81,10 +77,6 @@ check(const struct cli_life_args *args, struct argp_state *state)
 		argp_error(state, "ALIAS is missing");
 	if ((args->wants & CLI_LIFE_KEY) != 0 && args->key == NULL)
 		argp_error(state, "KEY is missing");
-	if ((args->wants & CLI_LIFE_TAGS) != 0 && args->tags.count == 0)
-		argp_error(state, "the tags are missing: NAME=VALUE...");
-	if ((args->wants & CLI_LIFE_NAMES) != 0 && args->names.count == 0)
-		argp_error(state, "the names of the tags are missing");
 	if (args->description_needed && args->description == NULL)
 		argp_error(state, "--description TEXT is missing");
 	if (args->enable && args->disable)

@@ -14,6 +14,7 @@ int cli_stream_shards(struct cli *cli, int argc, char **argv);
 int cli_stream_retention(struct cli *cli, int argc, char **argv);
 int cli_stream_encrypt(struct cli *cli, int argc, char **argv);
 int cli_stream_unencrypt(struct cli *cli, int argc, char **argv);
+/* tags.c */
 int cli_stream_tag(struct cli *cli, int argc, char **argv);
 int cli_stream_untag(struct cli *cli, int argc, char **argv);
 int cli_stream_tags(struct cli *cli, int argc, char **argv);

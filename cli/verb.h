@@ -86,6 +86,7 @@ struct cli_verb {
 	const char *doc[2]; /* as argp's, of each variant */
 	const struct argp_option *options[2]; /* likewise; NULL for none */
 	void (*check)(const struct cli_verb_args *args, struct argp_state *state); /* or NULL */
+	const void *about; /* of what it is, for an act that serves several verbs; NULL: nothing */
 	cli_verb_fn act;
 };
 
