@@ -1,5 +1,4 @@
 /* sealock-ingestd: start, watch, stop. What runs where is in dataplane/README.md. */
-#include <argp.h>
 #include <pthread.h>
 #include <rte_launch.h>
 #include <signal.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/daemon.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -68,31 +68,6 @@ struct ingestd {
 	sigset_t signals;
 	uint64_t started_ns;
 };
-
-struct arguments {
-	const char *config;
-	bool check;
-};
-
-static error_t
-parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct arguments *a = state->input;
-
-	switch (key) {
-	case 'c':
-		a->config = arg;
-		return 0;
-	case 't':
-		a->check = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is too much", arg);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
 
 /* --- start, step by step; each undone by stop_all() --- */
 
@@ -646,34 +621,26 @@ run(const char *path, struct dp_config *config)
 int
 main(int argc, char **argv)
 {
-	static const struct argp_option options[] = {
-		{"config", 'c', "FILE", 0, "Configuration (default /etc/sealock/ingestd.yaml)", 0},
-		{"check", 't', 0, 0, "Check the configuration and end", 0}, {0}};
-	static const struct argp argp = {options, parse_option, NULL,
+	static const struct slk_daemon daemon = {"sealock-ingestd", "/etc/sealock/ingestd.yaml",
+		"Check the configuration and end",
 		"Receive records, seal them, make them durable.\v"
 		"Stops on SIGTERM: seals, flushes, closes, and ends with status 0. Reads its "
-		"listeners again on SIGHUP. The annotated "
-		"configuration is "
-		"deploy/ingestd.yaml.example.",
-		NULL, NULL, NULL};
-	struct arguments a = {.config = "/etc/sealock/ingestd.yaml"};
-	enum slk_log_level level = SLK_LOG_INFO;
+		"listeners again on SIGHUP. The annotated configuration is "
+		"deploy/ingestd.yaml.example."};
+	struct slk_daemon_args args;
 	struct dp_config *config = NULL;
 	struct slk_error err;
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
-		return EXIT_FAILURE;
-	slk_log_init("sealock-ingestd", SLK_LOG_INFO);
-	if (dp_config_load(a.config, &config, &err) != SLK_OK) {
+	slk_daemon_begin(&daemon, argc, argv, &args);
+	if (dp_config_load(args.config, &config, &err) != SLK_OK) {
 		slk_error_log(err.text);
 		return EXIT_FAILURE;
 	}
-	if (a.check) {
-		printf("%s is valid\n", a.config);
+	if (args.check) {
+		printf("%s is valid\n", args.config);
 		dp_config_free(config);
 		return EXIT_SUCCESS;
 	}
-	if (slk_log_parse_level(config->log, &level))
-		slk_log_init("sealock-ingestd", level);
-	return run(a.config, config);
+	slk_daemon_log(&daemon, config->log);
+	return run(args.config, config);
 }

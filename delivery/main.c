@@ -1,5 +1,4 @@
 /* sealock-deliverd: start, watch, stop. What runs where is in delivery/README.md. */
-#include <argp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/daemon.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/secret.h"
@@ -18,8 +18,6 @@
 #include "role.h"
 #include "service.h"
 #include "web.h"
-
-#define DEFAULT_CONFIG "/etc/sealock/deliverd.yaml"
 
 struct deliverd {
 	const struct dlv_config *config;
@@ -36,31 +34,6 @@ struct deliverd {
 	struct slk_error loop_error;
 	struct dlv_task start_task, stop_task;
 };
-
-struct arguments {
-	const char *config;
-	bool check;
-};
-
-static error_t
-parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct arguments *a = state->input;
-
-	switch (key) {
-	case 'c':
-		a->config = arg;
-		return 0;
-	case 't':
-		a->check = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is too much", arg);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
 
 /* --- start, step by step; each undone by stop_all() --- */
 
@@ -236,35 +209,26 @@ run(const struct dlv_config *config)
 int
 main(int argc, char **argv)
 {
-	static const struct argp_option options[] = {
-		{"config", 'c', "FILE", 0, "Configuration (default " DEFAULT_CONFIG ")", 0},
-		{"check", 't', 0, 0, "Check the configuration and end", 0}, {0}};
-	static const struct argp argp = {options, parse_option, NULL,
+	static const struct slk_daemon daemon = {"sealock-deliverd", "/etc/sealock/deliverd.yaml",
+		"Check the configuration and end",
 		"Deliver records of streams in batches: to directories, S3 stores, databases, "
-		"search "
-		"clusters and HTTP endpoints.\v"
+		"search clusters and HTTP endpoints.\v"
 		"Delivery streams are made by `aws firehose` or `sealock delivery create`. On "
-		"SIGTERM "
-		"what is being sent may end, for times.drain_seconds at most. The annotated "
-		"configuration is deploy/deliverd.yaml.example.",
-		NULL, NULL, NULL};
-	struct arguments a = {.config = DEFAULT_CONFIG};
-	enum slk_log_level level = SLK_LOG_INFO;
+		"SIGTERM what is being sent may end, for times.drain_seconds at most. The "
+		"annotated configuration is deploy/deliverd.yaml.example."};
+	struct slk_daemon_args args;
 	struct dlv_config *config = NULL;
 	struct slk_error err;
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
-		return EXIT_FAILURE;
-	slk_log_init("sealock-deliverd", SLK_LOG_INFO);
-	if (dlv_config_load(a.config, &config, &err) != SLK_OK) {
+	slk_daemon_begin(&daemon, argc, argv, &args);
+	if (dlv_config_load(args.config, &config, &err) != SLK_OK) {
 		slk_error_log(err.text);
 		return EXIT_FAILURE;
 	}
-	if (slk_log_parse_level(config->log, &level))
-		slk_log_init("sealock-deliverd", level);
+	slk_daemon_log(&daemon, config->log);
 	int rc = EXIT_SUCCESS;
-	if (a.check)
-		printf("%s is valid\n", a.config);
+	if (args.check)
+		printf("%s is valid\n", args.config);
 	else
 		rc = run(config);
 	dlv_config_free(config);

@@ -1,5 +1,4 @@
 /* sealock-gatewayd: start, watch, stop. What is served is the app's (app.h). */
-#include <argp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include "access_log.h"
 #include "app.h"
 #include "base/clock.h"
+#include "base/daemon.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/secret.h"
@@ -18,7 +18,6 @@
 #include "iterator_key.h"
 #include "monitor.h"
 
-#define DEFAULT_CONFIG "/etc/sealock/gatewayd.yaml"
 #define KIB 1024u
 #define MIB (1024u * 1024u)
 
@@ -31,31 +30,6 @@ struct gatewayd {
 	sigset_t signals;
 	unsigned threads;
 };
-
-struct arguments {
-	const char *config;
-	bool check;
-};
-
-static error_t
-parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct arguments *a = state->input;
-
-	switch (key) {
-	case 'c':
-		a->config = arg;
-		return 0;
-	case 't':
-		a->check = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is too much", arg);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
 
 /* --- start, step by step; each undone by stop_all() --- */
 
@@ -331,34 +305,25 @@ check(const char *path, const struct gw_config *c)
 int
 main(int argc, char **argv)
 {
-	static const struct argp_option options[] = {
-		{"config", 'c', "FILE", 0, "Configuration (default " DEFAULT_CONFIG ")", 0},
-		{"check", 't', 0, 0, "Check the configuration, certificate and key, and end", 0},
-		{0}};
-	static const struct argp argp = {options, parse_option, NULL,
-		"Serve Kinesis, KMS and STS to AWS SDKs over HTTPS.\v"
+	static const struct slk_daemon daemon = {"sealock-gatewayd", "/etc/sealock/gatewayd.yaml",
+		"Check the configuration, certificate and key, and end",
+		"Serve Kinesis, Firehose, KMS and STS to AWS SDKs over HTTPS.\v"
 		"On SIGHUP it loads certificate and key again and opens a new access log; on "
-		"SIGTERM it "
-		"lets requests in progress end, for times.drain_seconds at most, and a second one "
-		"ends "
-		"it at once. The annotated configuration is deploy/gatewayd.yaml.example; "
-		"`sealock configure aws` prints a profile for clients.",
-		NULL, NULL, NULL};
-	struct arguments a = {.config = DEFAULT_CONFIG};
-	enum slk_log_level level = SLK_LOG_INFO;
+		"SIGTERM it lets requests in progress end, for times.drain_seconds at most, and a "
+		"second one ends it at once. The annotated configuration is "
+		"deploy/gatewayd.yaml.example; `sealock configure aws` prints a profile for "
+		"clients."};
+	struct slk_daemon_args args;
 	struct gw_config *config = NULL;
 	struct slk_error err;
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
-		return EXIT_FAILURE;
-	slk_log_init("sealock-gatewayd", SLK_LOG_INFO);
-	if (gw_config_load(a.config, &config, &err) != SLK_OK) {
+	slk_daemon_begin(&daemon, argc, argv, &args);
+	if (gw_config_load(args.config, &config, &err) != SLK_OK) {
 		slk_error_log(err.text);
 		return EXIT_FAILURE;
 	}
-	if (slk_log_parse_level(config->log, &level))
-		slk_log_init("sealock-gatewayd", level);
-	int rc = a.check ? check(a.config, config) : run(config);
+	slk_daemon_log(&daemon, config->log);
+	int rc = args.check ? check(args.config, config) : run(config);
 	gw_config_free(config);
 	return rc;
 }

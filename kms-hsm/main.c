@@ -20,7 +20,7 @@
 #define DEFAULT_CONFIG "/etc/sealock/kmsd.yaml"
 #define WORKER_NAME "sealock-hsm-worker"
 
-const char *argp_program_version = "sealock-kmsd 0.1.0";
+const char *argp_program_version = "sealock-kmsd " SLK_VERSION;
 
 static const char doc[] = "Sealock's key management daemon: master keys in an HSM, data keys under "
 			  "them, one decision "

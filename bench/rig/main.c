@@ -14,7 +14,7 @@
 #define FILES_MAX 64u
 
 static const char USAGE[] =
-	"usage: sealock-bench list\n"
+	"Usage: sealock-bench list\n"
 	"       sealock-bench run [NAME...] [--out DIR] [--quick] [-- ARGUMENT...]\n"
 	"       sealock-bench report FILE.json... [--out FILE.html]\n"
 	"\n"
@@ -177,17 +177,22 @@ run_plan(const struct plan *p)
 	return rc != 0 ? rc : status;
 }
 
-/* --out, --quick and --help anywhere; what follows "--" is kept aside before. */
+/* --out, --quick, --help and --version anywhere; what follows "--" is kept aside before. */
 static int
 read_options(int argc, char **argv, const char **out, bool *quick)
 {
 	static const struct option options[] = {{"out", required_argument, NULL, 'o'},
-		{"quick", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"quick", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'}, {0}};
 	int o;
 
-	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		if (o == 'h') {
 			fputs(USAGE, stdout);
+			exit(0);
+		}
+		if (o == 'V') {
+			puts("sealock-bench " RIG_VERSION);
 			exit(0);
 		}
 		if (o == 'o')

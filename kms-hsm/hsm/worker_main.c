@@ -15,7 +15,7 @@
 #define PROGRAM "sealock-hsm-worker"
 #define PIN_NAME "the credential that kmsd was given" /* in messages */
 
-const char *argp_program_version = "sealock-hsm-worker 0.1.0";
+const char *argp_program_version = "sealock-hsm-worker " SLK_VERSION;
 
 static const char doc[] = "The HSM worker of sealock-kmsd: holds the login to one PKCS#11 token "
 			  "and answers kmsd's front process over a "
