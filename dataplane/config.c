@@ -244,43 +244,29 @@ check_range(const struct check *c, const char *section, int index, const char *k
 		(unsigned long long)value, (unsigned long long)min, (unsigned long long)max);
 }
 
-static void
-default_u32(uint32_t *value, uint32_t otherwise)
-{
-	if (*value == 0)
-		*value = otherwise;
-}
-
-static int
-default_string(char **value, const char *otherwise)
-{
-	if (*value == NULL)
-		*value = strdup(otherwise);
-	return *value == NULL ? SLK_NO_MEMORY : SLK_OK;
-}
-
 static int
 fill_defaults(struct dp_config *cfg)
 {
-	default_u32(&cfg->eal.memory_mb, 128);
-	default_u32(&cfg->eal.buffers, 8192);
-	default_u32(&cfg->journal.file_mb, 64);
+	slk_config_default_number(&cfg->eal.memory_mb, 128);
+	slk_config_default_number(&cfg->eal.buffers, 8192);
+	slk_config_default_number(&cfg->journal.file_mb, 64);
 	/* Four groups at least go into a file. */
-	default_u32(&cfg->journal.group_kb,
+	slk_config_default_number(&cfg->journal.group_kb,
 		cfg->journal.file_mb < 8 ? cfg->journal.file_mb * 256 : 2048);
-	default_u32(&cfg->journal.group_count, 4);
-	default_u32(&cfg->journal.block_kb, 64);
-	default_u32(&cfg->kms.timeout_ms, 2000);
-	default_u32(&cfg->keys.renewal_seconds, 300);
+	slk_config_default_number(&cfg->journal.group_count, 4);
+	slk_config_default_number(&cfg->journal.block_kb, 64);
+	slk_config_default_number(&cfg->kms.timeout_ms, 2000);
+	slk_config_default_number(&cfg->keys.renewal_seconds, 300);
 	for (uint32_t i = 0; i < cfg->listeners_count; i++) {
-		default_u32(&cfg->listeners[i].max_record_bytes, FMT_RECORD_DATA_MAX);
-		default_u32(&cfg->listeners[i].partition.field, 1);
+		slk_config_default_number(&cfg->listeners[i].max_record_bytes, FMT_RECORD_DATA_MAX);
+		slk_config_default_number(&cfg->listeners[i].partition.field, 1);
 	}
-	if (default_string(&cfg->put.socket, FMT_PORT_DEFAULT_SOCKET) != SLK_OK ||
-		default_string(&cfg->put.mode, "0660") != SLK_OK ||
-		default_string(&cfg->status.socket, "/run/sealock/ingest/status.sock") != SLK_OK ||
-		default_string(&cfg->status.mode, "0660") != SLK_OK ||
-		default_string(&cfg->log, "info") != SLK_OK)
+	if (slk_config_default_text(&cfg->put.socket, FMT_PORT_DEFAULT_SOCKET) != SLK_OK ||
+		slk_config_default_text(&cfg->put.mode, "0660") != SLK_OK ||
+		slk_config_default_text(&cfg->status.socket, "/run/sealock/ingest/status.sock") !=
+			SLK_OK ||
+		slk_config_default_text(&cfg->status.mode, "0660") != SLK_OK ||
+		slk_config_default_text(&cfg->log, "info") != SLK_OK)
 		return SLK_NO_MEMORY;
 	return SLK_OK;
 }

@@ -121,42 +121,16 @@ static const cyaml_schema_value_t config_schema = {
 /* --- checks --- */
 
 static int
-check_words(const struct dlv_config *c, struct slk_error *err)
-{
-	enum slk_log_level level;
-
-	if (strlen(c->account) != 12 || strspn(c->account, "0123456789") != 12)
-		return slk_fail(
-			err, SLK_CONFIG, "account \"%s\" is none: twelve digits", c->account);
-	if (strspn(c->region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(c->region) ||
-		strlen(c->region) > 32)
-		return slk_fail(err, SLK_CONFIG,
-			"region \"%s\" is none: small letters, digits and -", c->region);
-	if (!slk_log_parse_level(c->log, &level))
-		return slk_fail(
-			err, SLK_CONFIG, "log is debug, info, warn or error, not \"%s\"", c->log);
-	return SLK_OK;
-}
-
-static int
 check_ranges(const struct dlv_config *c, struct slk_error *err)
 {
-	const struct {
-		const char *name;
-		uint32_t value, min, max;
-	} ranges[] = {
+	const struct slk_config_range ranges[] = {
 		{"threads", c->threads, 1, 64},
 		{"memory.max_mb", c->memory.max_mb, MEMORY_MB_MIN, MEMORY_MB_MAX},
 		{"keys.age_seconds", c->keys.age_seconds, 1, 300},
 		{"times.drain_seconds", c->times.drain_seconds, 1, 3600},
 	};
 
-	for (size_t i = 0; i < COUNT(ranges); i++) {
-		if (ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max)
-			return slk_fail(err, SLK_CONFIG, "%s is %u to %u, not %u", ranges[i].name,
-				ranges[i].min, ranges[i].max, ranges[i].value);
-	}
-	return SLK_OK;
+	return slk_config_check_ranges(ranges, COUNT(ranges), err);
 }
 
 static int
@@ -200,7 +174,7 @@ check_lists(const struct dlv_config *c, struct slk_error *err)
 static int
 check(struct dlv_config *c, struct slk_error *err)
 {
-	int rc = check_words(c, err);
+	int rc = slk_config_check_words(c->region, c->account, c->log, err);
 
 	if (rc == SLK_OK)
 		rc = check_ranges(c, err);
@@ -212,37 +186,21 @@ check(struct dlv_config *c, struct slk_error *err)
 }
 
 static int
-default_text(char **text, const char *value)
-{
-	/* By malloc(), as libcyaml's own. */
-	if (*text == NULL)
-		*text = strdup(value);
-	return *text != NULL ? SLK_OK : SLK_NO_MEMORY;
-}
-
-static void
-default_number(uint32_t *number, uint32_t value)
-{
-	if (*number == 0)
-		*number = value;
-}
-
-static int
 fill_in(struct dlv_config *c, struct slk_error *err)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (default_text(&c->region, "local") != SLK_OK ||
-		default_text(&c->account, "000000000000") != SLK_OK ||
-		default_text(&c->log, "info") != SLK_OK ||
-		default_text(&c->status.mode, "0660") != SLK_OK ||
-		default_text(&c->kms.socket, "/run/sealock/kms/kms.sock") != SLK_OK)
+	if (slk_config_default_text(&c->region, "local") != SLK_OK ||
+		slk_config_default_text(&c->account, "000000000000") != SLK_OK ||
+		slk_config_default_text(&c->log, "info") != SLK_OK ||
+		slk_config_default_text(&c->status.mode, "0660") != SLK_OK ||
+		slk_config_default_text(&c->kms.socket, "/run/sealock/kms/kms.sock") != SLK_OK)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory for the configuration");
 	/* Two at least: one may wait for a disk or kmsd. */
-	default_number(&c->threads, cores < 2 ? 2 : cores > 64 ? 64 : (uint32_t)cores);
-	default_number(&c->memory.max_mb, MEMORY_MB_DEFAULT);
-	default_number(&c->keys.age_seconds, 300);
-	default_number(&c->times.drain_seconds, 10);
+	slk_config_default_number(&c->threads, cores < 2 ? 2 : cores > 64 ? 64 : (uint32_t)cores);
+	slk_config_default_number(&c->memory.max_mb, MEMORY_MB_DEFAULT);
+	slk_config_default_number(&c->keys.age_seconds, 300);
+	slk_config_default_number(&c->times.drain_seconds, 10);
 	c->stores = (struct dlv_stores){c->store_list, c->store_list_count};
 	c->databases = (struct dlv_databases){c->database_list, c->database_list_count};
 	c->endpoints = (struct dlv_endpoints){c->endpoint_list, c->endpoint_list_count};

@@ -186,32 +186,10 @@ check_listener(const struct gw_config *c, struct gw_listen_config *l, struct slk
 }
 
 static int
-check_names(const struct gw_config *c, struct slk_error *err)
-{
-	enum slk_log_level level;
-
-	if (strlen(c->account) != 12 || strspn(c->account, "0123456789") != 12)
-		return slk_fail(
-			err, SLK_CONFIG, "account \"%s\" is none: twelve digits", c->account);
-	if (strspn(c->region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(c->region) ||
-		strlen(c->region) > 32)
-		return slk_fail(err, SLK_CONFIG,
-			"region \"%s\" is none: small letters, digits and -", c->region);
-	if (!slk_log_parse_level(c->log, &level))
-		return slk_fail(
-			err, SLK_CONFIG, "log is debug, info, warn or error, not \"%s\"", c->log);
-	if (c->threads > 64)
-		return slk_fail(err, SLK_CONFIG, "threads are 64 at most");
-	return SLK_OK;
-}
-
-static int
 check_ranges(const struct gw_config *c, struct slk_error *err)
 {
-	const struct {
-		const char *name;
-		uint32_t value, min, max;
-	} ranges[] = {
+	const struct slk_config_range ranges[] = {
+		{"threads", c->threads, 1, 64},
 		{"limits.connections", c->limits.connections, 1, 1000000},
 		{"limits.connections_per_address", c->limits.connections_per_address, 1, 1000000},
 		{"limits.streams", c->limits.streams, 1, 1000},
@@ -225,13 +203,7 @@ check_ranges(const struct gw_config *c, struct slk_error *err)
 		{"times.drain_seconds", c->times.drain_seconds, 1, 3600},
 	};
 
-	for (size_t i = 0; i < COUNT(ranges); i++) {
-		if (ranges[i].value != 0 &&
-			(ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max))
-			return slk_fail(err, SLK_CONFIG, "%s is %u to %u, not %u", ranges[i].name,
-				ranges[i].min, ranges[i].max, ranges[i].value);
-	}
-	return SLK_OK;
+	return slk_config_check_ranges(ranges, COUNT(ranges), err);
 }
 
 static int
@@ -252,7 +224,7 @@ check_peers(const struct gw_config *c, struct slk_error *err)
 static int
 check(struct gw_config *c, struct slk_error *err)
 {
-	int rc = check_names(c, err);
+	int rc = slk_config_check_words(c->region, c->account, c->log, err);
 
 	if (rc == SLK_OK)
 		rc = check_ranges(c, err);
@@ -267,24 +239,14 @@ check(struct gw_config *c, struct slk_error *err)
 }
 
 static int
-default_text(char **text, const char *value)
-{
-	/* By malloc(), as libcyaml's own. */
-	if (*text == NULL)
-		*text = strdup(value);
-	return *text != NULL ? SLK_OK : SLK_NO_MEMORY;
-}
-
-static int
 fill_in(struct gw_config *c, struct slk_error *err)
 {
-	if (default_text(&c->region, "local") != SLK_OK ||
-		default_text(&c->account, "000000000000") != SLK_OK ||
-		default_text(&c->log, "info") != SLK_OK ||
-		default_text(&c->kms.socket, "/run/sealock/kms/kms.sock") != SLK_OK)
+	if (slk_config_default_text(&c->region, "local") != SLK_OK ||
+		slk_config_default_text(&c->account, "000000000000") != SLK_OK ||
+		slk_config_default_text(&c->log, "info") != SLK_OK ||
+		slk_config_default_text(&c->kms.socket, "/run/sealock/kms/kms.sock") != SLK_OK)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory for the configuration");
-	if (c->times.drain_seconds == 0)
-		c->times.drain_seconds = 20;
+	slk_config_default_number(&c->times.drain_seconds, 20);
 	return SLK_OK;
 }
 

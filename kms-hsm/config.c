@@ -150,54 +150,38 @@ static const cyaml_schema_value_t config_schema = {
 };
 
 static int
-fill_text(char **member, const char *value)
-{
-	if (*member != NULL)
-		return SLK_OK;
-	*member = strdup(value);
-	return *member != NULL ? SLK_OK : SLK_NO_MEMORY;
-}
-
-static void
-fill_number(uint32_t *member, uint32_t value)
-{
-	if (*member == 0)
-		*member = value;
-}
-
-static int
 fill_hsm(struct kms_config_hsm *hsm)
 {
 	const struct hsm_profile *profile = hsm_profile_find(hsm->profile);
 
 	if (profile != NULL)
-		fill_number(&hsm->workers, profile->workers_count);
-	fill_number(&hsm->deadline_ms, 5000);
-	fill_number(&hsm->start_deadline_ms, 30000);
+		slk_config_default_number(&hsm->workers, profile->workers_count);
+	slk_config_default_number(&hsm->deadline_ms, 5000);
+	slk_config_default_number(&hsm->start_deadline_ms, 30000);
 	if (hsm->state_file == NULL && hsm->pin_file != NULL &&
 		asprintf(&hsm->state_file, "%s.state", hsm->pin_file) < 0) {
 		hsm->state_file = NULL;
 		return SLK_NO_MEMORY;
 	}
-	return fill_text(&hsm->worker_user, "sealock-hsm");
+	return slk_config_default_text(&hsm->worker_user, "sealock-hsm");
 }
 
 static int
 fill(struct kms_config *config)
 {
-	int rc = fill_text(&config->account, "000000000000");
+	int rc = slk_config_default_text(&config->account, "000000000000");
 	if (rc == SLK_OK)
-		rc = fill_text(&config->region, "local");
+		rc = slk_config_default_text(&config->region, "local");
 	if (rc == SLK_OK)
-		rc = fill_text(&config->front_user, "sealock-kms");
+		rc = slk_config_default_text(&config->front_user, "sealock-kms");
 	if (rc == SLK_OK)
 		rc = fill_hsm(&config->hsm);
-	fill_number(&config->socket.mode, 0660);
-	fill_number(&config->on_demand_rotations, KMS_CONFIG_ON_DEMAND);
-	fill_number(&config->gateway_requests, GATEWAY_REQUESTS_MAX);
-	fill_number(&config->audit.deadline_ms, 2000);
-	fill_number(&config->audit.reserve_mb, 4);
-	fill_number(&config->dual_control.expires_hours, 24);
+	slk_config_default_number(&config->socket.mode, 0660);
+	slk_config_default_number(&config->on_demand_rotations, KMS_CONFIG_ON_DEMAND);
+	slk_config_default_number(&config->gateway_requests, GATEWAY_REQUESTS_MAX);
+	slk_config_default_number(&config->audit.deadline_ms, 2000);
+	slk_config_default_number(&config->audit.reserve_mb, 4);
+	slk_config_default_number(&config->dual_control.expires_hours, 24);
 	return rc;
 }
 

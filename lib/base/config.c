@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/log.h"
 
 /* libcyaml reports an error as several log lines; the first says what, the backtrace says where. */
 struct gather {
@@ -143,4 +146,49 @@ slk_config_free(const cyaml_schema_value_t *schema, void *data)
 
 	if (data != NULL)
 		(void)cyaml_free(&settings, schema, data, 0);
+}
+
+int
+slk_config_default_text(char **text, const char *value)
+{
+	if (*text == NULL)
+		*text = strdup(value);
+	return *text != NULL ? SLK_OK : SLK_NO_MEMORY;
+}
+
+void
+slk_config_default_number(uint32_t *number, uint32_t value)
+{
+	if (*number == 0)
+		*number = value;
+}
+
+int
+slk_config_check_ranges(const struct slk_config_range *ranges, size_t count, struct slk_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct slk_config_range *r = &ranges[i];
+		if (r->value != 0 && (r->value < r->min || r->value > r->max))
+			return slk_fail(err, SLK_CONFIG, "%s is %u to %u, not %u", r->name, r->min,
+				r->max, r->value);
+	}
+	return SLK_OK;
+}
+
+int
+slk_config_check_words(
+	const char *region, const char *account, const char *log, struct slk_error *err)
+{
+	enum slk_log_level level;
+
+	if (strlen(account) != 12 || strspn(account, "0123456789") != 12)
+		return slk_fail(err, SLK_CONFIG, "account \"%s\" is none: twelve digits", account);
+	if (strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(region) ||
+		strlen(region) > 32)
+		return slk_fail(err, SLK_CONFIG,
+			"region \"%s\" is none: small letters, digits and -", region);
+	if (!slk_log_parse_level(log, &level))
+		return slk_fail(
+			err, SLK_CONFIG, "log is debug, info, warn or error, not \"%s\"", log);
+	return SLK_OK;
 }

@@ -7,6 +7,9 @@
 #ifndef SLK_BASE_CONFIG_H
 #define SLK_BASE_CONFIG_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cyaml/cyaml.h>
 
 #include "base/error.h"
@@ -19,5 +22,22 @@ MUST_USE int slk_config_load(const char *path, const cyaml_schema_value_t *schem
 	struct slk_error *err);
 
 void slk_config_free(const cyaml_schema_value_t *schema, void *data);
+
+/* --- what a schema cannot say --- */
+
+/* What was left out. Texts are by malloc(), as libcyaml's own. SLK_NO_MEMORY. */
+MUST_USE int slk_config_default_text(char **text, const char *value);
+void slk_config_default_number(uint32_t *number, uint32_t value);
+
+struct slk_config_range {
+	const char *name; /* section.key, for the sentence */
+	uint32_t value, min, max;
+};
+/* SLK_CONFIG names the first number that is out of its range; 0, what was not said, is in each. */
+MUST_USE int slk_config_check_ranges(
+	const struct slk_config_range *ranges, size_t count, struct slk_error *err);
+/* Region and account as ARNs have them, and the word of a log level. SLK_CONFIG. */
+MUST_USE int slk_config_check_words(
+	const char *region, const char *account, const char *log, struct slk_error *err);
 
 #endif

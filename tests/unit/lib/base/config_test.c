@@ -1,6 +1,7 @@
 #include "slk_test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -118,10 +119,70 @@ a_file_that_others_may_write_is_refused(void **state)
 	assert_null(s);
 }
 
+static void
+ranges_name_the_first_number_that_is_out_of_its_own(void **state)
+{
+	struct slk_config_range ranges[] = {
+		{"a.low", 1, 1, 9}, {"a.high", 9, 1, 9}, {"b.unsaid", 0, 5, 9}};
+	struct slk_error err = {0};
+
+	(void)state;
+	assert_int_equal(slk_config_check_ranges(ranges, 3, &err), SLK_OK);
+	ranges[1].value = 10;
+	ranges[2].value = 4;
+	assert_int_equal(slk_config_check_ranges(ranges, 3, &err), SLK_CONFIG);
+	assert_non_null(strstr(err.text, "a.high is 1 to 9, not 10"));
+	ranges[1].value = 9;
+	assert_int_equal(slk_config_check_ranges(ranges, 3, &err), SLK_CONFIG);
+	assert_non_null(strstr(err.text, "b.unsaid is 5 to 9, not 4"));
+}
+
+static void
+defaults_are_taken_only_for_what_was_not_said(void **state)
+{
+	char *text = NULL, *said = strdup("said");
+	uint32_t number = 0, three = 3;
+
+	(void)state;
+	assert_non_null(said);
+	assert_int_equal(slk_config_default_text(&text, "otherwise"), SLK_OK);
+	assert_int_equal(slk_config_default_text(&said, "otherwise"), SLK_OK);
+	slk_config_default_number(&number, 7);
+	slk_config_default_number(&three, 7);
+	assert_string_equal(text, "otherwise");
+	assert_string_equal(said, "said");
+	assert_int_equal(number, 7);
+	assert_int_equal(three, 3);
+	free(text);
+	free(said);
+}
+
+static void
+region_account_and_level_are_checked(void **state)
+{
+	static const char *const wrong[][3] = {{"local", "00000000000", "info"},
+		{"local", "0000000000000", "info"}, {"local", "00000000000x", "info"},
+		{"Local", "000000000000", "info"}, {"lo:cal", "000000000000", "info"},
+		{"a123456789-123456789-123456789-12", "000000000000", "info"},
+		{"local", "000000000000", "loud"}, {"local", "000000000000", ""}};
+	struct slk_error err = {0};
+
+	(void)state;
+	assert_int_equal(
+		slk_config_check_words("eu-central-1", "123456789012", "debug", &err), SLK_OK);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(
+			slk_config_check_words(wrong[i][0], wrong[i][1], wrong[i][2], &err),
+			SLK_CONFIG);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ranges_name_the_first_number_that_is_out_of_its_own),
+		cmocka_unit_test(defaults_are_taken_only_for_what_was_not_said),
+		cmocka_unit_test(region_account_and_level_are_checked),
 		cmocka_unit_test_setup_teardown(a_good_file_fills_the_struct, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(
 			an_unknown_key_is_named_with_its_line, make_dir, remove_dir),
