@@ -11,8 +11,11 @@
 static uint64_t
 content_bytes(enum fmt_block_type type, uint64_t body_bytes)
 {
-	return FMT_BLOCK_HEADER_BYTES + body_bytes +
-		(type == FMT_BLOCK_DATA ? FMT_BLOCK_TAG_BYTES : 0);
+	uint64_t bytes = FMT_BLOCK_HEADER_BYTES + body_bytes;
+
+	if (type == FMT_BLOCK_DATA || type == FMT_BLOCK_MOVED)
+		bytes += FMT_BLOCK_TAG_BYTES;
+	return type == FMT_BLOCK_MOVED ? bytes + FMT_BLOCK_ORIGIN_BYTES : bytes;
 }
 
 uint64_t
@@ -76,11 +79,11 @@ fmt_block_finish(uint8_t *in, uint32_t total_bytes, uint32_t crc_seed)
 static bool
 fields_fit_type(const struct fmt_block *b)
 {
-	bool keyed = b->type == FMT_BLOCK_KEY || b->type == FMT_BLOCK_DATA;
+	bool keyed = b->type == FMT_BLOCK_KEY || fmt_block_is_data(b);
 
 	if (!keyed && (b->epoch_id != 0 || b->stream_id != 0))
 		return false;
-	if (b->type == FMT_BLOCK_DATA)
+	if (fmt_block_is_data(b))
 		return b->record_count > 0 &&
 			b->body_bytes >= fmt_record_table_bytes(b->record_count) &&
 			b->first_sequence <= UINT64_MAX - b->record_count &&
@@ -132,7 +135,7 @@ fmt_block_decode(struct slk_span in, struct fmt_block *out_block)
 	for (unsigned i = 0; i < 3; i++)
 		reserved |= slk_read_le64(&r);
 	if (slk_reader_end(&r) != SLK_OK || reserved != 0 || type < FMT_BLOCK_KEY ||
-		type > FMT_BLOCK_LOST)
+		type > FMT_BLOCK_MOVED)
 		return SLK_MALFORMED;
 	if (!lengths_fit(&b) || !fields_fit_type(&b))
 		return SLK_MALFORMED;
@@ -154,6 +157,26 @@ padding_is_zero(const uint8_t *in, const struct fmt_block *b)
 	return true;
 }
 
+/* Where a moved block's origin lies. */
+static const uint8_t *
+origin_of(const uint8_t *in, const struct fmt_block *b)
+{
+	return in + FMT_BLOCK_HEADER_BYTES + b->body_bytes + FMT_BLOCK_TAG_BYTES;
+}
+
+/* It was sealed for an earlier file of its lane. */
+static bool
+origin_is_sane(const uint8_t *in, const struct fmt_block *b)
+{
+	if (b->type != FMT_BLOCK_MOVED)
+		return true;
+	const uint8_t *origin = origin_of(in, b);
+	const uint64_t file_id = slk_get_le64(origin);
+	const uint64_t position = slk_get_le64(origin + 8);
+	return file_id > 0 && file_id < b->file_id && position % FMT_BLOCK_ALIGN == 0 &&
+		slk_get_le64(origin + 16) <= position;
+}
+
 int
 fmt_block_check(struct slk_span in, uint32_t crc_seed, uint64_t file_id, uint64_t position,
 	struct fmt_block *out_block)
@@ -169,7 +192,7 @@ fmt_block_check(struct slk_span in, uint32_t crc_seed, uint64_t file_id, uint64_
 		return SLK_TRUNCATED;
 	if (slk_get_le32(in.ptr + CRC_OFFSET) != block_crc(in.ptr, b.total_bytes, crc_seed))
 		return SLK_BAD_CRC;
-	if (!padding_is_zero(in.ptr, &b))
+	if (!padding_is_zero(in.ptr, &b) || !origin_is_sane(in.ptr, &b))
 		return SLK_MALFORMED;
 	*out_block = b;
 	return SLK_OK;
@@ -184,6 +207,47 @@ fmt_block_seed(struct slk_span in)
 	crc = slk_crc32c_unwind(crc, in.ptr + CRC_OFFSET + 4, in.len - CRC_OFFSET - 4);
 	crc = slk_crc32c_unwind(crc, zero, sizeof(zero));
 	return slk_crc32c_unwind(crc, in.ptr, CRC_OFFSET);
+}
+
+void
+fmt_block_sealed_header(
+	const uint8_t *raw, const struct fmt_block *block, uint8_t out[FMT_BLOCK_HEADER_BYTES])
+{
+	struct fmt_block b = *block;
+
+	if (b.type == FMT_BLOCK_MOVED) {
+		const uint8_t *origin = origin_of(raw, block);
+		b.type = FMT_BLOCK_DATA;
+		b.total_bytes = (uint32_t)fmt_block_total(FMT_BLOCK_DATA, b.body_bytes);
+		b.file_id = slk_get_le64(origin);
+		b.position = slk_get_le64(origin + 8);
+		b.durable = slk_get_le64(origin + 16);
+	}
+	fmt_block_encode(&b, out);
+}
+
+void
+fmt_block_move(const uint8_t *raw, const struct fmt_block *block, uint64_t file_id,
+	uint64_t position, uint64_t durable, uint8_t *out)
+{
+	const size_t sealed_bytes = block->body_bytes + FMT_BLOCK_TAG_BYTES;
+	struct fmt_block b = *block;
+	uint8_t *origin = out + FMT_BLOCK_HEADER_BYTES + sealed_bytes;
+
+	b.type = FMT_BLOCK_MOVED;
+	b.total_bytes = (uint32_t)fmt_block_total(FMT_BLOCK_MOVED, b.body_bytes);
+	b.file_id = file_id;
+	b.position = position;
+	b.durable = durable;
+	memcpy(out + FMT_BLOCK_HEADER_BYTES, raw + FMT_BLOCK_HEADER_BYTES, sealed_bytes);
+	if (block->type == FMT_BLOCK_MOVED) {
+		memcpy(origin, origin_of(raw, block), FMT_BLOCK_ORIGIN_BYTES);
+	} else {
+		slk_put_le64(origin, block->file_id);
+		slk_put_le64(origin + 8, block->position);
+		slk_put_le64(origin + 16, block->durable);
+	}
+	fmt_block_encode(&b, out);
 }
 
 void

@@ -4,7 +4,7 @@
  *     offset  size  field
  *     0       4     magic "SLJB"
  *     4       1     version, 1
- *     5       1     type: 1 key, 2 data, 3 pad, 4 shard table, 5 footer, 6 trailer, 7 lost
+ *     5       1     type: 1 key, 2 data, 3 pad, 4 shard table, 5 footer, 6 trailer, 7 lost, 8 moved
  *     6       2     reserved, zero
  *     8       4     le32 total length in bytes: header, body, padding; a multiple of 8
  *     12      4     le32 CRC-32C of the whole block with this field zero, initialised with the
@@ -30,11 +30,17 @@
  * zero bits, then the block number as 64 bits, big-endian. AAD: the 128 bytes of the header with
  * the CRC field zero. Groups of blocks start at multiples of 4,096; a pad block fills a group up. A
  * lost block stands where salvage found nothing readable: blocks around it keep their positions.
+ *
+ * Moved: a data block that was sealed for a place on a disk that failed before it was durable there. It has all fields of a data
+ * block ("data" above), and 24 bytes behind the tag, the place it was sealed for: le64 file id, le64 position, le64 position that was
+ * durable then. Ciphertext, tag and block number are those of then: nothing is sealed twice. Its AAD has type 2, the length of
+ * a data block and that place.
  * Thread: any; all functions are pure.
  */
 #ifndef SLK_FORMAT_BLOCK_H
 #define SLK_FORMAT_BLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +53,7 @@
 #define FMT_BLOCK_ALIGN 8u
 #define FMT_BLOCK_MAX (1u << 22) /* total length */
 #define FMT_GROUP_ALIGN 4096u
+#define FMT_BLOCK_ORIGIN_BYTES 24u /* of a moved block, behind its tag */
 
 enum fmt_block_type {
 	FMT_BLOCK_KEY = 1,
@@ -56,6 +63,7 @@ enum fmt_block_type {
 	FMT_BLOCK_FOOTER = 5,
 	FMT_BLOCK_TRAILER = 6,
 	FMT_BLOCK_LOST = 7,
+	FMT_BLOCK_MOVED = 8,
 };
 
 struct fmt_block {
@@ -100,7 +108,23 @@ MUST_USE int fmt_block_check(struct slk_span in, uint32_t crc_seed, uint64_t fil
 /* The CRC seed under which in, a whole block, is right: a guess at the seed of a file that has lost its header. */
 uint32_t fmt_block_seed(struct slk_span in);
 
-/* The header as it was authenticated: raw with the CRC field zero. */
+/* Does it hold records? Data and moved blocks differ in nothing but where they were sealed. */
+static inline bool
+fmt_block_is_data(const struct fmt_block *block)
+{
+	return block->type == FMT_BLOCK_DATA || block->type == FMT_BLOCK_MOVED;
+}
+
+/* The header that a data or moved block (whole, checked) was sealed with; its CRC field is zero. */
+void fmt_block_sealed_header(
+	const uint8_t *raw, const struct fmt_block *block, uint8_t out[FMT_BLOCK_HEADER_BYTES]);
+
+/* Write the data or moved block raw, which block describes, at another place: as a moved block of (file_id, position) in a file that
+ * is durable up to `durable`; out takes fmt_block_total(FMT_BLOCK_MOVED, block->body_bytes). Not finished: fmt_block_finish(). */
+void fmt_block_move(const uint8_t *raw, const struct fmt_block *block, uint64_t file_id,
+	uint64_t position, uint64_t durable, uint8_t *out);
+
+/* The header as it was authenticated, if it was sealed where it lies: raw with the CRC field zero. */
 void fmt_block_aad(const uint8_t raw[FMT_BLOCK_HEADER_BYTES], uint8_t out[FMT_BLOCK_HEADER_BYTES]);
 
 /* Parts of a block that passed fmt_block_check(). */

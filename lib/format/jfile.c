@@ -28,6 +28,7 @@ fmt_jfile_encode(const struct fmt_jfile_header *header, uint8_t out[FMT_JFILE_PA
 	slk_write_le64(&w, header->created_ns);
 	slk_write_le64(&w, header->previous_id);
 	slk_write_le64(&w, header->run);
+	slk_write_le64(&w, header->previous_end);
 	assert(w.status == SLK_OK);
 	slk_put_le32(out + CRC_OFFSET, slk_crc32c(0, out, CRC_OFFSET));
 }
@@ -48,6 +49,11 @@ header_sane(const struct fmt_jfile_header *h)
 	if (h->file_id == 0 || h->lane >= FMT_JFILE_LANES_MAX)
 		return false;
 	if (h->previous_id >= h->file_id || h->run == 0 || h->run > h->file_id)
+		return false;
+	if (h->previous_end != 0 &&
+		(h->previous_id == 0 || h->previous_end < FMT_JFILE_PAGE_BYTES ||
+			h->previous_end > FMT_JFILE_CAPACITY_MAX ||
+			h->previous_end % FMT_JFILE_END_ALIGN != 0))
 		return false;
 	return h->capacity_bytes >= FMT_JFILE_CAPACITY_MIN &&
 		h->capacity_bytes <= FMT_JFILE_CAPACITY_MAX &&
@@ -78,6 +84,7 @@ fmt_jfile_decode(struct slk_span in, struct fmt_jfile_header *out_header)
 	h.created_ns = slk_read_le64(&r);
 	h.previous_id = slk_read_le64(&r);
 	h.run = slk_read_le64(&r);
+	h.previous_end = slk_read_le64(&r);
 	if (reserved != 0 || !all_zero(slk_read_span(&r, r.len - 4)) || !header_sane(&h))
 		return SLK_MALFORMED;
 	*out_header = h;

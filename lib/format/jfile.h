@@ -1,6 +1,6 @@
 /* Lane files of a journal: their names and the header page that each begins with.
  *
- * Name: the file id as 20 decimal digits and ".slj". Ids are unique in a journal directory, only
+ * Name: the file id as 20 decimal digits and ".slj". Ids are unique in a journal, only
  * grow and are never used again. "spare-" + the same is a file that waits for use; ".torn-OFFSET"
  * behind it a torn tail that recovery kept aside.
  *
@@ -10,13 +10,14 @@
  *     8       8     le64 file id
  *     16      4     le32 lane
  *     20      4     reserved, zero
- *     24      16    journal uuid, the same in all files of a directory
+ *     24      16    journal uuid, the same in all files of a journal
  *     40      16    salt, random: initialises the CRC of every block of the file
  *     56      8     le64 capacity of the file in bytes, a multiple of 4,096
  *     64      8     le64 created, Unix time in ns
  *     72      8     le64 id of the lane's previous file, 0 for the first of an opening
  *     80      8     le64 run: the lowest file id of the opening that made this file
- *     88      4004  reserved, zero
+ *     88      8     le64 position at which the lane left its previous file, whose disk had failed; 0: it was closed
+ *     96      3996  reserved, zero
  *     4092    4     le32 CRC-32C of bytes 0..4091
  *
  * The header is on disk before any block is. Blocks (format/block.h) begin at offset 4,096; the
@@ -39,6 +40,7 @@
 #define FMT_JFILE_LANES_MAX 64u
 #define FMT_JFILE_CAPACITY_MIN (4u * FMT_JFILE_PAGE_BYTES)
 #define FMT_JFILE_CAPACITY_MAX (1ull << 40)
+#define FMT_JFILE_END_ALIGN 8u /* of previous_end: a block may begin there */
 
 struct fmt_jfile_header {
 	uint64_t file_id; /* 1.. */
@@ -49,6 +51,7 @@ struct fmt_jfile_header {
 	uint64_t created_ns;
 	uint64_t previous_id;
 	uint64_t run;
+	uint64_t previous_end; /* nothing of the previous file counts from here on; 0: all does */
 };
 
 /* Write the header page. */

@@ -76,7 +76,7 @@ view_blocks(struct file_view *v, struct jnl_scan *s)
 		if (rc != SLK_OK)
 			return rc;
 		v->info.used_bytes = b.position + b.total_bytes;
-		if (b.type != FMT_BLOCK_DATA)
+		if (!fmt_block_is_data(&b))
 			continue;
 		v->info.blocks++;
 		v->info.records += b.record_count;

@@ -74,8 +74,7 @@ walk(const struct search *s, struct jnl_scan *scan, bool *known, uint64_t *next)
 		*known |= whole; /* tables come first */
 		if (scan->closed)
 			return SLK_OK;
-		if (b.type == FMT_BLOCK_DATA && b.stream_id == s->stream_id &&
-			b.shard == s->shard) {
+		if (fmt_block_is_data(&b) && b.stream_id == s->stream_id && b.shard == s->shard) {
 			*known = true;
 			*next = b.first_sequence + b.record_count;
 		}

@@ -86,7 +86,7 @@ jnl_prover_add_hashed(struct jnl_prover *p, struct slk_span raw, const struct fm
 	p->count++;
 	p->now.pieces++;
 	p->now.position += raw.len;
-	if (b != NULL && b->type == FMT_BLOCK_DATA) {
+	if (b != NULL && fmt_block_is_data(b)) {
 		p->now.blocks++;
 		p->now.records += b->record_count;
 		p->now.plain_bytes += b->body_bytes;

@@ -25,6 +25,7 @@ struct tail {
 	bool have; /* block holds the next one of this lane */
 	struct jnl_block block;
 	uint8_t *raw; /* own copy of it */
+	uint8_t sealed[FMT_BLOCK_HEADER_BYTES]; /* its header when it was sealed */
 	size_t raw_cap;
 	uint64_t
 		skip_below; /* JNL_FROM_LATEST: data blocks of first_file before this position are passed over */
@@ -451,7 +452,7 @@ wanted(const struct jnl_reader *r, const struct tail *t, const struct fmt_block 
 {
 	const struct jnl_reader_config *c = &r->config;
 
-	if (b->type != FMT_BLOCK_DATA)
+	if (!fmt_block_is_data(b))
 		return false;
 	if (!c->any_stream && b->stream_id != c->stream_id)
 		return false;
@@ -476,6 +477,7 @@ keep_block(struct tail *t, const struct fmt_block *b, const uint8_t *raw)
 		t->raw_cap = b->total_bytes;
 	}
 	memcpy(t->raw, raw, b->total_bytes);
+	fmt_block_sealed_header(raw, b, t->sealed);
 	t->block = (struct jnl_block){
 		.file_id = t->file_id,
 		.position = b->position,
@@ -489,7 +491,7 @@ keep_block(struct tail *t, const struct fmt_block *b, const uint8_t *raw)
 		.plain_bytes = b->body_bytes,
 		.first_arrival_ns = b->first_arrival_ns,
 		.last_arrival_ns = b->last_arrival_ns,
-		.header = slk_span(t->raw, FMT_BLOCK_HEADER_BYTES),
+		.header = slk_span(t->sealed, sizeof(t->sealed)),
 		.ciphertext = fmt_block_body(t->raw, b),
 		.tag = fmt_block_tag(t->raw, b),
 	};

@@ -47,7 +47,8 @@ struct jnl_block {
 	uint32_t record_count;
 	uint32_t plain_bytes;
 	uint64_t first_arrival_ns, last_arrival_ns;
-	struct slk_span header; /* raw; the AAD is this with its CRC field zeroed */
+	struct slk_span
+		header; /* as it was sealed, which is the AAD; of a moved block not as it lies there */
 	struct slk_span ciphertext;
 	struct slk_span tag;
 };

@@ -63,7 +63,7 @@ take_block(struct closing *c, const struct fmt_block *b)
 	if (b->type == FMT_BLOCK_KEY && c->key_count < JNL_KEYS_MAX)
 		c->keys[c->key_count++] =
 			(struct fmt_footer_key){b->epoch_id, b->stream_id, b->position};
-	if (b->type != FMT_BLOCK_DATA)
+	if (!fmt_block_is_data(b))
 		return SLK_OK;
 	struct fmt_footer_shard *row = jnl_shards_get(&c->shards, b->stream_id, b->shard);
 	if (row == NULL)

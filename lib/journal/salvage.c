@@ -203,7 +203,7 @@ keep(struct work *w, const struct fmt_block *b, const uint8_t *raw)
 	int rc = put(w, raw, b->total_bytes, b->position);
 
 	w->cut = b->position + b->total_bytes;
-	if (rc == SLK_OK && b->type == FMT_BLOCK_DATA)
+	if (rc == SLK_OK && fmt_block_is_data(b))
 		rc = keep_data(w, b);
 	else if (rc == SLK_OK && b->type == FMT_BLOCK_SHARDS)
 		rc = number_from_table(w, b, fmt_block_body(raw, b));

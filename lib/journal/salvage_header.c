@@ -33,7 +33,7 @@ try_block(struct guess *g, const uint8_t *header, uint64_t pos)
 	if (fmt_block_decode(slk_span(header, FMT_BLOCK_HEADER_BYTES), &b) != SLK_OK ||
 		b.file_id != g->file_id || b.position != pos || b.total_bytes > g->size - pos)
 		return SLK_OK;
-	if (b.type == FMT_BLOCK_DATA && g->first_arrival_ns == 0)
+	if (fmt_block_is_data(&b) && g->first_arrival_ns == 0)
 		g->first_arrival_ns = b.first_arrival_ns;
 	whole = malloc(b.total_bytes);
 	if (whole == NULL)

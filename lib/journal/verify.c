@@ -196,13 +196,15 @@ take_key(struct verifier *v, const uint8_t *raw, const struct fmt_block *b)
 static void
 check_tag(struct verifier *v, const uint8_t *raw, const struct fmt_block *b)
 {
+	uint8_t sealed[FMT_BLOCK_HEADER_BYTES] = {0};
 	struct jnl_block block = {.epoch_id = b->epoch_id,
 		.block_number = b->block_number,
 		.plain_bytes = b->body_bytes,
-		.header = slk_span(raw, FMT_BLOCK_HEADER_BYTES),
+		.header = slk_span(sealed, sizeof(sealed)),
 		.ciphertext = fmt_block_body(raw, b),
 		.tag = fmt_block_tag(raw, b)};
 
+	fmt_block_sealed_header(raw, b, sealed);
 	struct known_key *k = known(v, b->epoch_id);
 	if (k != NULL)
 		k->used = v->report->data_blocks;
@@ -278,7 +280,7 @@ verify_blocks(struct verifier *v, struct jnl_scan *s)
 			lost_range(v, b.position, b.total_bytes, true);
 		if (b.type == FMT_BLOCK_KEY)
 			rc = take_key(v, raw, &b);
-		if (rc == SLK_OK && b.type == FMT_BLOCK_DATA) {
+		if (rc == SLK_OK && fmt_block_is_data(&b)) {
 			blocks++;
 			records += b.record_count;
 			r->data_blocks++;

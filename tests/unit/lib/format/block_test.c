@@ -84,6 +84,7 @@ golden_blocks_of_every_type_pass(void **state)
 		{"block/footer", 8192, FMT_BLOCK_FOOTER},
 		{"block/trailer", (1 << 20) - 4096, FMT_BLOCK_TRAILER},
 		{"block/lost", 12288, FMT_BLOCK_LOST},
+		{"block/moved", 4336, FMT_BLOCK_MOVED},
 	};
 	uint8_t in[1024];
 	struct fmt_block b;
@@ -93,6 +94,58 @@ golden_blocks_of_every_type_pass(void **state)
 		assert_ok(fmt_block_check(slk_span(in, len), SEED, 42, golden[i].position, &b));
 		assert_int_equal(b.type, golden[i].type);
 		assert_int_equal(b.total_bytes, len);
+	}
+}
+
+/* The AAD stays that of the place it was sealed for, however often it moves on. */
+static void
+a_moved_block_keeps_what_it_was_sealed_with(void **state)
+{
+	(void)state;
+	uint8_t first[200], aad[FMT_BLOCK_HEADER_BYTES], sealed[FMT_BLOCK_HEADER_BYTES];
+	static uint8_t second[1024], third[1024];
+	struct fmt_block b, moved;
+
+	build_sample(first);
+	assert_ok(fmt_block_decode(slk_span(first, sizeof(first)), &b));
+	fmt_block_aad(first, aad);
+	fmt_block_sealed_header(first, &b, sealed);
+	assert_memory_equal(sealed, aad, sizeof(aad));
+	fmt_block_move(first, &b, 50, 8192, 4096, second);
+	fmt_block_finish(second, (uint32_t)fmt_block_total(FMT_BLOCK_MOVED, b.body_bytes), 1);
+	assert_ok(fmt_block_check(slk_span(second, sizeof(second)), 1, 50, 8192, &moved));
+	assert_int_equal(moved.type, FMT_BLOCK_MOVED);
+	assert_int_equal(moved.first_sequence, b.first_sequence);
+	assert_int_equal(moved.block_number, b.block_number);
+	assert_memory_equal(fmt_block_tag(second, &moved).ptr, fmt_block_tag(first, &b).ptr, 16);
+	fmt_block_sealed_header(second, &moved, sealed);
+	assert_memory_equal(sealed, aad, sizeof(aad));
+	fmt_block_move(second, &moved, 51, 4096, 4096, third);
+	fmt_block_finish(third, moved.total_bytes, 2);
+	assert_ok(fmt_block_check(slk_span(third, sizeof(third)), 2, 51, 4096, &moved));
+	fmt_block_sealed_header(third, &moved, sealed);
+	assert_memory_equal(sealed, aad, sizeof(aad));
+}
+
+/* It can only come from an earlier file. */
+static void
+a_moved_block_from_nowhere_is_refused(void **state)
+{
+	(void)state;
+	static uint8_t raw[1024];
+	struct fmt_block b;
+
+	size_t len = golden_read("block/moved", raw, sizeof(raw));
+	assert_ok(fmt_block_check(slk_span(raw, len), SEED, 42, 4336, &b));
+	uint8_t *origin = raw + FMT_BLOCK_HEADER_BYTES + b.body_bytes + FMT_BLOCK_TAG_BYTES;
+	for (unsigned i = 0; i < 4; i++) {
+		static const uint64_t bad[4][3] = {
+			{42, 8192, 4096}, {0, 8192, 4096}, {41, 8193, 4096}, {41, 8192, 8200}};
+		for (unsigned k = 0; k < 3; k++)
+			slk_put_le64(origin + 8 * k, bad[i][k]);
+		fmt_block_finish(raw, b.total_bytes, SEED);
+		assert_int_equal(
+			fmt_block_check(slk_span(raw, len), SEED, 42, 4336, &b), SLK_MALFORMED);
 	}
 }
 
@@ -164,7 +217,7 @@ fields_that_a_type_does_not_have_are_refused(void **state)
 	bad[7] = (struct fmt_block){
 		.type = FMT_BLOCK_KEY, .total_bytes = 128, .file_id = 42, .shard = 1};
 	bad[8] = (struct fmt_block){
-		.type = (enum fmt_block_type)8, .total_bytes = 128, .file_id = 42};
+		.type = (enum fmt_block_type)9, .total_bytes = 128, .file_id = 42};
 	bad[9] = (struct fmt_block){
 		.type = (enum fmt_block_type)0, .total_bytes = 128, .file_id = 42};
 	for (unsigned i = 0; i < 10; i++) {
@@ -207,6 +260,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden_bytes_and_round_trip),
 		cmocka_unit_test(golden_blocks_of_every_type_pass),
+		cmocka_unit_test(a_moved_block_keeps_what_it_was_sealed_with),
+		cmocka_unit_test(a_moved_block_from_nowhere_is_refused),
 		cmocka_unit_test(a_block_tells_the_seed_it_was_made_with),
 		cmocka_unit_test(every_flipped_bit_is_refused),
 		cmocka_unit_test(a_block_of_another_file_position_or_salt_is_refused),

@@ -31,8 +31,8 @@ def block(type, body, pos, durable=0, epoch=0, stream=0, shard=0, recs=0, num=0,
     h=hdr(0); assert len(h)==128
     raw=h+body+bytes(total-content)
     return hdr(crc(raw,seed))+raw[128:]
-def jfile():
-    b=b"SLJF"+struct.pack("<IQII",1,FILE,3,0)+uuid+salt+struct.pack("<QQQQ",1<<20,1700000000123456789,41,40)
+def jfile(left=0):
+    b=b"SLJF"+struct.pack("<IQII",1,FILE,3,0)+uuid+salt+struct.pack("<QQQQQ",1<<20,1700000000123456789,41,40,left)
     b+=bytes(4092-len(b)); return b+struct.pack("<I",crc(b))
 arn=b"arn:aws:kinesis:local:000000000000:stream/s"; kar=b"arn:aws:kms:local:000000000000:key/k"
 ctx=struct.pack("<HH",1,15)+b"aws:kinesis:arn"+struct.pack("<H",len(arn))+arn
@@ -48,6 +48,7 @@ trailer=struct.pack("<Q",12288)
 wm=b"SLJW"+struct.pack("<IQQQQQQI",1,8,42,8192,11,222,1700000000123456789,4711); wm+=struct.pack("<I",crc(wm))
 ct=bytes((i*7)&255 for i in range(len(rec))); tag=bytes(range(0xe0,0xf0))
 data=block(2,ct+tag,4336,durable=4096,epoch=(42<<24)|7,stream=9,shard=1,recs=2,num=5,seq=100,plain=len(rec),fa=1700000000000000001,la=1700000000000000002)
+moved=block(8,ct+tag+struct.pack("<QQQ",41,8192,4096),4336,durable=4096,epoch=(41<<24)|7,stream=9,shard=1,recs=2,num=5,seq=100,plain=len(rec),fa=1700000000000000001,la=1700000000000000002)
 pad=block(3,bytes(72),4096+4096-200)
 import hashlib
 def side_entry(epoch, stream, arn, blob): return struct.pack("<QQ",epoch,stream)+bytes(range(32))+struct.pack("<HHI",len(arn),len(blob),0)+arn+blob
@@ -62,8 +63,11 @@ piece=lambda n,x: struct.pack("<I",n)+hashlib.sha256(x).digest()
 pieces=piece(4096,b"page")+piece(240,b"block")
 statement=uuid+struct.pack("<QIIQQQQQQQ",42,3,3,40,4336,2,1,11,222,1)+hashlib.sha256(b"keys").digest()+hashlib.sha256(pieces).digest()+struct.pack("<Q",41)+bytes(range(32))+struct.pack("<Q",1700000000123456789)
 signature=hashlib.sha256(statement).digest()+struct.pack("<HHH",len(sig),len(pub),len(aka))+bytes(10)+sig+pub+aka
-out={'proof':{'three':proof(1,struct.pack("<QII",0,2,0)+pieces)+proof(2,statement)+proof(3,signature)},'rewrap':{'two':side},'jfile':{'lane3':jfile()},'record':{'two':struct.pack("<I",2)+rec},'keyblock':{'one':key},'shardtable':{'two':shards},'footer':{'recovery':footer},'watermark':{'lane':wm},
- 'block':{'data':data,'pad':pad,'key':block(1,key,4096,epoch=(42<<24)|7,stream=9),'shards':block(4,shards,4096),'footer':block(5,footer,8192),'trailer':block(6,trailer,(1<<20)-4096)}}
+entry_of=lambda state,path: struct.pack("<HBB",len(path),state,0)+path
+dirlist=b"SLJD"+struct.pack("<I",1)+uuid+struct.pack("<QII",7,2,0)+entry_of(1,b"/a/journal")+entry_of(2,b"/b/journal")
+dirlist+=struct.pack("<I",crc(dirlist))
+out={'proof':{'three':proof(1,struct.pack("<QII",0,2,0)+pieces)+proof(2,statement)+proof(3,signature)},'rewrap':{'two':side},'jfile':{'lane3':jfile(),'left':jfile(8192)},'dirlist':{'two':dirlist},'record':{'two':struct.pack("<I",2)+rec},'keyblock':{'one':key},'shardtable':{'two':shards},'footer':{'recovery':footer},'watermark':{'lane':wm},
+ 'block':{'data':data,'moved':moved,'pad':pad,'key':block(1,key,4096,epoch=(42<<24)|7,stream=9),'shards':block(4,shards,4096),'footer':block(5,footer,8192),'trailer':block(6,trailer,(1<<20)-4096)}}
 root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../fuzz/corpus")
 for name, files in out.items():
     os.makedirs(os.path.join(root, name), exist_ok=True)

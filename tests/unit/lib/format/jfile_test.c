@@ -33,6 +33,12 @@ golden_bytes_and_round_trip(void **state)
 	assert_memory_equal(out, golden, sizeof(golden));
 	assert_ok(fmt_jfile_decode(slk_span(golden, sizeof(golden)), &back));
 	assert_memory_equal(&back, &h, sizeof(h));
+	h.previous_end = 8192;
+	assert_int_equal(golden_read("jfile/left", golden, sizeof(golden)), sizeof(golden));
+	fmt_jfile_encode(&h, out);
+	assert_memory_equal(out, golden, sizeof(golden));
+	assert_ok(fmt_jfile_decode(slk_span(golden, sizeof(golden)), &back));
+	assert_memory_equal(&back, &h, sizeof(h));
 }
 
 static void
@@ -56,9 +62,9 @@ senseless_headers_with_a_right_crc_are_refused(void **state)
 	(void)state;
 	static uint8_t out[FMT_JFILE_PAGE_BYTES];
 	static const uint8_t zero[FMT_JFILE_PAGE_BYTES];
-	struct fmt_jfile_header bad[7], back;
+	struct fmt_jfile_header bad[10], back;
 
-	for (unsigned i = 0; i < 7; i++)
+	for (unsigned i = 0; i < 10; i++)
 		bad[i] = sample();
 	bad[0].file_id = 0;
 	bad[1].lane = FMT_JFILE_LANES_MAX;
@@ -67,7 +73,11 @@ senseless_headers_with_a_right_crc_are_refused(void **state)
 	bad[4].previous_id = 42;
 	bad[5].run = 0;
 	bad[6].run = 43;
-	for (unsigned i = 0; i < 7; i++) {
+	bad[7].previous_end = 4088;
+	bad[8].previous_end = 8196;
+	bad[9].previous_end = 8192;
+	bad[9].previous_id = 0;
+	for (unsigned i = 0; i < 10; i++) {
 		fmt_jfile_encode(&bad[i], out);
 		assert_int_equal(
 			fmt_jfile_decode(slk_span(out, sizeof(out)), &back), SLK_MALFORMED);
