@@ -124,7 +124,6 @@ ranges_name_the_first_number_that_is_out_of_its_own(void **state)
 {
 	struct slk_config_range ranges[] = {
 		{"a.low", 1, 1, 9}, {"a.high", 9, 1, 9}, {"b.unsaid", 0, 5, 9}};
-	struct slk_error err = {0};
 
 	(void)state;
 	assert_int_equal(slk_config_check_ranges(ranges, 3, &err), SLK_OK);
@@ -165,7 +164,6 @@ region_account_and_level_are_checked(void **state)
 		{"Local", "000000000000", "info"}, {"lo:cal", "000000000000", "info"},
 		{"a123456789-123456789-123456789-12", "000000000000", "info"},
 		{"local", "000000000000", "loud"}, {"local", "000000000000", ""}};
-	struct slk_error err = {0};
 
 	(void)state;
 	assert_int_equal(
