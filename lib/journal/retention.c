@@ -106,28 +106,40 @@ look_at_all(struct sweep *s)
 	return rc;
 }
 
-/* Its name first: from then on nobody finds it. */
+/* Give a file's name up, under files_lock: from then on nobody finds it. A lane that has no spare fills a new file, twice the writing, so
+ * the old one becomes a spare where one is wanted. One that is being filled is a lane's already, and counts for nothing: spares are
+ * counted while none can be. */
+static int
+give_up_locked(struct jnl *j, const struct candidate *c, const char *path)
+{
+	char other[JNL_PATH_MAX], name[FMT_JFILE_NAME_MAX];
+	uint64_t *spares = NULL;
+	size_t spare_count = 0;
+
+	fmt_jfile_name(FMT_JFILE_SPARE, c->id, name);
+	int rc = jnl_path(j, name, other);
+	if (rc == SLK_OK)
+		rc = jnl_scan_list(j->fs, j->dir, FMT_JFILE_SPARE, &spares, &spare_count);
+	free(spares);
+	if (rc != SLK_OK)
+		return rc;
+	if (spare_count < j->lane_count && c->bytes == j->config.file_bytes)
+		return j->fs->rename(j->fs->ctx, path, other);
+	return j->fs->unlink(j->fs->ctx, path);
+}
+
 static int
 delete_file(struct sweep *s, const struct candidate *c)
 {
 	struct jnl *j = s->j;
-	char path[JNL_PATH_MAX], other[JNL_PATH_MAX], name[FMT_JFILE_NAME_MAX];
-	uint64_t *spares = NULL;
-	size_t spare_count = 0;
+	char path[JNL_PATH_MAX], name[FMT_JFILE_NAME_MAX];
 
-	int rc = jnl_scan_list(j->fs, j->dir, FMT_JFILE_SPARE, &spares, &spare_count);
-	free(spares);
 	fmt_jfile_name(FMT_JFILE_LANE, c->id, name);
-	if (rc == SLK_OK)
-		rc = jnl_path(j, name, path);
-	fmt_jfile_name(FMT_JFILE_SPARE, c->id, name);
-	if (rc == SLK_OK)
-		rc = jnl_path(j, name, other);
+	int rc = jnl_path(j, name, path);
 	if (rc != SLK_OK)
 		return rc;
-	bool again = spare_count < j->lane_count && c->bytes == j->config.file_bytes;
 	pthread_mutex_lock(&j->files_lock);
-	rc = again ? j->fs->rename(j->fs->ctx, path, other) : j->fs->unlink(j->fs->ctx, path);
+	rc = give_up_locked(j, c, path);
 	pthread_mutex_unlock(&j->files_lock);
 	if (rc != SLK_OK)
 		return rc;

@@ -1,7 +1,10 @@
 /* Retention on a clock that a test moves, and readers whose files go. */
 #include "slk_test.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "journal/inspect.h"
 #include "journal/retention.h"
@@ -244,6 +247,80 @@ a_reader_that_follows_closely_misses_nothing(void **state)
 	jnl_reader_free(r);
 }
 
+/* --- while a new file is being filled --- */
+
+static pthread_t sweeper;
+static _Atomic unsigned fills, deleted;
+static _Atomic bool sweep_at_next_fill, sweeping;
+static struct jnl_retained swept;
+
+static void *
+sweep(void *arg)
+{
+	(void)arg;
+	const uint64_t bytes = retain_hours(0).kept_bytes;
+	swept = retain(&(struct jnl_retention){.bytes = bytes - FILE_BYTES});
+	return NULL;
+}
+
+/* A sweep that would delete a file has the time for it; one that waits for the file to be filled waits on. */
+static int
+pwrite_and_sweep(void *ctx, int fd, const void *buf, size_t len, uint64_t pos)
+{
+	const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
+
+	if (len == FILE_BYTES) {
+		fills++;
+		if (atomic_exchange(&sweep_at_next_fill, false)) {
+			assert_int_equal(pthread_create(&sweeper, NULL, sweep, NULL), 0);
+			sweeping = true;
+			for (unsigned i = 0; i < 20 && deleted == 0; i++)
+				nanosleep(&pause, NULL);
+		}
+	}
+	return slk_fs_posix()->pwrite(ctx, fd, buf, len, pos);
+}
+
+static int
+count_unlink(void *ctx, const char *path)
+{
+	if (strstr(path, ".slj") != NULL)
+		deleted++;
+	return slk_fs_posix()->unlink(ctx, path);
+}
+
+static void
+a_file_goes_to_the_next_lane_file_though_one_is_being_filled(void **state)
+{
+	(void)state;
+	struct slk_fs fs = *slk_fs_posix();
+
+	fs.pwrite = pwrite_and_sweep;
+	fs.unlink = count_unlink;
+	journal_rig_close(&rig, true);
+	rig.fs = &fs;
+	journal_rig_open(&rig);
+	for (unsigned i = 0; i < 3; i++)
+		fill(1);
+	fills = deleted = 0;
+	sweep_at_next_fill = true;
+	fill(1);
+	assert_true(sweeping);
+	assert_int_equal(pthread_join(sweeper, NULL), 0);
+	assert_int_equal(fills, 1);
+	assert_int_equal(swept.files, 1);
+	assert_int_equal(deleted, 0); /* it is wanted as a spare */
+	/* From now on none is filled: each roll takes what the sweep before it gave. */
+	for (unsigned i = 0; i < 4; i++) {
+		fill(1);
+		(void)retain(&(struct jnl_retention){.bytes = 2 * FILE_BYTES});
+	}
+	assert_int_equal(fills, 1);
+	expect_nothing_found();
+	journal_rig_close(&rig, true);
+	rig.fs = NULL;
+}
+
 int
 main(void)
 {
@@ -256,6 +333,7 @@ main(void)
 		TEST(a_clock_that_jumps_ahead_deletes_nothing),
 		TEST(a_reader_whose_file_goes_is_told_and_goes_on_at_the_horizon),
 		TEST(a_reader_that_follows_closely_misses_nothing),
+		TEST(a_file_goes_to_the_next_lane_file_though_one_is_being_filled),
 #undef TEST
 	};
 
