@@ -76,6 +76,8 @@ struct jnl_lane {
 	/* worker */
 	struct jnl_group groups[JNL_GROUPS_MAX];
 	struct jnl_ring ring; /* has the groups' buffers; empty: they are the lane's own */
+	uint8_t *own; /* then here */
+	size_t own_bytes;
 	struct slk_error ring_error; /* why there is none, though it was asked for */
 	bool group_open;
 	struct jnl_file file;

@@ -2,12 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
-#include "base/secret.h"
+#include "journal/buffers.h"
 #include "journal/internal.h"
 
 static struct jnl_group *
@@ -618,55 +616,6 @@ jnl_lane_close(struct jnl_lane *l)
 
 /* --- making and ending --- */
 
-/* Without room in /dev/shm the lane does without: readers take the file. */
-static void
-share_groups(struct jnl_lane *l)
-{
-	const struct jnl_config *c = &l->journal->config;
-
-	if (c->share_tail &&
-		jnl_ring_new(&l->ring, l->journal->dir, l->journal->uuid, l->index, c->group_count,
-			c->group_bytes, &l->ring_error) != SLK_OK)
-		l->ring.map = NULL;
-}
-
-static int
-alloc_groups(struct jnl_lane *l)
-{
-	share_groups(l);
-	for (uint32_t i = 0; i < l->journal->config.group_count; i++) {
-		void *buf = NULL, *page = NULL;
-		if (l->ring.map != NULL)
-			buf = jnl_ring_buffer(&l->ring, i);
-		else if (posix_memalign(&buf, FMT_GROUP_ALIGN, l->journal->config.group_bytes) != 0)
-			return SLK_NO_MEMORY;
-		l->groups[i].buf = buf;
-		if (posix_memalign(&page, FMT_GROUP_ALIGN, FMT_JFILE_PAGE_BYTES) != 0)
-			return SLK_NO_MEMORY;
-		l->groups[i].trailer = page;
-	}
-	return SLK_OK;
-}
-
-/* Plaintext passes through the stage: locked page by page as it is touched, and left out of dumps. */
-static int
-alloc_stage(struct jnl_lane *l, struct slk_error *err)
-{
-	l->stage_bytes = JNL_BLOCK_PLAIN_MAX;
-	void *map = mmap(
-		NULL, l->stage_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (map == MAP_FAILED)
-		return slk_fail(err, SLK_NO_MEMORY, "no memory for the stage of a lane");
-	l->stage = map;
-	if (madvise(map, l->stage_bytes, MADV_DONTDUMP) != 0 ||
-		syscall(SYS_mlock2, map, l->stage_bytes, MLOCK_ONFAULT) != 0)
-		return slk_fail(err, SLK_NO_MEMORY,
-			"cannot lock %zu bytes for plaintext; raise the memlock limit (ulimit -l) "
-			"or give CAP_IPC_LOCK",
-			l->stage_bytes);
-	return SLK_OK;
-}
-
 int
 jnl_lane_init(struct jnl_lane *l, struct slk_error *err)
 {
@@ -677,14 +626,13 @@ jnl_lane_init(struct jnl_lane *l, struct slk_error *err)
 	l->keys = calloc(JNL_KEYS_MAX, sizeof(*l->keys));
 	l->pieces = calloc(2 * JNL_BLOCK_RECORDS_MAX + 2, sizeof(*l->pieces));
 	l->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->sparse == NULL || l->keys == NULL || l->pieces == NULL || l->event_fd < 0 ||
-		alloc_groups(l) != SLK_OK)
+	if (l->sparse == NULL || l->keys == NULL || l->pieces == NULL || l->event_fd < 0)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory for the buffers of a lane");
 	uint32_t rows = c->group_bytes / 2 / FMT_FOOTER_SHARD_BYTES;
 	int rc = jnl_shards_init(&l->index_shards, rows);
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "no memory for the shards of a lane");
-	rc = alloc_stage(l, err);
+	rc = jnl_buffers_init(l, err);
 	if (rc == SLK_OK && c->integrity && jnl_chapters_init(&l->chapters) != SLK_OK)
 		rc = slk_fail(err, SLK_NO_MEMORY, "no memory for the hashes of a lane");
 	if (rc != SLK_OK)
@@ -727,16 +675,7 @@ jnl_lane_fini(struct jnl_lane *l)
 		(void)l->journal->fs->close(l->journal->fs->ctx, l->file.fd);
 	jnl_mark_close(&l->mark);
 	jnl_chapters_fini(&l->chapters);
-	if (l->stage != NULL) {
-		slk_wipe(l->stage, l->stage_bytes);
-		munmap(l->stage, l->stage_bytes);
-	}
-	for (unsigned i = 0; i < JNL_GROUPS_MAX; i++) {
-		if (l->ring.map == NULL)
-			free(l->groups[i].buf);
-		free(l->groups[i].trailer);
-	}
-	jnl_ring_close(&l->ring);
+	jnl_buffers_fini(l);
 	jnl_shards_fini(&l->shards);
 	jnl_shards_fini(&l->index_shards);
 	free(l->sparse);

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "journal/buffers.h"
+
 static const uint8_t magic[8] = {'S', 'L', 'K', 'R', 'I', 'N', 'G', '1'};
 
 struct slot {
@@ -88,15 +90,15 @@ jnl_ring_new(struct jnl_ring *ring, const char *journal_dir, const uint8_t uuid[
 	if (fault != 0)
 		rc = slk_fail(err, SLK_FULL, "/dev/shm has no room for %zu bytes: %s", r.bytes,
 			strerror(fault));
-	void *map = rc != SLK_OK ? MAP_FAILED
-				 : mmap(NULL, r.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (rc == SLK_OK && map == MAP_FAILED)
+	void *map = rc == SLK_OK ? jnl_buffers_map(r.bytes, fd) : NULL;
+	if (rc == SLK_OK && map == NULL)
 		rc = slk_fail_errno(err, "cannot map %s", r.path);
 	close(fd);
 	if (rc != SLK_OK) {
 		(void)unlink(r.path);
 		return rc;
 	}
+	jnl_buffers_gather(map, r.bytes);
 	r.map = map;
 	struct head *h = head_of(&r);
 	h->slots = slots;
