@@ -21,7 +21,8 @@ usage(const char *name)
 	printf("usage: bench/run %s [--json FILE] [--quick] [--rounds N] [--core N]\n"
 	       "  --json FILE  also write all measurements and goals as one JSON object\n"
 	       "  --quick      tiny inputs, only to see that it works; its figures mean nothing\n"
-	       "  --rounds N   interleaved rounds per comparison (default %u)\n"
+	       "  --rounds N   interleaved rounds per comparison (default %u, fewer where one "
+	       "takes long)\n"
 	       "  --core N     the core to run on (default: the last one allowed)\n",
 		name, ROUNDS_DEFAULT);
 }
@@ -72,6 +73,7 @@ read_options(struct bench *b, int argc, char **argv, int *out_core)
 		return SLK_INVALID;
 	}
 	b->rounds = rounds > 0 ? (uint32_t)rounds : b->quick ? ROUNDS_QUICK : ROUNDS_DEFAULT;
+	b->rounds_given = rounds > 0 || b->quick;
 	return SLK_OK;
 }
 
@@ -157,6 +159,14 @@ double
 bench_ticks_per_ns(const struct bench *b)
 {
 	return b->machine.ticks_per_ns;
+}
+
+/* Never more than there are samples for. */
+void
+bench_rounds_at_most(struct bench *b, uint32_t rounds)
+{
+	if (!b->rounds_given)
+		b->rounds = rounds < ROUNDS_DEFAULT ? rounds : ROUNDS_DEFAULT;
 }
 
 void

@@ -56,6 +56,9 @@ MUST_USE int bench_new(int argc, char **argv, const char *name, struct bench **o
 
 bool bench_quick(const struct bench *b); /* tiny inputs: does it still work? */
 
+/* No more rounds than these from here on, unless --rounds said how many: for what takes long. */
+void bench_rounds_at_most(struct bench *b, uint32_t rounds);
+
 /* Name a library and its version for the machine's description. Borrowed. */
 void bench_library(struct bench *b, const char *name, const char *version);
 

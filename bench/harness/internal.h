@@ -52,6 +52,7 @@ struct bench {
 	bool quick;
 	bool failed;
 	uint32_t rounds;
+	bool rounds_given; /* by --rounds or --quick */
 	struct bench_machine machine;
 	struct bench_library_entry libraries[BENCH_LIBRARIES_MAX];
 	uint32_t library_count;

@@ -71,6 +71,8 @@ MUST_USE int jb_lane_open(
 void jb_lane_close(struct jb_lane *l);
 /* Append l->bytes as records of 1 KiB in blocks of 64 KiB; until all of them are durable. */
 void jb_lane_run(void *lane);
+/* Run until files are recycled. */
+MUST_USE int jb_lane_settle(struct jb_lane *l);
 /* count records of `bytes` each as one block; *out_lsn is its position. Waits while no buffer is free. */
 MUST_USE int jb_lane_block(
 	struct jb_lane *l, uint32_t shard, uint32_t count, uint32_t bytes, uint64_t *out_lsn);
