@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/keyblock.h"
+#include "journal/dirs.h"
 #include "journal/internal.h"
 #include "journal/scan.h"
 
@@ -136,8 +137,8 @@ view_fini(struct file_view *v)
 	jnl_shards_fini(&v->shards);
 }
 
-int
-jnl_list(const char *dir, const struct slk_fs *fs,
+static int
+list_files(const char *dir, const struct slk_fs *fs,
 	int (*each)(void *arg, const struct jnl_file_info *info),
 	void (*damaged)(void *arg, const char *name, const struct slk_error *why), void *arg,
 	struct slk_error *err)
@@ -145,7 +146,6 @@ jnl_list(const char *dir, const struct slk_fs *fs,
 	uint64_t *ids = NULL;
 	size_t count = 0;
 
-	fs = fs != NULL ? fs : slk_fs_posix();
 	int rc = jnl_scan_list(fs, dir, FMT_JFILE_LANE, &ids, &count);
 	if (rc != SLK_OK)
 		return slk_fail(
@@ -176,6 +176,27 @@ jnl_list(const char *dir, const struct slk_fs *fs,
 		jnl_scan_close(&s);
 	}
 	free(ids);
+	return rc;
+}
+
+int
+jnl_list(const char *dir, const struct slk_fs *fs,
+	int (*each)(void *arg, const struct jnl_file_info *info),
+	void (*damaged)(void *arg, const char *name, const struct slk_error *why), void *arg,
+	struct slk_error *err)
+{
+	struct jnl_dirs *dirs = NULL;
+	struct slk_error why = {0};
+	int rc = jnl_dirs_enter(&dir, &fs, &dirs, err);
+
+	if (rc == SLK_OK)
+		rc = list_files(dir, fs, each, damaged, arg, err);
+	const char *missing = dirs != NULL ? jnl_dirs_missing(dirs, false) : NULL;
+	if (rc == SLK_OK && missing != NULL && damaged != NULL) {
+		(void)slk_fail(&why, SLK_NOT_FOUND, "this directory of the journal cannot be read");
+		damaged(arg, missing, &why);
+	}
+	jnl_dirs_free(dirs);
 	return rc;
 }
 
@@ -253,8 +274,8 @@ walk_file(struct epoch_walk *w, struct jnl_scan *s)
 	return rc == SLK_END ? SLK_CORRUPT : rc; /* the footer points behind itself */
 }
 
-int
-jnl_list_epochs(const char *dir, const struct slk_fs *fs,
+static int
+list_epochs(const char *dir, const struct slk_fs *fs,
 	int (*each)(void *arg, const struct jnl_epoch_info *info),
 	void (*damaged)(void *arg, const char *name, const struct slk_error *why), void *arg,
 	struct slk_error *err)
@@ -264,7 +285,6 @@ jnl_list_epochs(const char *dir, const struct slk_fs *fs,
 	uint64_t *ids = NULL;
 	size_t count = 0;
 
-	fs = fs != NULL ? fs : slk_fs_posix();
 	int rc = jnl_scan_list(fs, dir, FMT_JFILE_LANE, &ids, &count);
 	if (rc != SLK_OK)
 		return slk_fail(
@@ -292,5 +312,20 @@ jnl_list_epochs(const char *dir, const struct slk_fs *fs,
 	if (rc != SLK_OK && !w.stopped)
 		return slk_fail(
 			err, rc, "cannot read %s/%s: %s", dir, name, slk_status_sentence(rc));
+	return rc;
+}
+
+int
+jnl_list_epochs(const char *dir, const struct slk_fs *fs,
+	int (*each)(void *arg, const struct jnl_epoch_info *info),
+	void (*damaged)(void *arg, const char *name, const struct slk_error *why), void *arg,
+	struct slk_error *err)
+{
+	struct jnl_dirs *dirs = NULL;
+	int rc = jnl_dirs_enter(&dir, &fs, &dirs, err);
+
+	if (rc == SLK_OK)
+		rc = list_epochs(dir, fs, each, damaged, arg, err);
+	jnl_dirs_free(dirs);
 	return rc;
 }

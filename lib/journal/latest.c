@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "format/shardtable.h"
+#include "journal/dirs.h"
 #include "journal/mark.h"
 #include "journal/scan.h"
 
@@ -87,11 +88,14 @@ static int
 set_limit(const struct search *s, struct jnl_scan *scan, uint64_t id)
 {
 	struct fmt_watermark mark;
-	int rc = jnl_mark_load(s->fs, s->dir, scan->header.lane, true, &mark);
+	int rc = jnl_mark_load_of(s->fs, s->dir, scan->header.lane, id, true, &mark);
 
 	if (rc != SLK_OK)
 		return rc;
-	if (id > mark.file_id)
+	/* An older one that lies open was left when a disk failed: its own page says where. */
+	if (id > mark.file_id ||
+		(id < mark.file_id && jnl_dirs_of(s->fs) != NULL &&
+			jnl_dirs_of(s->fs)->list.count > 1))
 		scan->limit = scan->pos; /* prepared, and not begun */
 	else if (id == mark.file_id && mark.position < scan->limit)
 		scan->limit = mark.position;
@@ -156,14 +160,11 @@ out:
 	return rc;
 }
 
-int
-jnl_shard_latest(const char *dir, const struct slk_fs *fs, uint64_t stream_id, uint32_t shard,
+static int
+look_everywhere(const char *dir, const struct slk_fs *fs, uint64_t stream_id, uint32_t shard,
 	uint64_t *out_next_sequence, struct slk_error *err)
 {
-	struct search s = {.dir = dir,
-		.fs = fs != NULL ? fs : slk_fs_posix(),
-		.stream_id = stream_id,
-		.shard = shard};
+	struct search s = {.dir = dir, .fs = fs, .stream_id = stream_id, .shard = shard};
 	uint64_t *ids = NULL;
 	size_t count = 0;
 	bool past = false;
@@ -178,4 +179,23 @@ jnl_shard_latest(const char *dir, const struct slk_fs *fs, uint64_t stream_id, u
 			err, rc, "cannot read the journal in %s: %s", dir, slk_status_sentence(rc));
 	*out_next_sequence = s.next;
 	return SLK_OK;
+}
+
+int
+jnl_shard_latest(const char *dir, const struct slk_fs *fs, uint64_t stream_id, uint32_t shard,
+	uint64_t *out_next_sequence, struct slk_error *err)
+{
+	struct jnl_dirs *dirs = NULL;
+	int rc = jnl_dirs_enter(&dir, &fs, &dirs, err);
+	const char *missing = dirs != NULL ? jnl_dirs_missing(dirs, true) : NULL;
+
+	if (rc == SLK_OK && missing != NULL)
+		rc = slk_fail(err, SLK_IO,
+			"the directory %s of the journal cannot be read: it may have the latest "
+			"records",
+			missing);
+	if (rc == SLK_OK)
+		rc = look_everywhere(dir, fs, stream_id, shard, out_next_sequence, err);
+	jnl_dirs_free(dirs);
+	return rc;
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "format/jfile.h"
+#include "journal/dirs.h"
 #include "journal/mapguard.h"
 
 #define PATH_MAX_BYTES 4096u
@@ -40,8 +41,8 @@ read_page(const struct slk_fs *fs, int fd, unsigned lane, struct fmt_watermark *
 				 : fmt_watermark_decode(slk_span(raw, len), out_mark);
 }
 
-int
-jnl_mark_load(const struct slk_fs *fs, const char *dir, unsigned lane, bool writer_may_live,
+static int
+load_one(const struct slk_fs *fs, const char *dir, unsigned lane, bool writer_may_live,
 	struct fmt_watermark *out_mark)
 {
 	static const struct timespec pause = {.tv_nsec = PAUSE_NS};
@@ -72,7 +73,41 @@ jnl_mark_load(const struct slk_fs *fs, const char *dir, unsigned lane, bool writ
 }
 
 int
-jnl_mark_lanes(const struct slk_fs *fs, const char *dir, uint64_t *out_lanes)
+jnl_mark_load_of(const struct slk_fs *fs, const char *dir, unsigned lane, uint64_t file_id,
+	bool writer_may_live, struct fmt_watermark *out_mark)
+{
+	const struct jnl_dirs *d = jnl_dirs_of(fs);
+	struct fmt_watermark mark;
+	bool have = false;
+	int result = SLK_NOT_FOUND;
+
+	if (d == NULL)
+		return load_one(fs, dir, lane, writer_may_live, out_mark);
+	for (unsigned i = 0; i < d->list.count; i++) {
+		if (jnl_dirs_has_failed(d, i))
+			continue;
+		int rc = load_one(d->base, d->list.dirs[i].path, lane, writer_may_live, &mark);
+		if (rc != SLK_OK) {
+			result = result == SLK_NOT_FOUND ? rc : result;
+			continue;
+		}
+		if (!have || mark.file_id == file_id ||
+			(mark.file_id > out_mark->file_id && out_mark->file_id != file_id))
+			*out_mark = mark;
+		have = true;
+	}
+	return have ? SLK_OK : result;
+}
+
+int
+jnl_mark_load(const struct slk_fs *fs, const char *dir, unsigned lane, bool writer_may_live,
+	struct fmt_watermark *out_mark)
+{
+	return jnl_mark_load_of(fs, dir, lane, 0, writer_may_live, out_mark);
+}
+
+static int
+lanes_of_one(const struct slk_fs *fs, const char *dir, uint64_t *out_lanes)
 {
 	char path[PATH_MAX_BYTES];
 	uint64_t lanes = 0;
@@ -96,6 +131,30 @@ jnl_mark_lanes(const struct slk_fs *fs, const char *dir, uint64_t *out_lanes)
 	if (rc == SLK_OK)
 		*out_lanes = lanes;
 	return rc;
+}
+
+int
+jnl_mark_lanes(const struct slk_fs *fs, const char *dir, uint64_t *out_lanes)
+{
+	const struct jnl_dirs *d = jnl_dirs_of(fs);
+	uint64_t lanes = 0;
+	int result = SLK_OK;
+
+	if (d == NULL)
+		return lanes_of_one(fs, dir, out_lanes);
+	for (unsigned i = 0; i < d->list.count; i++) {
+		uint64_t some = 0;
+		int rc = jnl_dirs_has_failed(d, i)
+			? SLK_OK
+			: lanes_of_one(d->base, d->list.dirs[i].path, &some);
+		/* A disk that fails hides nothing of the others'. */
+		if (rc != SLK_OK && (rc != SLK_IO || d->list.count == 1))
+			result = rc;
+		lanes |= some;
+	}
+	if (result == SLK_OK)
+		*out_lanes = lanes;
+	return result;
 }
 
 int

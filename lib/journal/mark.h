@@ -18,11 +18,15 @@ struct jnl_mark {
 	uint64_t offset;
 };
 
-/* Read lane's page. writer_may_live: a page caught in the middle of a change is read again for half a second, since its
+/* Read lane's page; of several directories (journal/dirs.h) that of the file that the lane began last. writer_may_live: a page caught in the middle of a change is read again for half a second, since its
  * writer may have been preempted there; recovery, which holds the directory's lock, takes it as it is. SLK_NOT_FOUND if the
  * lane (or the file) never was, SLK_CORRUPT if the page stays unreadable: its writer died in the middle of a change. */
 MUST_USE int jnl_mark_load(const struct slk_fs *fs, const char *dir, unsigned lane,
 	bool writer_may_live, struct fmt_watermark *out_mark);
+
+/* The page of lane that names file_id, or else the newest. */
+MUST_USE int jnl_mark_load_of(const struct slk_fs *fs, const char *dir, unsigned lane,
+	uint64_t file_id, bool writer_may_live, struct fmt_watermark *out_mark);
 
 /* Which lanes there ever were: bit i of *out_lanes. Cheaper than loading each. SLK_OK also if there is no file; SLK_DENIED,
  * SLK_IO. */

@@ -4,13 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/keyblock.h"
-#include "journal/inspect.h"
+#include "journal/dirs.h"
+#include "journal/epochs.h"
 #include "journal/mark.h"
 #include "journal/scan.h"
-#include "seal/epoch.h"
-
-#define MISSING_MAX 16u
 
 /* One lane as the reader follows it. */
 struct tail {
@@ -20,6 +17,10 @@ struct tail {
 	bool open;
 	bool told; /* that what comes next was trimmed: once is enough */
 	bool limited; /* scan.limit is of the watermark */
+	bool held; /* its disk did not answer: to be opened again at held_pos */
+	uint64_t held_pos;
+	uint64_t next_id; /* the file that the lane went on in when a disk failed; 0: none */
+	uint64_t run; /* of the file read last */
 	struct jnl_scan scan;
 	bool started; /* JNL_FROM_TIME: the first block was met; what follows is given out whatever its time */
 	bool have; /* block holds the next one of this lane */
@@ -32,162 +33,25 @@ struct tail {
 	uint64_t first_file;
 };
 
-struct epoch_row {
-	struct jnl_epoch_info info;
-	uint8_t *memory; /* what the spans and strings of info point to */
-};
-
 struct jnl_reader {
 	struct jnl_reader_config config;
 	char *dir;
 	const struct slk_fs *fs;
+	struct jnl_dirs *dirs; /* that fs is over */
+	bool look_at_dirs; /* they may have changed */
+	bool any_given;
 	struct tail tails[FMT_JFILE_LANES_MAX];
-	struct epoch_row *epochs; /* sorted by epoch id */
-	size_t epoch_count, epoch_cap;
-	uint64_t missing
-		[MISSING_MAX]; /* epoch ids + 1 that no file had a key block of when it was looked for */
-	unsigned missing_at;
+	struct jnl_epochs epochs;
 	uint64_t *unreadable; /* files that were reported */
 	size_t unreadable_count;
 	bool look_for_lanes;
 	int taken; /* lane whose block was handed out, -1 none */
 };
 
-/* --- epochs --- */
-
-static size_t
-epoch_slot(const struct jnl_reader *r, uint64_t epoch_id)
-{
-	size_t low = 0, high = r->epoch_count;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-		if (r->epochs[mid].info.epoch_id < epoch_id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static char *
-copy_string(uint8_t **at, struct slk_span s)
-{
-	char *start = (char *)*at;
-
-	memcpy(start, s.ptr, s.len);
-	start[s.len] = '\0';
-	*at += s.len + 1;
-	return start;
-}
-
-static struct slk_span
-copy_span(uint8_t **at, struct slk_span s)
-{
-	uint8_t *start = *at;
-
-	memcpy(start, s.ptr, s.len);
-	*at += s.len;
-	return slk_span(start, s.len);
-}
-
-static int
-add_epoch(struct jnl_reader *r, const struct fmt_keyblock *k)
-{
-	size_t at = epoch_slot(r, k->epoch_id);
-	if (at < r->epoch_count && r->epochs[at].info.epoch_id == k->epoch_id)
-		return SLK_OK; /* repeated at the beginning of each file */
-	if (r->epoch_count == r->epoch_cap) {
-		size_t cap = r->epoch_cap == 0 ? 16 : 2 * r->epoch_cap;
-		struct epoch_row *bigger = realloc(r->epochs, cap * sizeof(*bigger));
-		if (bigger == NULL)
-			return SLK_NO_MEMORY;
-		r->epochs = bigger;
-		r->epoch_cap = cap;
-	}
-	uint8_t *memory = malloc(k->stream_arn.len + k->key_arn.len + k->context.len +
-		k->wrapped.len + k->commitment.len + 2);
-	if (memory == NULL)
-		return SLK_NO_MEMORY;
-	uint8_t *p = memory;
-	struct epoch_row row = {
-		.memory = memory, .info = {.epoch_id = k->epoch_id, .stream_id = k->stream_id}};
-	row.info.stream_arn = copy_string(&p, k->stream_arn);
-	row.info.key_arn = copy_string(&p, k->key_arn);
-	row.info.context = copy_span(&p, k->context);
-	row.info.wrapped = copy_span(&p, k->wrapped);
-	row.info.commitment = copy_span(&p, k->commitment);
-	memmove(&r->epochs[at + 1], &r->epochs[at], (r->epoch_count - at) * sizeof(*r->epochs));
-	r->epochs[at] = row;
-	r->epoch_count++;
-	return SLK_OK;
-}
-
-static int
-learn_epoch(struct jnl_reader *r, struct slk_span body)
-{
-	struct fmt_keyblock k;
-
-	return fmt_keyblock_decode(body, &k) == SLK_OK ? add_epoch(r, &k) : SLK_CORRUPT;
-}
-
-static bool
-knows_epoch(const struct jnl_reader *r, uint64_t epoch_id)
-{
-	size_t at = epoch_slot(r, epoch_id);
-
-	return at < r->epoch_count && r->epochs[at].info.epoch_id == epoch_id;
-}
-
-struct epoch_search {
-	struct jnl_reader *r;
-	uint64_t epoch_id;
-};
-
-static int
-take_epoch(void *arg, const struct jnl_epoch_info *info)
-{
-	struct epoch_search *search = arg;
-	const struct fmt_keyblock k = {.epoch_id = info->epoch_id,
-		.stream_id = info->stream_id,
-		.commitment = info->commitment,
-		.stream_arn = slk_span_str(info->stream_arn),
-		.key_arn = slk_span_str(info->key_arn),
-		.context = info->context,
-		.wrapped = info->wrapped};
-
-	if (info->epoch_id != search->epoch_id)
-		return SLK_OK;
-	int rc = add_epoch(search->r, &k);
-	return rc == SLK_OK ? SLK_EXISTS : rc; /* found: look no further */
-}
-
-/* The key block that came before the epoch's blocks here is damaged: every other file that the epoch lived on in has it, too. */
-static int
-look_elsewhere(struct jnl_reader *r, uint64_t epoch_id)
-{
-	struct epoch_search search = {r, epoch_id};
-
-	for (unsigned i = 0; i < MISSING_MAX; i++)
-		if (r->missing[i] == epoch_id + 1)
-			return SLK_NOT_FOUND;
-	int rc = jnl_list_epochs(r->dir, r->fs, take_epoch, NULL, &search, NULL);
-	if (rc == SLK_EXISTS)
-		return SLK_OK;
-	if (rc != SLK_OK)
-		return rc;
-	r->missing[r->missing_at++ % MISSING_MAX] = epoch_id + 1;
-	return SLK_NOT_FOUND;
-}
-
 int
 jnl_reader_epoch(struct jnl_reader *r, uint64_t epoch_id, struct jnl_epoch_info *out_info)
 {
-	int rc = knows_epoch(r, epoch_id) ? SLK_OK : look_elsewhere(r, epoch_id);
-
-	if (rc == SLK_OK)
-		*out_info = r->epochs[epoch_slot(r, epoch_id)].info;
-	return rc;
+	return jnl_epochs_find(&r->epochs, r->dir, r->fs, epoch_id, out_info);
 }
 
 /* --- files --- */
@@ -201,7 +65,7 @@ set_limit(struct jnl_reader *r, struct tail *t)
 	/* What was durable stays so: the watermark is looked at when the reader has come up to what it knows. */
 	if (t->scan.closed || (t->limited && t->scan.pos < t->scan.limit))
 		return SLK_OK;
-	int rc = jnl_mark_load(r->fs, r->dir, t->lane, true, &mark);
+	int rc = jnl_mark_load_of(r->fs, r->dir, t->lane, t->file_id, true, &mark);
 	if (rc != SLK_OK)
 		return rc == SLK_NOT_FOUND ? SLK_AGAIN : rc;
 	if (mark.file_id != t->file_id) {
@@ -225,9 +89,10 @@ open_file(struct jnl_reader *r, struct tail *t, uint64_t id)
 	if (rc != SLK_OK)
 		return rc;
 	/* A simulator's files have no ring. */
-	if (!t->scan.closed && r->fs == slk_fs_posix())
-		jnl_scan_share(&t->scan, r->dir);
+	if (!t->scan.closed && r->dirs->base == slk_fs_posix())
+		jnl_scan_share(&t->scan, jnl_dirs_some(r->dirs));
 	t->file_id = id;
+	t->run = t->scan.header.run;
 	t->open = true;
 	return SLK_OK;
 }
@@ -308,7 +173,7 @@ learn_keys_before(struct jnl_reader *r, struct jnl_scan *scan, uint64_t pos)
 		scan->pos = key.position;
 		int rc = jnl_scan_next(scan, &b, &raw, &gap_end);
 		if (rc == SLK_OK && b.type == FMT_BLOCK_KEY)
-			rc = learn_epoch(r, fmt_block_body(raw, &b));
+			rc = jnl_epochs_learn(&r->epochs, fmt_block_body(raw, &b));
 		if (rc != SLK_OK && slk_status_class(rc) != SLK_CLASS_CORRUPT)
 			return rc;
 	}
@@ -379,6 +244,15 @@ trimmed(const struct jnl_reader *r, struct tail *t, struct slk_error *err)
 		r->dir, (unsigned long long)t->file_id, t->lane);
 }
 
+/* With a directory that cannot be read: what comes between may be in it. */
+static bool
+may_miss(const struct jnl_reader *r, const struct tail *t, const struct jnl_scan *next, bool unread)
+{
+	if (t->file_id == 0 || next->header.previous_id == t->file_id)
+		return false;
+	return unread || jnl_dirs_missing(r->dirs, false) != NULL;
+}
+
 /* The lane's next file after the present one. SLK_TRIMMED if one in between is gone; the next is open then. SLK_AGAIN if there is none yet; SLK_CORRUPT once for a file in between that
  * cannot be read at all. */
 static int
@@ -386,18 +260,21 @@ next_file(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 {
 	uint64_t *ids = NULL;
 	size_t count = 0;
+	bool unread = false;
 	int rc = jnl_scan_list(r->fs, r->dir, FMT_JFILE_LANE, &ids, &count);
 
 	if (rc != SLK_OK)
 		return rc;
 	rc = SLK_AGAIN;
 	for (size_t i = 0; i < count && rc == SLK_AGAIN; i++) {
-		if (ids[i] <= t->file_id)
+		if (ids[i] <= t->file_id || ids[i] < t->next_id)
 			continue;
 		struct tail probe = {.lane = t->lane};
 		int opened = open_file(r, &probe, ids[i]);
 		if (slk_status_class(opened) == SLK_CLASS_CORRUPT)
 			rc = note_unreadable(r, ids[i], err);
+		else if (opened == SLK_IO && r->dirs->list.count > 1)
+			unread = true; /* it need not be this lane's */
 		else if (opened != SLK_OK &&
 			opened != SLK_NOT_FOUND) /* it may have become a spare meanwhile */
 			rc = opened;
@@ -407,6 +284,11 @@ next_file(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 			close_file(&probe);
 			continue;
 		}
+		if (may_miss(r, t, &probe.scan, unread)) {
+			close_file(&probe);
+			rc = SLK_IO;
+			break;
+		}
 		bool gone = was_trimmed(r, t, &probe.scan);
 		close_file(t);
 		if (gone)
@@ -414,11 +296,41 @@ next_file(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 		t->scan = probe.scan;
 		t->told = false;
 		t->file_id = ids[i];
+		t->run = t->scan.header.run;
+		t->next_id = 0;
 		t->open = true;
 		r->look_for_lanes = true;
 		rc = seek(r, t, &t->scan);
 		if (rc == SLK_OK && gone)
 			rc = SLK_TRIMMED;
+	}
+	free(ids);
+	return rc == SLK_AGAIN && unread ? SLK_IO : rc;
+}
+
+/* When its disk failed, the lane left a file open, and the next one says where: that file, and the end of this one.
+ * SLK_NOT_FOUND: it was not left. */
+static int
+find_left(struct jnl_reader *r, const struct tail *t, uint64_t *out_next, uint64_t *out_end)
+{
+	uint64_t *ids = NULL;
+	size_t count = 0;
+	int rc = jnl_scan_list(r->fs, r->dir, FMT_JFILE_LANE, &ids, &count);
+
+	if (rc != SLK_OK)
+		return rc;
+	rc = SLK_NOT_FOUND;
+	for (size_t i = 0; i < count && rc == SLK_NOT_FOUND; i++) {
+		struct tail probe = {.lane = t->lane};
+		if (ids[i] <= t->file_id || open_file(r, &probe, ids[i]) != SLK_OK)
+			continue;
+		const struct fmt_jfile_header *h = &probe.scan.header;
+		if (h->previous_id == t->file_id && h->previous_end != 0) {
+			*out_next = ids[i];
+			*out_end = h->previous_end;
+			rc = SLK_OK;
+		}
+		close_file(&probe);
 	}
 	free(ids);
 	return rc;
@@ -428,21 +340,49 @@ next_file(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 static int
 reopen_if_closed(struct jnl_reader *r, struct tail *t)
 {
-	struct fmt_watermark mark;
-	uint64_t pos = t->scan.pos;
+	const uint64_t pos = t->scan.pos, id = t->file_id;
 
-	if (jnl_mark_load(r->fs, r->dir, t->lane, true, &mark) != SLK_OK ||
-		mark.file_id == t->file_id)
-		return SLK_AGAIN;
-	uint64_t id = t->file_id;
 	close_file(t);
 	int rc = open_file(r, t, id);
 	if (rc == SLK_NOT_FOUND) /* closed and deleted since: its end was not read */
 		return SLK_TRIMMED;
-	if (rc != SLK_OK)
+	if (rc != SLK_OK) {
+		t->held = true;
+		t->held_pos = pos;
 		return rc;
+	}
 	t->scan.pos = pos;
 	return t->scan.closed ? SLK_OK : SLK_AGAIN;
+}
+
+/* All that is known of an open file was read. SLK_OK: there is more; SLK_AGAIN: not now; SLK_END: no more will come; SLK_TRIMMED. */
+static int
+look_at_end(struct jnl_reader *r, struct tail *t)
+{
+	const uint64_t id = t->file_id;
+	struct fmt_watermark mark;
+	uint64_t end = 0;
+
+	if (jnl_mark_load(r->fs, r->dir, t->lane, true, &mark) != SLK_OK || mark.file_id <= id)
+		return SLK_AGAIN;
+	if (r->dirs->list.count == 1)
+		return reopen_if_closed(r, t);
+	int rc = find_left(r, t, &t->next_id, &end);
+	if (rc == SLK_OK && t->scan.pos >= end)
+		return SLK_END;
+	if (rc == SLK_OK) {
+		t->scan.limit = end;
+		t->limited = true;
+		return SLK_OK;
+	}
+	if (rc != SLK_NOT_FOUND)
+		return rc;
+	rc = reopen_if_closed(r, t);
+	if (rc != SLK_AGAIN)
+		return rc;
+	/* Prepared, and never used: the disk had failed before. */
+	rc = jnl_mark_load_of(r->fs, r->dir, t->lane, id, true, &mark);
+	return rc == SLK_OK && mark.file_id != id ? SLK_END : SLK_AGAIN;
 }
 
 /* --- blocks --- */
@@ -500,6 +440,32 @@ keep_block(struct tail *t, const struct fmt_block *b, const uint8_t *raw)
 	return SLK_OK;
 }
 
+/* Where a disk did not answer. */
+static int
+open_again(struct jnl_reader *r, struct tail *t)
+{
+	int rc = open_file(r, t, t->file_id);
+
+	if (rc == SLK_OK)
+		t->scan.pos = t->held_pos;
+	if (rc == SLK_OK || rc == SLK_NOT_FOUND)
+		t->held = false;
+	/* What is gone for good, with its directory, is passed over as if it had been trimmed. */
+	return rc == SLK_NOT_FOUND && jnl_dirs_missing(r->dirs, false) == NULL ? SLK_END : rc;
+}
+
+/* The lane waits for its disk; others go on. */
+static void
+hold(struct jnl_reader *r, struct tail *t)
+{
+	if (t->open && !t->held) {
+		t->held = true;
+		t->held_pos = t->scan.pos;
+	}
+	close_file(t);
+	r->look_at_dirs = true;
+}
+
 /* Read on in one lane until a wanted block is at hand. SLK_OK, SLK_AGAIN, SLK_CORRUPT, ... */
 static int
 advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
@@ -509,7 +475,9 @@ advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 	uint64_t gap_end;
 
 	while (!t->have) {
-		int rc = t->open ? set_limit(r, t) : SLK_END;
+		int rc = t->held ? open_again(r, t) : SLK_OK;
+		if (rc == SLK_OK)
+			rc = t->open ? set_limit(r, t) : SLK_END;
 		if (rc == SLK_OK) {
 			uint64_t at = t->scan.pos;
 			rc = jnl_scan_next(&t->scan, &b, &raw, &gap_end);
@@ -532,16 +500,17 @@ advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 				(unsigned long long)b.position,
 				(unsigned long long)b.position + b.total_bytes);
 		if (rc == SLK_OK && b.type == FMT_BLOCK_KEY)
-			rc = learn_epoch(r, fmt_block_body(raw, &b));
+			rc = jnl_epochs_learn(&r->epochs, fmt_block_body(raw, &b));
 		else if (rc == SLK_OK && wanted(r, t, &b))
 			rc = keep_block(t, &b, raw);
 		if ((rc == SLK_END || rc == SLK_AGAIN) && t->open && !t->scan.closed) {
-			rc = reopen_if_closed(r, t);
+			rc = look_at_end(r, t);
 			if (rc == SLK_OK)
 				continue;
 			if (rc == SLK_TRIMMED)
 				return trimmed(r, t, err);
-		} else if (rc == SLK_END) {
+		}
+		if (rc == SLK_END) {
 			rc = next_file(r, t, err);
 			if (rc == SLK_CORRUPT || rc == SLK_TRIMMED)
 				return rc;
@@ -564,7 +533,9 @@ find_lanes(struct jnl_reader *r, bool *out_found)
 
 	r->look_for_lanes = false;
 	*out_found = false;
-	int rc = jnl_mark_lanes(r->fs, r->dir, &lanes);
+	int rc = jnl_dirs_refresh(r->dirs, out_found);
+	if (rc == SLK_OK)
+		rc = jnl_mark_lanes(r->fs, r->dir, &lanes);
 	if (rc != SLK_OK)
 		return rc;
 	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
@@ -586,11 +557,18 @@ before(const struct tail *a, const struct tail *b)
 	return a->block.first_arrival_ns < b->block.first_arrival_ns;
 }
 
-/* Of all lanes the block that comes first; NULL if none has one now. */
+static uint64_t
+max_run(const struct tail *a)
+{
+	return a != NULL ? a->scan.header.run : UINT64_MAX;
+}
+
+/* Of all lanes the block that comes first; NULL if none has one now. What an earlier writer wrote is waited for. */
 static int
 advance_all(struct jnl_reader *r, struct tail **out_best, struct slk_error *err)
 {
 	struct tail *best = NULL;
+	uint64_t held = UINT64_MAX; /* the earliest run of a lane that waits for its disk */
 
 	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
 		struct tail *t = &r->tails[lane];
@@ -599,13 +577,45 @@ advance_all(struct jnl_reader *r, struct tail **out_best, struct slk_error *err)
 		int rc = advance(r, t, err);
 		if (rc == SLK_AGAIN)
 			continue;
+		if (rc == SLK_IO && r->dirs->list.count > 1) {
+			hold(r, t);
+			held = t->run < held ? t->run : held;
+			continue;
+		}
 		if (rc != SLK_OK)
 			return rc;
 		if (best == NULL || before(t, best))
 			best = t;
 	}
+	if (held < UINT64_MAX && max_run(best) > held)
+		return SLK_IO;
 	*out_best = best;
 	return SLK_OK;
+}
+
+/* The first record wanted is not there, and a directory cannot be read. */
+static bool
+begins_late(const struct jnl_reader *r, const struct jnl_block *block)
+{
+	return !r->any_given && r->config.from == JNL_FROM_SEQUENCE &&
+		block->first_sequence > r->config.from_value &&
+		jnl_dirs_missing(r->dirs, false) != NULL;
+}
+
+/* With a directory missing nobody can say which records come first; those of one shard from a number on are known. */
+static int
+check_dirs(const struct jnl_reader *r, struct slk_error *err)
+{
+	const struct jnl_reader_config *c = &r->config;
+	const char *missing = jnl_dirs_missing(r->dirs, false);
+
+	if (missing == NULL || c->from == JNL_FROM_LATEST ||
+		(c->from == JNL_FROM_SEQUENCE && !c->any_stream && !c->any_shard))
+		return SLK_OK;
+	return slk_fail(err, SLK_IO,
+		"the directory %s of the journal cannot be read; mount it, or take it out of "
+		"ingestd's configuration if it is gone for good",
+		missing);
 }
 
 int
@@ -616,6 +626,14 @@ jnl_reader_next(struct jnl_reader *r, struct jnl_block *out_block, struct slk_er
 	if (r->taken >= 0)
 		r->tails[r->taken].have = false;
 	r->taken = -1;
+	if (r->look_at_dirs) {
+		bool changed;
+		r->look_at_dirs = false;
+		int rc = jnl_dirs_refresh(r->dirs, &changed);
+		if (rc != SLK_OK)
+			return slk_fail(err, rc, "cannot read the journal in %s: %s", r->dir,
+				slk_status_sentence(rc));
+	}
 	for (bool more = true; more;) {
 		int rc = advance_all(r, &best, err);
 		if (rc != SLK_OK)
@@ -629,6 +647,15 @@ jnl_reader_next(struct jnl_reader *r, struct jnl_block *out_block, struct slk_er
 	}
 	if (best == NULL)
 		return SLK_AGAIN;
+	if (begins_late(r, &best->block)) {
+		r->look_at_dirs = true;
+		return slk_fail(err, SLK_IO,
+			"records before %llu may be in the directory %s of the journal, which "
+			"cannot be read",
+			(unsigned long long)best->block.first_sequence,
+			jnl_dirs_missing(r->dirs, false));
+	}
+	r->any_given = true;
 	*out_block = best->block;
 	r->taken = (int)best->lane;
 	return SLK_OK;
@@ -646,11 +673,19 @@ jnl_reader_new(const struct jnl_reader_config *config, struct jnl_reader **out_r
 	if (r == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
 	r->config = *config;
-	r->fs = config->fs != NULL ? config->fs : slk_fs_posix();
+	r->fs = config->fs;
 	r->taken = -1;
-	r->dir = strdup(config->dir);
-	int rc = r->dir != NULL ? jnl_scan_list(r->fs, config->dir, FMT_JFILE_LANE, &ids, &count)
-				: SLK_NO_MEMORY;
+	const char *dir = config->dir;
+	int rc = jnl_dirs_enter(&dir, &r->fs, &r->dirs, err);
+	if (rc == SLK_OK)
+		rc = check_dirs(r, err);
+	if (rc != SLK_OK) {
+		jnl_reader_free(r);
+		return rc;
+	}
+	r->dir = strdup(dir);
+	rc = r->dir != NULL ? jnl_scan_list(r->fs, r->dir, FMT_JFILE_LANE, &ids, &count)
+			    : SLK_NO_MEMORY;
 	free(ids);
 	if (rc == SLK_OK)
 		rc = find_lanes(r, &found);
@@ -688,90 +723,26 @@ jnl_reader_free(struct jnl_reader *r)
 		close_file(&r->tails[lane]);
 		free(r->tails[lane].raw);
 	}
-	for (size_t i = 0; i < r->epoch_count; i++)
-		free(r->epochs[i].memory);
-	free(r->epochs);
+	jnl_epochs_fini(&r->epochs);
 	free(r->unreadable);
+	jnl_dirs_free(r->dirs);
 	free(r->dir);
 	free(r);
-}
-
-/* --- opening --- */
-
-struct jnl_epoch_key {
-	struct seal_key *key;
-	uint64_t epoch_id;
-};
-
-int
-jnl_epoch_key_new(struct seal_thread *thread, const struct jnl_epoch_info *info,
-	const struct slk_secret *data_key, struct jnl_epoch_key **out_key)
-{
-	uint8_t commitment[SEAL_COMMITMENT_BYTES];
-	struct slk_secret *derived = NULL;
-	struct jnl_epoch_key *k = calloc(1, sizeof(*k));
-
-	if (k == NULL)
-		return SLK_NO_MEMORY;
-	k->epoch_id = info->epoch_id;
-	int rc = seal_epoch_derive(data_key, info->epoch_id, info->stream_id, &derived, commitment);
-	if (rc == SLK_OK &&
-		(info->commitment.len != sizeof(commitment) ||
-			!slk_equal_ct(commitment, info->commitment.ptr, sizeof(commitment))))
-		rc = SLK_BAD_COMMITMENT;
-	if (rc == SLK_OK)
-		rc = seal_key_new(
-			thread, slk_secret_peek(derived), slk_secret_len(derived), &k->key);
-	slk_secret_free(derived);
-	if (rc != SLK_OK) {
-		free(k);
-		return rc;
-	}
-	*out_key = k;
-	return SLK_OK;
-}
-
-void
-jnl_epoch_key_free(struct jnl_epoch_key *key)
-{
-	if (key == NULL)
-		return;
-	seal_key_free(key->key);
-	free(key);
-}
-
-int
-jnl_block_open(struct seal_thread *thread, const struct jnl_epoch_key *key,
-	const struct jnl_block *block, uint8_t *out, size_t cap)
-{
-	uint8_t aad[FMT_BLOCK_HEADER_BYTES];
-	struct iovec in = {(void *)(uintptr_t)block->ciphertext.ptr, block->ciphertext.len};
-	uint8_t tag[SEAL_TAG_BYTES];
-	struct seal_item item = {.in = &in,
-		.in_count = 1,
-		.out = out,
-		.aad = aad,
-		.aad_len = sizeof(aad),
-		.tag = tag};
-
-	if (key->epoch_id != block->epoch_id)
-		return SLK_INVALID;
-	if (cap < block->ciphertext.len)
-		return SLK_FULL;
-	fmt_block_aad(block->header.ptr, aad);
-	memcpy(tag, block->tag.ptr, sizeof(tag));
-	seal_nonce(block->block_number, item.nonce);
-	(void)seal_open_burst(thread, key->key, &item, 1);
-	return item.status;
 }
 
 int
 jnl_watermark_read(
 	const char *dir, unsigned lane, struct jnl_watermark *out_mark, struct slk_error *err)
 {
+	const struct slk_fs *fs = NULL;
+	struct jnl_dirs *dirs = NULL;
 	struct fmt_watermark m;
-	int rc = jnl_mark_load(slk_fs_posix(), dir, lane, true, &m);
 
+	int rc = jnl_dirs_enter(&dir, &fs, &dirs, err);
+	if (rc != SLK_OK)
+		return rc;
+	rc = jnl_mark_load(fs, dir, lane, true, &m);
+	jnl_dirs_free(dirs);
 	if (rc != SLK_OK)
 		return slk_fail(err, rc, "no watermark of lane %u in %s: %s", lane, dir,
 			slk_status_sentence(rc));

@@ -249,10 +249,17 @@ jnl_scan_open_durable(
 
 	if (rc != SLK_OK || s->closed)
 		return rc;
-	rc = jnl_mark_load(fs, dir, s->header.lane, true, &mark);
-	if (rc == SLK_OK && mark.file_id == s->header.file_id)
+	const uint64_t id = s->header.file_id;
+	rc = jnl_mark_load_of(fs, dir, s->header.lane, id, true, &mark);
+	if (rc == SLK_OK && mark.file_id > id) { /* it was closed meanwhile, or never used */
+		jnl_scan_close(s);
+		rc = jnl_scan_open(s, fs, dir, name, SLK_OPEN_READ);
+		if (rc != SLK_OK || s->closed)
+			return rc;
+	}
+	if (rc == SLK_OK && mark.file_id == id)
 		s->limit = mark.position;
-	else if (rc == SLK_OK && mark.file_id < s->header.file_id)
+	else if (rc == SLK_OK)
 		s->limit = FMT_JFILE_PAGE_BYTES; /* prepared, nothing in it is durable */
 	return SLK_OK;
 }
@@ -326,6 +333,12 @@ jnl_scan_list(const struct slk_fs *fs, const char *dir, enum fmt_jfile_kind kind
 	}
 	if (l.count > 0)
 		qsort(l.ids, l.count, sizeof(*l.ids), by_id);
+	/* A file that is being moved from one directory to another may be in both. */
+	size_t kept = 0;
+	for (size_t i = 0; i < l.count; i++)
+		if (kept == 0 || l.ids[kept - 1] != l.ids[i])
+			l.ids[kept++] = l.ids[i];
+	l.count = kept;
 	*out_ids = l.ids;
 	*out_count = l.count;
 	return SLK_OK;

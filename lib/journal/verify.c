@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format/keyblock.h"
+#include "journal/dirs.h"
 #include "journal/inspect.h"
 #include "journal/internal.h"
 #include "journal/proofcheck.h"
@@ -381,11 +382,26 @@ verify_orphans(struct verifier *v, const uint64_t *ids, size_t count)
 			    : SLK_OK;
 }
 
-int
-jnl_verify(const struct jnl_verify_config *config, struct jnl_verify_report *out_report,
-	struct slk_error *err)
+/* What is in a directory that cannot be read is not known to be well. */
+static void
+verify_dirs(struct verifier *v, const struct jnl_dirs *dirs)
 {
-	const struct slk_fs *fs = config->fs != NULL ? config->fs : slk_fs_posix();
+	const char *missing = dirs != NULL ? jnl_dirs_missing(dirs, false) : NULL;
+
+	if (missing == NULL)
+		return;
+	snprintf(v->name, sizeof(v->name), "%s", FMT_DIRLIST_NAME);
+	v->file_id = 0;
+	found(v, SLK_NOT_FOUND, 0, 0,
+		"a directory of the journal cannot be read, and nothing of what is "
+		"in it was looked at");
+}
+
+static int
+verify_all(const struct jnl_verify_config *config, const struct jnl_dirs *dirs,
+	struct jnl_verify_report *out_report, struct slk_error *err)
+{
+	const struct slk_fs *fs = config->fs;
 	struct jnl_verify_report report = {0};
 	struct verifier v = {.c = config, .report = &report};
 	uint64_t *ids = NULL;
@@ -412,6 +428,8 @@ jnl_verify(const struct jnl_verify_config *config, struct jnl_verify_report *out
 		rc = verify_file(&v, fs, ids[i]);
 	if (rc == SLK_OK)
 		rc = verify_orphans(&v, ids, count);
+	if (rc == SLK_OK)
+		verify_dirs(&v, dirs);
 	report.files_signed = v.proofs.files_signed;
 	report.files_unsigned = v.proofs.files_unsigned;
 	report.bytes_signed = v.proofs.bytes_signed;
@@ -433,4 +451,18 @@ jnl_verify(const struct jnl_verify_config *config, struct jnl_verify_report *out
 			slk_status_sentence(rc));
 	*out_report = report;
 	return SLK_OK;
+}
+
+int
+jnl_verify(const struct jnl_verify_config *config, struct jnl_verify_report *out_report,
+	struct slk_error *err)
+{
+	struct jnl_verify_config c = *config;
+	struct jnl_dirs *dirs = NULL;
+	int rc = jnl_dirs_enter(&c.dir, &c.fs, &dirs, err);
+
+	if (rc == SLK_OK)
+		rc = verify_all(&c, dirs, out_report, err);
+	jnl_dirs_free(dirs);
+	return rc;
 }
