@@ -387,6 +387,7 @@ json_kms(yajl_gen json, const struct kmsc_status *k)
 	cli_json_u64(json, "denied", k->denied);
 	cli_json_u64(json, "errors", k->errors);
 	cli_json_u64(json, "data_keys_issued", k->data_keys_issued);
+	cli_json_u64(json, "policy_decisions", k->policy_decisions);
 	cli_json_key(json, "hsm");
 	cli_json_map(json);
 	cli_json_bool(json, "ok", k->hsm_ok);

@@ -363,7 +363,9 @@ kms_call_ask(struct kms_call *call, const struct kms_question *question,
 	q.facts = &call->facts;
 	/* Others are asked about, too: who approved, the service of a stream. */
 	q.session = strcmp(q.principal, call->principal) == 0 ? call->session : NULL;
-	return kms_policy_decide(call->service->iam, &q, out_sentence);
+	return kms_decisions_ask(call->service->decisions, call->service->iam, &q,
+		kms_service_right_changes(call->service), slk_mono_ns(call->service->parts.clock),
+		out_sentence);
 }
 
 static int

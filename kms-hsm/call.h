@@ -15,6 +15,7 @@
 #include "catalog_streams.h"
 #include "format/blob.h"
 #include "chores.h"
+#include "decisions.h"
 #include "dual.h"
 #include "facts.h"
 #include "grants.h"
@@ -149,6 +150,7 @@ struct kms_hsm_worker {
 struct kms_service {
 	struct kms_service_parts parts;
 	struct kms_iam *iam;
+	struct kms_decisions *decisions;
 	struct kms_calls finished; /* wait for the next flush of the audit log */
 	struct kms_calls flushing; /* wait for the one that goes on */
 	struct kms_calls waiters; /* for a key of the appliance */

@@ -69,6 +69,23 @@ put_session(struct kms_case *c, const struct kms_session_view *session)
 	c->documents.session_count = session->documents_count;
 }
 
+static unsigned
+needs_of(const struct kms_identity *who, const struct kms_document *resource,
+	const struct kms_question *question)
+{
+	return (who != NULL ? who->needs : 0) | (resource != NULL ? resource->needs : 0) |
+		(question->session != NULL ? question->session->needs : 0);
+}
+
+unsigned
+kms_question_needs(const struct kms_iam *iam, const struct kms_question *question)
+{
+	const struct kms_document *resource;
+
+	(void)resource_of(iam, question->resource, &resource);
+	return needs_of(kms_iam_find(iam, question->principal), resource, question);
+}
+
 int
 kms_case_put(const struct kms_iam *iam, const struct kms_identity *who,
 	const struct kms_question *question, const struct kms_document *resource,
@@ -90,11 +107,8 @@ kms_case_put(const struct kms_iam *iam, const struct kms_identity *who,
 	c.query.account = who->account;
 	c.query.action = question->action;
 	c.query.resource = question->resource;
-	unsigned needs = who->needs | (c.resource != NULL ? c.resource->needs : 0);
-	if (question->session != NULL)
-		needs |= question->session->needs;
-	int rc = kms_values_gather(
-		iam, who, question, needs, &c.query.values, &c.query.values_count);
+	int rc = kms_values_gather(iam, who, question, needs_of(who, c.resource, question),
+		&c.query.values, &c.query.values_count);
 	if (rc == SLK_OK)
 		rc = pol_query_prepare(&c.query);
 	if (rc != SLK_OK)

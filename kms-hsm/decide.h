@@ -21,6 +21,9 @@ MUST_USE int kms_case_put(const struct kms_iam *iam, const struct kms_identity *
 	const struct kms_question *question, const struct kms_document *resource,
 	const struct kms_case **out_case);
 
+/* What the documents that bear on a question look at: enum kms_needs. */
+unsigned kms_question_needs(const struct kms_iam *iam, const struct kms_question *question);
+
 /* Condition keys of the request and of the principal, as far as needs says. *out_values lives until the next question.
  * SLK_LIMIT. */
 MUST_USE int kms_values_gather(const struct kms_iam *iam, const struct kms_identity *who,

@@ -10,7 +10,8 @@ needs_of(const char *json)
 	unsigned needs = 0;
 
 	if (strstr(json, "\\u") != NULL)
-		return KMS_NEEDS_VALUES | KMS_NEEDS_CONTEXT | KMS_NEEDS_TAGS | KMS_NEEDS_ALIASES;
+		return KMS_NEEDS_VALUES | KMS_NEEDS_CONTEXT | KMS_NEEDS_TAGS | KMS_NEEDS_ALIASES |
+			KMS_NEEDS_TIME;
 	if (strcasestr(json, "condition") != NULL || strstr(json, "${") != NULL)
 		needs |= KMS_NEEDS_VALUES;
 	if (strcasestr(json, "encryptioncontext") != NULL)
@@ -19,6 +20,8 @@ needs_of(const char *json)
 		needs |= KMS_NEEDS_TAGS;
 	if (strcasestr(json, "resourcealiases") != NULL)
 		needs |= KMS_NEEDS_ALIASES;
+	if (strcasestr(json, "currenttime") != NULL || strcasestr(json, "epochtime") != NULL)
+		needs |= KMS_NEEDS_TIME;
 	return needs;
 }
 

@@ -14,6 +14,7 @@ enum kms_needs {
 	KMS_NEEDS_CONTEXT = 2, /* the encryption context */
 	KMS_NEEDS_TAGS = 4, /* of the key */
 	KMS_NEEDS_ALIASES = 8, /* likewise */
+	KMS_NEEDS_TIME = 16, /* the clock */
 };
 
 struct kms_document {

@@ -104,6 +104,7 @@ kms_op_status(struct kms_call *call, const Kmsp__Request *request)
 	out.hsm_recoveries = s->health.recoveries_count;
 	out.hsm_worker_restarts = s->worker_restarts;
 	out.data_keys_issued = s->data_keys;
+	out.policy_decisions = kms_decisions_made(s->decisions);
 	out.stream_changes = s->stream_changes;
 	out.right_changes = kms_service_right_changes(s);
 	message_workers(s, &workers, &out);

@@ -220,6 +220,7 @@ free_members(struct kms_service *s)
 	kms_gcm_free(s->gcm);
 	kms_hmac_free(s->hmac);
 	kms_grants_free(s->grants);
+	kms_decisions_free(s->decisions);
 	kms_iam_free(s->iam);
 	kms_digests_free(s->digests);
 }
@@ -245,6 +246,8 @@ kms_service_new(const struct kms_service_parts *parts, struct kms_service **out_
 	int rc = kms_digests_new(&s->digests);
 	if (rc == SLK_OK)
 		rc = kms_iam_new(parts->policy, parts->catalog, &s->iam);
+	if (rc == SLK_OK)
+		rc = kms_decisions_new(&s->decisions);
 	if (rc == SLK_OK)
 		rc = kms_grants_new(parts->catalog, &s->grants, &err);
 	if (rc == SLK_OK)

@@ -143,6 +143,7 @@ kmsc_status_from(const Kmsp__Status *in, struct kmsc_status *out)
 		.hsm_recoveries = in->hsm_recoveries,
 		.hsm_worker_restarts = in->hsm_worker_restarts,
 		.data_keys_issued = in->data_keys_issued,
+		.policy_decisions = in->policy_decisions,
 		.right_changes = in->right_changes,
 		.stream_changes = in->stream_changes};
 	int rc = TEXT(SLK_OK, in->hsm_state, status.hsm_state);

@@ -121,6 +121,7 @@ struct kmsc_status {
 	uint64_t hsm_recoveries;
 	uint64_t hsm_worker_restarts;
 	uint64_t data_keys_issued;
+	uint64_t policy_decisions; /* made since the start */
 	uint64_t right_changes; /* another number than before: answers of Authorize may differ */
 	uint64_t stream_changes; /* another number than before: kmsc_list_streams() may differ */
 	char hsm_profile[16];

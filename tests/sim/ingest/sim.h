@@ -107,6 +107,7 @@ struct sim_key {
 	bool unwrapped; /* a reader asked for it */
 };
 
+struct sim;
 struct sim_kms {
 	enum sim_answer answer;
 	bool hsm_there;
@@ -120,8 +121,9 @@ struct sim_kms {
 	struct sim_key *keys;
 	uint64_t key_count; /* 1.. are given out */
 	/* for the tests */
-	uint64_t decisions[SIM_LISTENERS], last_decision_ns[SIM_LISTENERS];
-	uint64_t closest_decisions_ns; /* two of one principal */
+	/* Each question of rights, as kmsd's own policy would have to answer it; NULL: nobody looks. */
+	void (*asked)(
+		struct sim *s, const char *principal, const char *action, const char *resource);
 	uint64_t generated, unwraps, attested, ever_refused, ever_away;
 };
 

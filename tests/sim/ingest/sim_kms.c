@@ -34,11 +34,8 @@ make_stream(struct sim *s, unsigned slot)
 void
 sim_kms_init(struct sim *s)
 {
-	s->kms = (struct sim_kms){.hsm_there = true,
-		.right_changes = 1,
-		.stream_changes = 1,
-		.next_stream_id = 1,
-		.closest_decisions_ns = UINT64_MAX};
+	s->kms = (struct sim_kms){
+		.hsm_there = true, .right_changes = 1, .stream_changes = 1, .next_stream_id = 1};
 	s->kms.keys = calloc(SIM_KEYS_MAX, sizeof(*s->kms.keys));
 	SIM_CHECK(s, SIM_STUCK, s->kms.keys != NULL);
 	s->kms.key_count = 1;
@@ -150,6 +147,13 @@ enter(struct slk_error *err)
 			: s->kms.answer == SIM_KMS_HANGS ? SLK_TIMEOUT
 							 : SLK_CLOSED,
 		"kmsd is away");
+}
+
+static void
+asked(const char *principal, const char *action, const char *resource)
+{
+	if (sim_now->kms.asked != NULL)
+		sim_now->kms.asked(sim_now, principal, action, resource);
 }
 
 static struct sim_stream *
@@ -349,6 +353,7 @@ __wrap_kmsc_generate_stream_key(
 	}
 	if (st->key_status != SLK_OK)
 		return refuse(st, err);
+	asked(st->arn, "kms:GenerateDataKey", st->arn);
 	SIM_CHECK(s, SIM_STUCK, s->kms.key_count < SIM_KEYS_MAX);
 	uint64_t number = s->kms.key_count++;
 	s->kms.keys[number] = (struct sim_key){.stream_id = st->id, .asked_ns = asked_ns};
@@ -398,10 +403,7 @@ __wrap_kmsc_authorize_role(struct kmsc *c, const char *role, const char *action,
 		return slk_fail(err, SLK_NOT_FOUND, "no such stream");
 	unsigned i = (unsigned)atoi(role + strlen(ROLE));
 	uint64_t now_ns = sim_time(s);
-	if (s->kms.decisions[i]++ > 0 &&
-		now_ns - s->kms.last_decision_ns[i] < s->kms.closest_decisions_ns)
-		s->kms.closest_decisions_ns = now_ns - s->kms.last_decision_ns[i];
-	s->kms.last_decision_ns[i] = now_ns;
+	asked(role, action, arn);
 	if (s->kms.role_allowed[i]) {
 		s->kms.role_refused_ns[i] = 0;
 		return SLK_OK;
