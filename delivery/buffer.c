@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #define AHEAD_MAX (4u << 20) /* growing copies nothing, so there is no need to be far ahead */
 
 #define SPARES 8u
+#define OTHERS_BYTES (32ull << 20) /* besides the pool: keys, opened blocks */
 
 /* Mappings that were wiped and given back: to fault, lock and unmap pages anew for each batch costs as much as filling them. They
  * go as soon as their room is wanted. */
@@ -27,11 +29,21 @@ struct dlv_pool {
 	uint64_t used; /* by buffers */
 	uint64_t spare; /* by spares, beyond that; used + spare <= max */
 	uint64_t max;
-	bool lock;
+	bool lock, tries; /* pages have to be locked; are to be, if it can be done */
 	struct spare spares[SPARES];
 };
 
 /* --- the pool --- */
+
+/* All of it or nothing: a pool that took what may be locked would leave none for keys, and could not grow a locked buffer. */
+static bool
+fits_limit(uint64_t max_bytes)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+		(limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= max_bytes + OTHERS_BYTES);
+}
 
 int
 dlv_pool_new(uint64_t max_bytes, bool lock, struct dlv_pool **out_pool)
@@ -46,6 +58,7 @@ dlv_pool_new(uint64_t max_bytes, bool lock, struct dlv_pool **out_pool)
 	}
 	pool->max = max_bytes;
 	pool->lock = lock;
+	pool->tries = lock || fits_limit(max_bytes);
 	*out_pool = pool;
 	return SLK_OK;
 }
@@ -173,7 +186,7 @@ give_back(struct dlv_pool *pool, uint8_t *bytes, size_t cap)
 static bool
 lock_pages(const struct dlv_pool *pool, uint8_t *bytes, size_t len)
 {
-	return syscall(SYS_mlock, bytes, len) == 0 || !pool->lock;
+	return !pool->tries || syscall(SYS_mlock, bytes, len) == 0 || !pool->lock;
 }
 
 static uint8_t *

@@ -14,7 +14,7 @@
 #include "base/status.h"
 
 struct dlv_pool;
-/* lock: refuse memory that cannot be locked; otherwise it is locked where the limit allows it. SLK_NO_MEMORY. */
+/* lock: refuse memory that cannot be locked; otherwise it is locked if RLIMIT_MEMLOCK has room for all of it and 32 MiB more. SLK_NO_MEMORY. */
 MUST_USE int dlv_pool_new(uint64_t max_bytes, bool lock, struct dlv_pool **out_pool);
 void dlv_pool_free(struct dlv_pool *pool); /* NULL allowed; no buffer is left */
 uint64_t dlv_pool_used(const struct dlv_pool *pool); /* bytes; thread: any */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -178,22 +179,27 @@ stays_locked_and_undumped_when_it_grows(void **state)
 	dlv_pool_free(pool);
 }
 
-/* In a child without the right to lock more than a page. */
+/* In a child without the right to lock more than so much, which is less than the pool. What is not locked grows all the same, and
+ * leaves to others what may be locked. */
 static int
-without_locks(bool lock)
+without_locks(bool lock, rlim_t bytes)
 {
-	static const struct rlimit page = {4096, 4096};
+	const struct rlimit few = {bytes, bytes};
+	uint8_t *other =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct dlv_pool *pool = NULL;
 	struct dlv_buffer buffer;
 
-	if (setrlimit(RLIMIT_MEMLOCK, &page) != 0 || setresuid(65534, 65534, 65534) != 0)
+	if (other == MAP_FAILED || setrlimit(RLIMIT_MEMLOCK, &few) != 0 ||
+		setresuid(65534, 65534, 65534) != 0)
 		return 77;
 	if (dlv_pool_new(4 * STEP, lock, &pool) != SLK_OK)
 		return 1;
 	dlv_buffer_init(&buffer, pool);
 	int rc = dlv_buffer_append(&buffer, slk_span("x", 1));
 	bool good = lock ? rc == SLK_NO_MEMORY && dlv_pool_used(pool) == 0 && buffer.cap == 0
-			 : rc == SLK_OK && dlv_buffer_reserve(&buffer, 2 * STEP) == SLK_OK;
+			 : rc == SLK_OK && dlv_buffer_reserve(&buffer, 3 * STEP) == SLK_OK &&
+			syscall(SYS_mlock, other, 4096) == 0;
 	dlv_buffer_fini(&buffer);
 	dlv_pool_free(pool);
 	return good ? 0 : 1;
@@ -205,12 +211,16 @@ memory_that_cannot_be_locked_is_refused_unless_told_otherwise(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	for (int lock = 0; lock <= 1; lock++) {
+	static const struct {
+		bool lock;
+		rlim_t bytes;
+	} cases[] = {{false, 4096}, {true, 4096}, {false, 2 * STEP}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int status = 0;
 		pid_t pid = fork();
 		assert_true(pid >= 0);
 		if (pid == 0)
-			_exit(without_locks(lock == 1));
+			_exit(without_locks(cases[i].lock, cases[i].bytes));
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFEXITED(status));
 		assert_int_equal(WEXITSTATUS(status), 0);
