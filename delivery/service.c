@@ -10,6 +10,7 @@
 #include "service_job.h"
 
 #define LOOK_NS (500 * SLK_NS_PER_MS)
+#define AGAIN_NS (5 * SLK_NS_PER_S)
 
 struct dlv_service {
 	struct dlv_service_config config;
@@ -19,6 +20,8 @@ struct dlv_service {
 	struct dlv_task look_task;
 	bool looking;
 	struct dlv_timer look_timer;
+	uint64_t
+		again_ns; /* when those that could not begin are asked for again; 0: there are none */
 	struct dlv_report *reports, **reports_tail;
 
 	bool stopping;
@@ -87,23 +90,27 @@ begin_flow(struct dlv_job *job)
 	int rc = dlv_job_open(job, &err);
 	if (rc != SLK_OK)
 		dlv_job_close(job);
+	bool told = rc != SLK_OK && strcmp(job->trouble, err.text) == 0;
 	snprintf(job->trouble, sizeof(job->trouble), "%s", rc != SLK_OK ? err.text : "");
-	/* Nothing is wrong with it: it is asked for again. */
+	/* Nothing is wrong with it; or it did deliver before, and its directory, say, comes back. It is asked for again. */
 	bool again = slk_status_class(rc) == SLK_CLASS_RETRY;
-	if (again) {
+	bool later = !again && rc != SLK_OK && job->stream.state == KMSC_DELIVERY_ACTIVE;
+	if (again || later)
 		job->stream.version = 0;
+	if (again)
 		s->catalog.has_changes = false;
-	}
+	else if (later && s->again_ns == 0)
+		s->again_ns = slk_mono_ns(s->config.clock) + AGAIN_NS;
 	bool creating = job->stream.state == KMSC_DELIVERY_CREATING && !again;
 	if (creating)
 		job->stream.state =
 			rc == SLK_OK ? KMSC_DELIVERY_ACTIVE : KMSC_DELIVERY_CREATING_FAILED;
 	pthread_mutex_unlock(&s->lock);
-	if (rc != SLK_OK)
+	if (rc != SLK_OK && !told)
 		slk_error_log("a delivery stream cannot begin",
 			slk_kv("delivery_stream", (const char *)job->stream.name),
 			slk_kv("reason", (const char *)err.text));
-	else
+	if (rc == SLK_OK)
 		slk_info("a delivery stream begins",
 			slk_kv("delivery_stream", (const char *)job->stream.name),
 			slk_kv("version", job->stream.version));
@@ -349,6 +356,10 @@ look_now(void *arg)
 
 	if (s->looking || s->stopping)
 		return;
+	if (s->again_ns != 0 && s->again_ns <= slk_mono_ns(s->config.clock)) {
+		s->again_ns = 0;
+		s->catalog.has_changes = false;
+	}
 	free(s->known);
 	s->known = calloc(s->count + 1, sizeof(*s->known));
 	if (s->known == NULL) {
