@@ -92,7 +92,10 @@ class Server:
             except EarlyAnswer as early:
                 self.send(connection, early.answer)
                 return False
-        request.body = stream.read(int(headers.get("content-length", "0")))
+        size = int(headers.get("content-length", "0"))
+        request.body = stream.read(size)
+        if len(request.body) < size:
+            return False
         with self.lock:
             self.requests.append(request)
         answer = self.handler(request)

@@ -66,7 +66,7 @@ class Server:
         subprocess.run([self.bin + "/initdb", "-D", self.data, "-U", "admin", "-A", "trust", "-N", "--no-instructions", "-E", "UTF8",
                         "--locale=C.UTF-8"], check=True, stdout=self.log, stderr=self.log, **self.as_owner())
         with open(self.data + "/pg_hba.conf", "w") as f:
-            f.write("local all admin trust\nhostnossl all plain 127.0.0.0/8 scram-sha-256\nhostssl all all 127.0.0.0/8 scram-sha-256\n")
+            f.write("local all admin trust\nhostnossl all +plain 127.0.0.0/8 scram-sha-256\nhostssl all all 127.0.0.0/8 scram-sha-256\n")
 
     def as_owner(self):
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if os.getuid() == 0 else {}

@@ -85,8 +85,9 @@ def fields_of(body):
 
 
 class Redshift:
-    def __init__(self, server, store):
-        self.server, self.store = server, store  # server: postgres_server.Server
+    def __init__(self, server, store, database="postgres"):
+        """server: postgres_server.Server; database: where stl_load_errors is."""
+        self.server, self.store, self.database = server, store, database
         self.copies = []  # statements, as they came
         self.cut_at = None  # a command's tag that never reaches the client
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -177,7 +178,7 @@ class Redshift:
         elif fields[b"C"][:2] in ("22", "23"):
             place = re.search(r", line (\d+)(?:, column ([^:]+))?", fields.get(b"W", ""))
             self.server.sql("insert into stl_load_errors values (1207, '%s', %s, %d, now())" %
-                            (place[2] or "" if place else "", place[1] if place else 0, session["pid"]))
+                            (place[2] or "" if place else "", place[1] if place else 0, session["pid"]), self.database)
             text = "Load into table 'events' failed.  Check 'stl_load_errors' system table for details."
         else:
             return body
