@@ -384,7 +384,7 @@ receive_frames(struct kms_rpc_conn *c, unsigned wanted)
 	for (unsigned i = 0; i < wanted; i++)
 		in[i] = (struct slk_sock_in){
 			.bytes = slk_secret_bytes(c->rpc->frames[i]), .cap = KMSP_FRAME_MAX};
-	int rc = slk_sock_recv_many(c->fd, in, wanted, &count);
+	int rc = slk_sock_recv_many(c->fd, in, wanted, false, &count);
 	if (rc == SLK_AGAIN)
 		return false;
 	for (unsigned i = 0; i < count; i++) {

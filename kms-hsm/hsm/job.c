@@ -122,26 +122,40 @@ take_request(struct hsm_job *first, struct hsm_job *job, struct slk_span message
 	return hsm_wire_decode_request(message, &job->request);
 }
 
+/* One datagram, with up to HSM_JOBS_AT_ONCE requests and no more than there are jobs for. */
+static int
+take_datagram(struct hsm_jobs *jobs, struct hsm_job *const *in, unsigned count, bool wait,
+	unsigned *inout_count)
+{
+	struct slk_sock_in message = {.bytes = slk_secret_bytes(in[0]->rx), .cap = HSM_MESSAGE_MAX};
+	unsigned one = 0;
+
+	int rc = slk_sock_recv_many(jobs->fd, &message, 1, wait, &one);
+	if (rc == SLK_OK)
+		rc = message.status;
+	if (rc != SLK_OK)
+		return rc;
+	in[0]->rx_len = message.len;
+	if (count > HSM_JOBS_AT_ONCE)
+		count = HSM_JOBS_AT_ONCE;
+	struct slk_span rest = slk_span(slk_secret_peek(in[0]->rx), message.len);
+	for (unsigned i = 0; rc == SLK_OK && rest.len > 0; i++) {
+		rc = i < count ? take_request(in[0], in[i], hsm_wire_cut_request(&rest))
+			       : SLK_MALFORMED;
+		*inout_count += rc == SLK_OK;
+	}
+	return rc;
+}
+
 int
 hsm_jobs_receive(
 	struct hsm_jobs *jobs, struct hsm_job *const *in, unsigned count, unsigned *out_count)
 {
-	const struct slk_sock_ops *sock = slk_sock_posix();
-	size_t len = 0;
-
 	*out_count = 0;
-	int rc =
-		sock->recv(sock->ctx, jobs->fd, slk_secret_bytes(in[0]->rx), HSM_MESSAGE_MAX, &len);
-	if (rc != SLK_OK)
-		return rc;
-	in[0]->rx_len = len;
-	struct slk_span rest = slk_span(slk_secret_peek(in[0]->rx), len);
-	for (unsigned i = 0; rc == SLK_OK && rest.len > 0; i++) {
-		rc = i < count ? take_request(in[0], in[i], hsm_wire_cut_request(&rest))
-			       : SLK_MALFORMED;
-		*out_count += rc == SLK_OK;
-	}
-	return rc;
+	int rc = take_datagram(jobs, in, count, true, out_count);
+	while (rc == SLK_OK && count == HSM_JOBS_TAKEN_MAX && *out_count < HSM_JOBS_AT_ONCE)
+		rc = take_datagram(jobs, in + *out_count, count - *out_count, false, out_count);
+	return rc == SLK_AGAIN && *out_count > 0 ? SLK_OK : rc;
 }
 
 static void

@@ -18,7 +18,8 @@
 
 /* 64 jobs in flight, two locked buffers each: under the usual 8 MiB memlock limit. */
 #define HSM_JOBS_MAX 64u
-#define HSM_JOBS_AT_ONCE HSM_TOGETHER_MAX /* by one receive or send */
+#define HSM_JOBS_AT_ONCE HSM_TOGETHER_MAX /* in one datagram */
+#define HSM_JOBS_TAKEN_MAX (2 * HSM_JOBS_AT_ONCE - 1) /* by one receive: see there */
 
 struct hsm_job {
 	TAILQ_ENTRY(hsm_job) entry;
@@ -55,9 +56,10 @@ void hsm_jobs_end(struct hsm_jobs *jobs, struct hsm_job *job);
 unsigned hsm_jobs_take_done(struct hsm_jobs *jobs, struct hsm_job *out[HSM_JOBS_AT_ONCE]);
 
 /* --- the socket; the lock is not held --- */
-/* Wait for a datagram, and take the requests in it; count: 1..HSM_JOBS_AT_ONCE, as many as may come. *out_count of them hold
- * requests that were decoded. Other than SLK_OK: nothing more can be received, because the socket has ended or a message
- * was bad. */
+/* Wait for a datagram, and take the requests in it. count 1: it holds one. HSM_JOBS_TAKEN_MAX: up to HSM_JOBS_AT_ONCE, and if
+ * there are fewer, those in the datagrams that lie behind it, too; so requests that came one by one are answered together.
+ * *out_count of `in` hold requests that were decoded. Other than SLK_OK: nothing more can be received, because the socket has
+ * ended or a message was bad. */
 MUST_USE int hsm_jobs_receive(
 	struct hsm_jobs *jobs, struct hsm_job *const *in, unsigned count, unsigned *out_count);
 /* Send their replies, together where they fit one datagram. A front that does not read learns of a call at its own deadline. wait: for a second at most

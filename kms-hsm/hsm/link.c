@@ -459,7 +459,7 @@ poll_worker(struct hsm_link *link, struct peer *p)
 	for (unsigned taken = 0;
 		taken < DATAGRAMS_PER_POLL && count == HSM_LINK_DATAGRAMS && peer_is_live(p);
 		taken += count) {
-		int rc = slk_sock_recv_many(p->fd, in, HSM_LINK_DATAGRAMS, &count);
+		int rc = slk_sock_recv_many(p->fd, in, HSM_LINK_DATAGRAMS, false, &count);
 		if (rc == SLK_AGAIN)
 			return;
 		if (rc == SLK_CLOSED)

@@ -25,7 +25,7 @@
 #define WATCH_MS 50
 #define FINISH_NS (2 * SLK_NS_PER_S)
 /* Of a module that takes one call at a time: replies to calls that took no longer than this wait for each other, a few. */
-#define QUICK_NS (50 * SLK_NS_PER_US)
+#define QUICK_NS (125 * SLK_NS_PER_US)
 
 struct worker;
 
@@ -124,12 +124,12 @@ takes_long(const struct hsm_job *job)
 static unsigned
 together(const struct worker *w)
 {
-	return one_at_a_time(w) ? HSM_JOBS_AT_ONCE : 1;
+	return one_at_a_time(w) ? HSM_JOBS_TAKEN_MAX : 1;
 }
 
 /* Free jobs for what may come together: all of them, or none. */
 static bool
-take_room(struct worker *w, struct hsm_job *out[HSM_JOBS_AT_ONCE])
+take_room(struct worker *w, struct hsm_job *out[HSM_JOBS_TAKEN_MAX])
 {
 	unsigned room = 0;
 
@@ -162,7 +162,7 @@ queue_received(struct worker *w, struct hsm_job *const *in, unsigned count)
 static void
 receive_jobs(struct worker *w)
 {
-	struct hsm_job *in[HSM_JOBS_AT_ONCE];
+	struct hsm_job *in[HSM_JOBS_TAKEN_MAX];
 	unsigned count = 0;
 
 	if (!take_room(w, in)) {
@@ -333,7 +333,7 @@ readable(int fd)
 static int
 take_over(struct worker *w)
 {
-	struct hsm_job *in[HSM_JOBS_AT_ONCE];
+	struct hsm_job *in[HSM_JOBS_TAKEN_MAX];
 	int rc = SLK_OK;
 
 	while (rc == SLK_OK && w->waiting_count == 0 && readable(w->fd) && take_room(w, in)) {

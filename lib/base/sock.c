@@ -183,7 +183,7 @@ status_of(const struct mmsghdr *m)
 }
 
 int
-slk_sock_recv_many(int fd, struct slk_sock_in *in, unsigned count, unsigned *out_count)
+slk_sock_recv_many(int fd, struct slk_sock_in *in, unsigned count, bool wait, unsigned *out_count)
 {
 	struct mmsghdr messages[SLK_SOCK_MANY_MAX];
 	struct iovec iov[SLK_SOCK_MANY_MAX];
@@ -196,7 +196,7 @@ slk_sock_recv_many(int fd, struct slk_sock_in *in, unsigned count, unsigned *out
 		messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
 	}
 	do {
-		n = recvmmsg(fd, messages, count, MSG_WAITFORONE, NULL);
+		n = recvmmsg(fd, messages, count, wait ? MSG_WAITFORONE : MSG_DONTWAIT, NULL);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return slk_status_from_errno(errno);

@@ -49,10 +49,11 @@ struct slk_sock_in {
 	int status; /* SLK_OK, SLK_TOO_LARGE, SLK_MALFORMED or SLK_CLOSED, as of recv above */
 };
 
-/* Receive what is there, up to count (at most SLK_SOCK_MANY_MAX). Waits for the first one if the socket blocks, for no
- * other. SLK_OK: *out_count of them have a status each. SLK_AGAIN if there is none; errors of the socket. */
+/* Receive what is there, up to count (at most SLK_SOCK_MANY_MAX). wait: for the first one, if the socket blocks, and for no
+ * other; false as if it did not block. SLK_OK: *out_count of them have a status each. SLK_AGAIN if there is none; errors of
+ * the socket. */
 MUST_USE int slk_sock_recv_many(
-	int fd, struct slk_sock_in *in, unsigned count, unsigned *out_count);
+	int fd, struct slk_sock_in *in, unsigned count, bool wait, unsigned *out_count);
 
 /* Send messages in order, each whole; *out_sent is set in any case. SLK_OK: all of them; else why the next one was not
  * sent, as of send above (SLK_AGAIN also of a blocking socket whose SO_SNDTIMEO ran out). wait: false as if the socket

@@ -190,12 +190,12 @@ many_messages_come_and_go_at_once_each_with_its_own_fault(void **state)
 		in[i] = (struct slk_sock_in){.bytes = room[i], .cap = sizeof(room[i])};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	int before = open_descriptors();
-	assert_int_equal(slk_sock_recv_many(pair[1], in, 6, &n), SLK_AGAIN);
+	assert_int_equal(slk_sock_recv_many(pair[1], in, 6, true, &n), SLK_AGAIN);
 	assert_ok(slk_sock_send_many(pair[0], out, 3, true, &n));
 	assert_int_equal(n, 3);
 	send_descriptors(pair[0], (const int[]){STDERR_FILENO, STDERR_FILENO});
 	close(pair[0]);
-	assert_ok(slk_sock_recv_many(pair[1], in, 6, &n));
+	assert_ok(slk_sock_recv_many(pair[1], in, 6, true, &n));
 	assert_int_equal(n, 6);
 	assert_int_equal(in[0].status, SLK_OK);
 	assert_int_equal(in[0].len, 3);
@@ -231,9 +231,9 @@ a_full_socket_takes_the_first_of_many_and_says_how_many(void **state)
 	assert_int_equal(rc, SLK_AGAIN);
 	assert_true(total > SLK_SOCK_MANY_MAX);
 	for (unsigned i = 0; i < total; i++)
-		assert_ok(slk_sock_recv_many(pair[1], &in, 1, &n));
+		assert_ok(slk_sock_recv_many(pair[1], &in, 1, true, &n));
 	close(pair[0]);
-	assert_ok(slk_sock_recv_many(pair[1], &in, 1, &n));
+	assert_ok(slk_sock_recv_many(pair[1], &in, 1, true, &n));
 	assert_int_equal(in.status, SLK_CLOSED);
 	close(pair[1]);
 }
