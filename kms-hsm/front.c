@@ -23,6 +23,7 @@
 
 #define TICK_NS SLK_NS_PER_S
 #define STOP_NS (2 * SLK_NS_PER_S) /* for the last head of the audit log */
+#define BUSY_MS 1
 #define FRAMES_KEPT 64u /* answers of one turn, a page each */
 
 enum { EXIT_CLEAN = 0, EXIT_LATER = 1, EXIT_USELESS = 2 };
@@ -39,6 +40,7 @@ struct front {
 	struct kms_service *service;
 	struct kms_rpc *rpc;
 	int signal_fd, epoll_fd;
+	bool heeds_clients; /* their requests end the wait */
 };
 
 static int
@@ -85,10 +87,19 @@ listen_at(const struct kms_config_socket *socket, int *out_fd, struct slk_error 
 	return rc;
 }
 
+/* Which descriptor is ready; a set. */
+enum ready {
+	READY_CLIENTS = 1,
+	READY_LINK = 2,
+	READY_SIGNAL = 4,
+	READY_FLUSHER = 8,
+	READY_ALL = 15, /* the time is over: whatever it is */
+};
+
 static int
-watch(struct front *f, int fd, uint32_t events, struct slk_error *err)
+watch(struct front *f, int fd, uint32_t events, enum ready what, struct slk_error *err)
 {
-	struct epoll_event ev = {.events = events, .data.fd = fd};
+	struct epoll_event ev = {.events = events, .data.u32 = what};
 
 	return epoll_ctl(f->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0
 		? SLK_OK
@@ -188,17 +199,19 @@ open_doors(struct front *f, struct slk_error *err)
 		return slk_fail(err, rc, "cannot serve %s: %s", f->config->socket.path,
 			slk_status_sentence(rc));
 	kms_rpc_set_pending(f->rpc, pending_max, f);
-	rc = watch(f, kms_rpc_fd(f->rpc), EPOLLIN, err);
+	rc = watch(f, kms_rpc_fd(f->rpc), EPOLLIN, READY_CLIENTS, err);
+	f->heeds_clients = rc == SLK_OK;
 	if (rc == SLK_OK)
-		rc = watch(f, hsm_link_fd(f->link), EPOLLIN, err);
+		rc = watch(f, hsm_link_fd(f->link), EPOLLIN, READY_LINK, err);
 	if (rc == SLK_OK)
-		rc = watch(f, f->signal_fd, EPOLLIN, err);
+		rc = watch(f, f->signal_fd, EPOLLIN, READY_SIGNAL, err);
 	/* By edge: a flush may be reaped before its end is signalled, and nobody reads that signal.
 	 */
 	if (rc == SLK_OK && f->flusher != NULL)
-		rc = watch(f, kms_flusher_fd(f->flusher), EPOLLIN | EPOLLET, err);
+		rc = watch(f, kms_flusher_fd(f->flusher), EPOLLIN | EPOLLET, READY_FLUSHER, err);
 	if (rc == SLK_OK && f->second_flusher != NULL)
-		rc = watch(f, kms_flusher_fd(f->second_flusher), EPOLLIN | EPOLLET, err);
+		rc = watch(f, kms_flusher_fd(f->second_flusher), EPOLLIN | EPOLLET, READY_FLUSHER,
+			err);
 	return rc;
 }
 
@@ -270,34 +283,65 @@ signalled(const struct front *f)
 	return read(f->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info);
 }
 
+/* While the workers have enough to do, requests that come one by one need not end the wait one by one: they are looked for
+ * when the next replies are there, or after BUSY_MS. */
+static void
+heed_clients(struct front *f, bool wanted)
+{
+	struct epoll_event ev = {.events = wanted ? EPOLLIN : 0, .data.u32 = READY_CLIENTS};
+
+	if (f->heeds_clients != wanted &&
+		epoll_ctl(f->epoll_fd, EPOLL_CTL_MOD, kms_rpc_fd(f->rpc), &ev) == 0)
+		f->heeds_clients = wanted;
+}
+
+/* Until something is ready; *out_ready says what may be. False: it cannot be waited for. */
+static bool
+wait_ready(struct front *f, uint64_t now_ns, uint64_t wake_ns, unsigned *out_ready)
+{
+	struct epoll_event events[5];
+	int wait_ms = until(now_ns, wake_ns);
+
+	heed_clients(f, !hsm_link_is_busy(f->link));
+	if (!f->heeds_clients && wait_ms > BUSY_MS)
+		wait_ms = BUSY_MS;
+	int n = epoll_wait(f->epoll_fd, events, 5, wait_ms);
+	if (n < 0 && errno != EINTR) {
+		slk_error_log("epoll_wait failed", slk_kv("error", (const char *)strerror(errno)));
+		return false;
+	}
+	*out_ready = n <= 0 ? READY_ALL : 0;
+	for (int i = 0; i < n; i++)
+		*out_ready |= events[i].data.u32;
+	if (!f->heeds_clients && (*out_ready & READY_LINK) != 0)
+		*out_ready |= READY_CLIENTS;
+	return true;
+}
+
 static int
 run(struct front *f)
 {
 	uint64_t tick_ns = 0, stop_ns = UINT64_MAX;
 
 	for (;;) {
-		struct epoll_event events[5];
 		uint64_t now_ns = slk_mono_ns(f->clock);
+		unsigned ready = 0;
 		if (now_ns >= tick_ns) {
 			kms_service_tick(f->service);
 			tick_ns = now_ns + TICK_NS;
 		}
 		hsm_link_send(f->link); /* what the tick and the flush of the last turn asked for */
 		uint64_t wake_ns = kms_service_wake_ns(f->service);
-		int n = epoll_wait(f->epoll_fd, events, 5,
-			until(now_ns, wake_ns < tick_ns ? wake_ns : tick_ns));
-		if (n < 0 && errno != EINTR) {
-			slk_error_log("epoll_wait failed",
-				slk_kv("error", (const char *)strerror(errno)));
+		if (!wait_ready(f, now_ns, wake_ns < tick_ns ? wake_ns : tick_ns, &ready))
 			return EXIT_LATER;
-		}
-		if (signalled(f) && stop_ns == UINT64_MAX) {
+		if ((ready & READY_SIGNAL) != 0 && signalled(f) && stop_ns == UINT64_MAX) {
 			kms_service_stop(f->service);
 			stop_ns = now_ns + STOP_NS;
 		}
-		kms_rpc_poll(f->rpc);
+		if ((ready & READY_CLIENTS) != 0)
+			kms_rpc_poll(f->rpc);
 		hsm_link_send(f->link); /* before anything else is done: the token shall not wait */
-		int rc = hsm_link_poll(f->link);
+		int rc = (ready & READY_LINK) != 0 ? hsm_link_poll(f->link) : SLK_OK;
 		kms_service_flush(f->service);
 		kms_rpc_send(f->rpc);
 		if (rc == SLK_CLOSED) {

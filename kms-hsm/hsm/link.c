@@ -621,6 +621,23 @@ hsm_link_pending_count(const struct hsm_link *link)
 	return link->pending_count;
 }
 
+/* The message in hand, and a whole one behind it. */
+bool
+hsm_link_is_busy(const struct hsm_link *link)
+{
+	bool busy = false;
+
+	for (size_t i = 0; i < HSM_WORKERS_MAX && link->together_max > 1; i++) {
+		const struct peer *p = &link->peers[i];
+		if (!peer_is_live(p))
+			continue;
+		if (p->sent_count < 2 * HSM_TOGETHER_MAX || p->silent_since_ns != 0)
+			return false;
+		busy = true;
+	}
+	return busy;
+}
+
 bool
 hsm_link_has_worker(const struct hsm_link *link)
 {

@@ -268,6 +268,11 @@ void hsm_link_add_fd(struct hsm_link *link, int worker_fd);
 void hsm_link_replace_fd(struct hsm_link *link, int worker_fd);
 
 size_t hsm_link_pending_count(const struct hsm_link *link);
+
+/* Of workers that take several requests in one message: has each so much to do that what is sent now would only wait? Its
+ * next replies are soon enough to look for more, and that then makes whole messages. */
+bool hsm_link_is_busy(const struct hsm_link *link);
+
 bool hsm_link_has_worker(const struct hsm_link *link);
 
 /* The descriptor number at which the monitor leaves the control socket for `sealock-kmsd --front`.

@@ -518,6 +518,13 @@ hsm_link_pending_count(const struct hsm_link *link)
 }
 
 bool
+hsm_link_is_busy(const struct hsm_link *link)
+{
+	(void)link;
+	return false;
+}
+
+bool
 hsm_link_has_worker(const struct hsm_link *link)
 {
 	return link->state == HSM_READY;

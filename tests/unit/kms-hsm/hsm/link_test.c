@@ -830,6 +830,40 @@ status_is_asked_of_the_named_worker(void **state)
 	assert_int_equal(hsm_link_submit(f->link, &none, done, f), SLK_INVALID);
 }
 
+static void
+only_a_worker_that_takes_in_turn_is_busy(void **state)
+{
+	struct fixture *f = *state;
+
+	hsm_link_gather(f->link, false);
+	give_worker(f);
+	for (unsigned i = 0; i < 2 * HSM_TOGETHER_MAX; i++)
+		submit(f);
+	hsm_link_send(f->link);
+	assert_false(hsm_link_is_busy(f->link));
+}
+
+static void
+a_worker_is_busy_with_two_whole_messages(void **state)
+{
+	struct fixture *f = *state;
+
+	hsm_link_gather(f->link, true);
+	assert_false(hsm_link_is_busy(f->link)); /* there is none */
+	give_worker(f);
+	assert_false(hsm_link_is_busy(f->link));
+	for (unsigned i = 0; i < 2 * HSM_TOGETHER_MAX - 1; i++)
+		submit(f);
+	hsm_link_send(f->link);
+	assert_false(hsm_link_is_busy(f->link));
+	submit(f);
+	hsm_link_send(f->link);
+	assert_true(hsm_link_is_busy(f->link));
+	f->now_ns += HSM_DEADLINE_DEFAULT_NS;
+	poll_link(f);
+	assert_false(hsm_link_is_busy(f->link)); /* it is silent, and has nothing */
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -865,6 +899,8 @@ main(void)
 		T(other_calls_of_a_stuck_worker_do_not_wait),
 		T(encryptions_of_a_lost_answer_are_counted),
 		T(status_is_asked_of_the_named_worker),
+		T(only_a_worker_that_takes_in_turn_is_busy),
+		T(a_worker_is_busy_with_two_whole_messages),
 	};
 	return cmocka_run_group_tests_name("hsm_link", tests, NULL, NULL);
 }
