@@ -1,5 +1,6 @@
 #include "hsm/paths.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,9 +113,34 @@ hsm_paths_tokens(const char *softhsm_conf, char out[PATH_MAX], struct slk_error 
 	return find_tokens(conf_of(softhsm_conf), out, err);
 }
 
+/* Whoever may not read the directory does without: the rule above it holds. */
+static int
+add_tokens(struct hsm_paths *out, const char *tokens, unsigned access, struct slk_error *err)
+{
+	DIR *dir = opendir(tokens);
+	const struct dirent *e;
+	int rc = SLK_OK;
+
+	for (unsigned n = 0; rc == SLK_OK && dir != NULL && n < HSM_PATHS_TOKENS_MAX &&
+		(e = readdir(dir)) != NULL;) {
+		char *text = out->text[out->text_count];
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+			continue;
+		if (snprintf(text, PATH_MAX, "%s/%s", tokens, e->d_name) >= PATH_MAX)
+			continue;
+		out->text_count++;
+		n++;
+		rc = add(out, text, access, err);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return rc;
+}
+
 static int
 add_softhsm(const char *softhsm_conf, struct hsm_paths *out, struct slk_error *err)
 {
+	const unsigned access = SLK_SANDBOX_READ | SLK_SANDBOX_WRITE | SLK_SANDBOX_REMOVE;
 	const char *conf = conf_of(softhsm_conf);
 	char tokens[PATH_MAX];
 
@@ -122,9 +148,8 @@ add_softhsm(const char *softhsm_conf, struct hsm_paths *out, struct slk_error *e
 	if (rc == SLK_OK)
 		rc = add_parent(out, conf, SLK_SANDBOX_READ, err);
 	if (rc == SLK_OK)
-		rc = add_parent(out, tokens,
-			SLK_SANDBOX_READ | SLK_SANDBOX_WRITE | SLK_SANDBOX_REMOVE, err);
-	return rc;
+		rc = add_parent(out, tokens, access, err);
+	return rc == SLK_OK ? add_tokens(out, tokens, access, err) : rc;
 }
 
 int

@@ -2,7 +2,8 @@
  *
  * Directories rather than files wherever an operator may put a new file in place of an old one: the
  * PIN file, SoftHSM's configuration, and the token directory, which a restored backup replaces. A
- * rule on the old file would not hold for the new one.
+ * rule on the old file would not hold for the new one. SoftHSM opens two files of its token for each call, and Landlock looks
+ * for a rule from the file upwards: the directory of each token that is there gets one of its own, which allows nothing more.
  *
  * Thread: start-up.
  */
@@ -18,7 +19,8 @@
 #include "base/status.h"
 
 #define HSM_MODULE_PATHS_MAX 16u
-#define HSM_PATHS_MAX 40u
+#define HSM_PATHS_TOKENS_MAX 8u
+#define HSM_PATHS_MAX (40u + HSM_PATHS_TOKENS_MAX)
 
 struct hsm_paths_request {
 	bool softhsm; /* add the token directory that SoftHSM's configuration names */
@@ -33,7 +35,7 @@ struct hsm_paths_request {
 struct hsm_paths {
 	struct slk_sandbox_path list[HSM_PATHS_MAX];
 	size_t count;
-	char text[5][PATH_MAX]; /* of those that were made up here */
+	char text[5 + HSM_PATHS_TOKENS_MAX][PATH_MAX]; /* of those that were made up here */
 	size_t text_count;
 };
 
