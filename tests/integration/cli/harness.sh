@@ -1,7 +1,7 @@
 # A site of its own in a temporary directory: kmsd (front and worker), ingestd without a NIC, and callers by uid.
 uid_kms=64901 uid_hsm=64902 uid_ingest=64903 uid_reader=64904 uid_auditor=64905 uid_stranger=64906 uid_outsider=64907
 gid_sealock=64911 gid_read=64912
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 
 softhsm_module() {
 	local path
@@ -123,6 +123,12 @@ check() {
 	fi
 }
 
+# skip WHY: one test case that cannot be looked at here.
+skip() {
+	skipped=$((skipped + 1))
+	echo "skipped  $1"
+}
+
 wait_for() { # SECONDS EXPRESSION
 	local tries
 	for ((tries = $1 * 20; tries > 0; tries--)); do
@@ -136,7 +142,7 @@ kmsd_pid= ingestd_pid=
 die_with_log() {
 	tail -n 20 "$1" >&2
 	echo "FAILED  $2"
-	echo "$passed passed, $((failed + 1)) failed, 0 skipped"
+	echo "$passed passed, $((failed + 1)) failed, $skipped skipped"
 	exit 1
 }
 kmsd_start() {
@@ -178,6 +184,6 @@ copy_journal_with_a_flipped_byte() {
 }
 
 finish() {
-	echo "$passed passed, $failed failed, 0 skipped"
+	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ] && exit 0 || exit 1
 }

@@ -457,8 +457,10 @@ def kinesis_reshard_part():
 import firehose_drive
 import limits_drive
 firehose_drive.case, firehose_drive.does, firehose_drive.refused, firehose_drive.raw = case, does, refused, raw
-PARTS = {"firehose": firehose_drive.streams, "firehose_puts": firehose_drive.puts, "firehose_source": firehose_drive.source, "kms": kms_part, "sts": sts_part, "streams": kinesis_streams_part, "records": kinesis_records_part,
-         "encryption": kinesis_encryption_part, "reshard": kinesis_reshard_part, "hostile": hostile_part, "model": lambda: limits_drive.model(case),
+PARTS = {"firehose": firehose_drive.streams, "firehose_puts": firehose_drive.puts, "firehose_source": firehose_drive.source,
+         "firehose_list": firehose_drive.listed, "kms": kms_part, "sts": sts_part, "streams": kinesis_streams_part,
+         "records": kinesis_records_part, "encryption": kinesis_encryption_part, "reshard": kinesis_reshard_part, "hostile": hostile_part,
+         "model": lambda: limits_drive.model(case),
          "provisioned": lambda: (limits_drive.provisioned(case, does, refused), firehose_drive.provisioned())}
 for part in sys.argv[1:] or [p for p in PARTS if p != "provisioned"]:  # that wants a gateway of its own
     try:

@@ -167,6 +167,8 @@ run curl -sS "http://127.0.0.1:$((port + 1))/metrics"
 check "metrics are well formed" 'python3 "$here/../frame/exposition.py" <"$out"'
 if command -v promtool >/dev/null; then
 	check "and promtool finds nothing to say" '[ -z "$(promtool check metrics <"$out" 2>&1)" ]'
+else
+	skip "promtool is not installed (package prometheus)"
 fi
 check "and count what was served" 'grep -Eq "^sealock_gatewayd_sent_total [1-9]" "$out" && grep -q "^sealock_gatewayd_aws_" "$out"'
 gateway_stop
@@ -179,5 +181,4 @@ check "a destination's password is in no file as it was said" '! grep -rqs "t0p-
 
 [ "$failed" = 0 ] || tail -n 30 "$site/gateway.log" "$site/ingestd.log" "$site/kmsd.log"
 
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" = 0 ]
+finish

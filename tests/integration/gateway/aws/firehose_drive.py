@@ -234,6 +234,42 @@ def source():
     settle("of-feed", "DELETING")
 
 
+def listed():
+    """More delivery streams than any page has: none is left out, none is there twice, and whoever asks knows when there are no more."""
+    f = client("firehose", "alice")
+    names = set(f.list_delivery_streams(Limit=10000)["DeliveryStreamNames"]) | {f"list-{i:03d}" for i in range(130)}
+    for name in sorted(names, reverse=True):
+        if name.startswith("list-"):
+            f.create_delivery_stream(DeliveryStreamName=name, S3DestinationConfiguration=S3)
+    names = sorted(names)
+
+    def page(after=None, **more):
+        return does("ListDeliveryStreams", lambda: f.list_delivery_streams(**({"ExclusiveStartDeliveryStreamName": after} if after else {}), **more))
+
+    for limit in (None, 7, 50, 51, 127, len(names) - 1, len(names), len(names) + 1, 10000):
+        found, after, sizes = [], None, []
+        for _ in range(100):
+            got = page(after, **({"Limit": limit} if limit else {}))
+            found += got["DeliveryStreamNames"]
+            sizes.append(len(got["DeliveryStreamNames"]))
+            if not got["HasMoreDeliveryStreams"]:
+                break
+            after = found[-1]
+        case(f"pages of {limit}: all, in order, once", found == names, (len(found), sizes))
+        case(f"pages of {limit}: as large as they are to be", sizes == [limit or 10] * (len(names) // (limit or 10)) + (
+            [len(names) % (limit or 10)] if len(names) % (limit or 10) else []), sizes)
+    got = page(names[-1])
+    case("after the last there is none", (got["DeliveryStreamNames"], got["HasMoreDeliveryStreams"]) == ([], False), got)
+    got = page("list-0645", Limit=2)
+    case("after a name that is none", (got["DeliveryStreamNames"], got["HasMoreDeliveryStreams"]) == (["list-065", "list-066"], True), got)
+    got = page("list-100", Limit=10000, DeliveryStreamType="DirectPut")
+    case("a type beyond a page", got["DeliveryStreamNames"][:29] == [f"list-{i}" for i in range(101, 130)], got)
+    got = page(Limit=10000, DeliveryStreamType="KinesisStreamAsSource")
+    case("and another", not any(n.startswith("list-") for n in got["DeliveryStreamNames"]) and not got["HasMoreDeliveryStreams"], got)
+    for limit in (0, -1, 10001):
+        refused(f"a limit of {limit}", lambda limit=limit: f.list_delivery_streams(Limit=limit), "ValidationException")
+
+
 def provisioned():
     """Where limits are configured: 5 MiB a second, and then what is beyond is told apart."""
     f = client("firehose", "alice")
