@@ -57,9 +57,14 @@ class BulkStub:
             self.wrong.append("no newline at the end")
         lines = body.split(b"\n")[:-1]
         items = []
+        if len(lines) % 2 or not lines:
+            self.wrong.append("%d lines" % len(lines))
+        names = set()
         for action, document in zip(lines[::2], lines[1::2]):
             name = json.loads(action)["index"]["_id"]
-            json.loads(document)
+            if json.loads(action) != {"index": {"_id": name}} or name in names or not isinstance(json.loads(document), dict):
+                self.wrong.append("an action or document: %s" % action)
+            names.add(name)
             with self.lock:
                 result = self.each(name, document) if self.each else None
                 if result is None:

@@ -7,7 +7,8 @@ import sys
 import time
 import urllib.request
 
-UID, GROUPS = 64908, "64911,64912"  # those of site.sh: deliver; sealock and read
+UID = int(os.environ.get("DELIVER_UID", "64908"))  # of site.sh
+GROUPS = "64911,64912"  # sealock and read
 ACCOUNT = "000000000000"
 
 

@@ -8,7 +8,7 @@ in /metrics, nothing is lost and nothing else is there, what came twice is marke
 import os
 import random
 import re
-import subprocess
+import signal
 import sys
 import threading
 import time
@@ -258,6 +258,7 @@ def run_all(c, site, world, daemon):
 
 def main():
     site, c = sys.argv[1], Checks()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are stopped, file systems unmounted on the way out
     os.mkdir(os.path.join(site, "pg"))
     os.mkdir(os.path.join(site, "dirs"))
     threading.stack_size(256 * 1024)
