@@ -8,7 +8,7 @@
 
 #include "control_internal.h"
 
-#define WAIT_MAX_NS SLK_NS_PER_S
+#define WAIT_MAX_NS (10 * SLK_NS_PER_S)
 
 uint64_t
 dp_control_rights_era(const struct dp_control *control)
@@ -246,13 +246,14 @@ take_answers(struct dp_control *c)
 static void
 wait_until(struct dp_control *c, uint64_t wake_ns)
 {
-	struct pollfd p = {.fd = c->control_fd, .events = POLLIN};
+	struct pollfd p[2] = {{.fd = c->control_fd, .events = POLLIN},
+		{.fd = kmsc_watch_fd(c->watch), .events = kmsc_watch_events(c->watch)}};
 	uint64_t at = dp_control_now(c), count = 0;
 	uint64_t ns = wake_ns > at ? wake_ns - at : 0;
 
 	if (ns > WAIT_MAX_NS)
 		ns = WAIT_MAX_NS;
-	if (poll(&p, 1, (int)((ns + SLK_NS_PER_MS - 1) / SLK_NS_PER_MS)) > 0 &&
+	if (poll(p, 2, (int)((ns + SLK_NS_PER_MS - 1) / SLK_NS_PER_MS)) > 0 && p[0].revents != 0 &&
 		read(c->control_fd, &count, sizeof(count)) < 0)
 		slk_debug("the control thread woke for nothing");
 }
@@ -390,6 +391,11 @@ dp_control_new(const struct dp_control_config *config, struct dp_control **out_c
 	dp_control_places_init(c);
 	pthread_mutex_init(&c->lock, NULL);
 	int rc = kmsc_new(config->config->kms.socket, config->config->kms.timeout_ms, &c->kms);
+	const struct kmsc_watch_config watch = {.path = config->config->kms.socket,
+		.timeout_ms = config->config->kms.timeout_ms,
+		.clock = config->clock};
+	if (rc == SLK_OK)
+		rc = kmsc_watch_new(&watch, &c->watch);
 	if (rc != SLK_OK) {
 		dp_control_free(c);
 		return slk_fail(err, rc, "no client of sealock-kmsd can be made: %s",
@@ -422,6 +428,7 @@ dp_control_free(struct dp_control *control)
 		free(control->entries[i].rows);
 		free(control->entries[i].ended);
 	}
+	kmsc_watch_free(control->watch);
 	kmsc_free(control->kms);
 	dp_config_free(control->reload);
 	dp_config_free(control->reloaded);

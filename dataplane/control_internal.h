@@ -15,6 +15,7 @@
 #include "control.h"
 #include "kmsclient/kmsclient.h"
 #include "kmsclient/streams.h"
+#include "kmsclient/watch.h"
 #include "renew.h"
 #include "seal_path.h"
 
@@ -80,8 +81,11 @@ struct dp_control {
 	struct place places[DP_LISTENERS_MAX];
 	uint64_t gate_ns; /* no call of kmsd before this: the last one found nobody */
 	uint64_t gate_backoff_ns;
-	uint64_t look_ns; /* when the catalog is looked at next */
-	uint64_t changes_seen; /* of the catalog's streams; 0: none yet */
+	struct kmsc_watch *watch; /* tells when kmsd's numbers move */
+	bool changes_known; /* kmsd told them since the start */
+	struct kmsc_changes changes; /* as it told them last */
+	uint64_t look_ns; /* no list of the catalog before this */
+	uint64_t changes_seen; /* of the streams that were listed; 0: none yet */
 	bool unfinished; /* something of the list could not be brought about: look again */
 	uint64_t rights_seen; /* of what decides rights; 0: none yet */
 	_Atomic uint64_t rights_era; /* a right that was given in another one is asked for anew */

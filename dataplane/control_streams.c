@@ -39,7 +39,7 @@ dp_control_saw_kms(struct dp_control *c, int status, const struct slk_error *err
 	bool changed = !c->kms_known || c->kms_up != up;
 
 	if (up) {
-		c->gate_backoff_ns = 0;
+		c->gate_backoff_ns = c->gate_ns = 0;
 	} else {
 		c->gate_backoff_ns =
 			c->gate_backoff_ns == 0 ? GATE_FIRST_NS : c->gate_backoff_ns * 2;
@@ -412,31 +412,40 @@ remove_unseen(struct dp_control *c)
 	}
 }
 
-/* kmsd's numbers of changes leave no line in its audit log; the list, which does, is read only when its number moved. */
+/* The watch, which tells of changes, leaves no line in the audit log; the list, which does, is read only when its number moved. */
 static void
-look(struct dp_control *c)
+list_anew(struct dp_control *c)
 {
-	struct kmsc_status status;
+	const uint64_t changes = c->changes.stream_changes;
 	struct slk_error err = {0};
 
-	int rc = dp_control_saw_kms(c, kmsc_status(c->kms, &status, &err), &err);
-	if (rc != SLK_OK)
-		return;
-	if (status.right_changes != c->rights_seen)
-		dp_control_ask_rights_anew(c);
-	c->rights_seen = status.right_changes;
-	if (status.stream_changes == c->changes_seen)
-		return;
+	c->look_ns = dp_control_now(c) + LOOK_NS; /* if it has to be repeated */
 	c->unfinished = false;
-	rc = list_streams(c, &err);
-	if (rc != SLK_OK) {
+	if (list_streams(c, &err) != SLK_OK) {
 		slk_warn("the streams cannot be listed; trying again",
 			slk_kv("reason", (const char *)err.text));
 		return;
 	}
 	remove_unseen(c);
 	if (!c->unfinished)
-		c->changes_seen = status.stream_changes;
+		c->changes_seen = changes;
+}
+
+static void
+take_news(struct dp_control *c)
+{
+	struct kmsc_watch_news news;
+
+	if (!kmsc_watch_turn(c->watch, &news) ||
+		dp_control_saw_kms(c, news.status, &news.err) != SLK_OK)
+		return;
+	if (news.changes.right_changes != c->rights_seen)
+		dp_control_ask_rights_anew(c);
+	c->rights_seen = news.changes.right_changes;
+	if (!c->changes_known || news.changes.stream_changes != c->changes.stream_changes)
+		c->look_ns = 0;
+	c->changes = news.changes;
+	c->changes_known = true;
 }
 
 uint64_t
@@ -444,10 +453,12 @@ dp_control_look(struct dp_control *c)
 {
 	struct slk_error err;
 
-	if (dp_control_now(c) < c->look_ns)
-		return c->look_ns;
-	if (dp_control_ask_kms(c, &err) == SLK_OK)
-		look(c);
-	c->look_ns = dp_control_now(c) + LOOK_NS;
-	return c->look_ns;
+	take_news(c);
+	bool behind = c->changes_known && c->changes.stream_changes != c->changes_seen;
+	if (behind && dp_control_now(c) >= c->look_ns && dp_control_ask_kms(c, &err) == SLK_OK)
+		list_anew(c);
+	behind = c->changes_known && c->changes.stream_changes != c->changes_seen;
+	uint64_t wake = kmsc_watch_next_ns(c->watch);
+	uint64_t again = c->look_ns > c->gate_ns ? c->look_ns : c->gate_ns;
+	return behind && again < wake ? again : wake;
 }

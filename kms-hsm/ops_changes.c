@@ -92,7 +92,8 @@ kms_op_stream_changed(struct kms_call *call, const Kmsp__Request *request)
 /* --- WatchStreams --- */
 
 struct watch {
-	uint64_t stream_changes, right_changes;
+	uint64_t stream_changes, right_changes, delivery_changes;
+	bool deliveries;
 	uint64_t mono_until_ns;
 };
 
@@ -105,6 +106,7 @@ answer_watch(struct kms_call *call)
 
 	out.stream_changes = s->stream_changes;
 	out.right_changes = kms_service_right_changes(s);
+	out.delivery_changes = s->delivery_changes;
 	reply.result_case = KMSP__REPLY__RESULT_CHANGES;
 	reply.changes = &out;
 	kms_call_ok(call, &reply);
@@ -123,10 +125,20 @@ kms_op_watch_streams(struct kms_call *call, const Kmsp__Request *request)
 	uint64_t deadline = kms_call_hsm_deadline(call);
 	*w = (struct watch){.stream_changes = in->stream_changes,
 		.right_changes = in->right_changes,
+		.delivery_changes = in->delivery_changes,
+		.deliveries = in->deliveries,
 		.mono_until_ns = slk_mono_ns(s->parts.clock) + wait_ms * SLK_NS_PER_MS};
 	if (w->mono_until_ns > deadline)
 		w->mono_until_ns = deadline;
 	STAILQ_INSERT_TAIL(&s->watchers, call, entry);
+}
+
+static bool
+has_moved(const struct kms_service *s, const struct watch *w, uint64_t rights)
+{
+	if (w->deliveries)
+		return w->delivery_changes != s->delivery_changes;
+	return w->stream_changes != s->stream_changes || w->right_changes != rights;
 }
 
 void
@@ -144,8 +156,7 @@ kms_watch_turn(struct kms_service *s, bool all)
 		struct kms_call *call = STAILQ_FIRST(&waiting);
 		const struct watch *w = call->work;
 		STAILQ_REMOVE_HEAD(&waiting, entry);
-		if (all || w->stream_changes != s->stream_changes || w->right_changes != rights ||
-			now >= w->mono_until_ns)
+		if (all || has_moved(s, w, rights) || now >= w->mono_until_ns)
 			answer_watch(call);
 		else
 			STAILQ_INSERT_TAIL(&s->watchers, call, entry);

@@ -460,6 +460,7 @@ kmsc_watch_streams(
 	if (rc == SLK_OK)
 		*io_changes =
 			(struct kmsc_changes){.stream_changes = reply->changes->stream_changes,
-				.right_changes = reply->changes->right_changes};
+				.right_changes = reply->changes->right_changes,
+				.delivery_changes = reply->changes->delivery_changes};
 	return kmsc_call_end(c, rc, err);
 }

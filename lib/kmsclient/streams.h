@@ -129,6 +129,7 @@ MUST_USE int kmsc_stream_changed(struct kmsc *c, const struct kmsc_stream *strea
 
 struct kmsc_changes {
 	uint64_t stream_changes, right_changes; /* as in struct kmsc_status */
+	uint64_t delivery_changes;
 };
 /* Wait until one of the numbers is another than in *io_changes, or wait_ms have passed (below the client's timeout). */
 MUST_USE int kmsc_watch_streams(

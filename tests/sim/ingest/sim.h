@@ -108,8 +108,16 @@ struct sim_key {
 };
 
 struct sim;
+/* ingestd's question that kmsd answers when something moves. */
+struct sim_watch {
+	bool asking, known;
+	uint64_t stream_changes, right_changes;
+	uint64_t until_ns, pause_ns;
+};
+
 struct sim_kms {
 	enum sim_answer answer;
+	struct sim_watch watch;
 	bool hsm_there;
 	uint64_t away_ns; /* when a call last found nobody */
 	uint64_t right_changes, stream_changes;

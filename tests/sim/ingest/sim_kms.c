@@ -7,10 +7,13 @@
 #include "format/attest.h"
 #include "kmsclient/kmsclient.h"
 #include "kmsclient/streams.h"
+#include "kmsclient/watch.h"
 #include "sim.h"
 
 #define CALL_NS 300000u
 #define HANG_NS (5 * SLK_NS_PER_S)
+#define WATCH_NS (10 * SLK_NS_PER_S)
+#define APART_NS (20 * SLK_NS_PER_MS)
 #define ROLE "arn:aws:iam::000000000000:role/r"
 
 /* --- the appliance --- */
@@ -186,7 +189,10 @@ describe(const struct sim_stream *st, struct kmsc_stream *out)
 
 int __wrap_kmsc_new(const char *path, unsigned timeout_ms, struct kmsc **out);
 void __wrap_kmsc_free(struct kmsc *c);
-int __wrap_kmsc_status(struct kmsc *c, struct kmsc_status *out, struct slk_error *err);
+int __wrap_kmsc_watch_new(const struct kmsc_watch_config *config, struct kmsc_watch **out);
+void __wrap_kmsc_watch_free(struct kmsc_watch *w);
+bool __wrap_kmsc_watch_turn(struct kmsc_watch *w, struct kmsc_watch_news *out);
+uint64_t __wrap_kmsc_watch_next_ns(const struct kmsc_watch *w);
 int __wrap_kmsc_describe_stream(
 	struct kmsc *c, const char *name, struct kmsc_stream *out, struct slk_error *err);
 int __wrap_kmsc_list_all_streams(struct kmsc *c, const char *marker, struct kmsc_stream *out,
@@ -222,17 +228,76 @@ __wrap_kmsc_free(struct kmsc *c)
 	free(c);
 }
 
+/* --- the long-standing question --- */
+
 int
-__wrap_kmsc_status(struct kmsc *c, struct kmsc_status *out, struct slk_error *err)
+__wrap_kmsc_watch_new(const struct kmsc_watch_config *config, struct kmsc_watch **out)
 {
-	(void)c;
-	int rc = enter(err);
-	if (rc != SLK_OK)
-		return rc;
-	*out = (struct kmsc_status){.hsm_ok = sim_now->kms.hsm_there,
-		.right_changes = sim_now->kms.right_changes,
-		.stream_changes = sim_now->kms.stream_changes};
-	return SLK_OK;
+	(void)config;
+	sim_now->kms.watch = (struct sim_watch){.pause_ns = 0};
+	*out = malloc(1);
+	return *out != NULL ? SLK_OK : SLK_NO_MEMORY;
+}
+
+void
+__wrap_kmsc_watch_free(struct kmsc_watch *w)
+{
+	free(w);
+}
+
+static bool
+watch_failed(struct sim_watch *w, int status, struct kmsc_watch_news *out)
+{
+	struct sim *s = sim_now;
+
+	s->kms.away_ns = sim_time(s);
+	s->kms.ever_away++;
+	w->asking = w->known = false;
+	w->pause_ns = w->pause_ns == 0 ? 100 * SLK_NS_PER_MS : 2 * w->pause_ns;
+	w->pause_ns = w->pause_ns < 2 * SLK_NS_PER_S ? w->pause_ns : 2 * SLK_NS_PER_S;
+	w->until_ns = sim_time(s) + w->pause_ns;
+	*out = (struct kmsc_watch_news){.status = status};
+	(void)slk_fail(&out->err, status, "kmsd is away");
+	return true;
+}
+
+bool
+__wrap_kmsc_watch_turn(struct kmsc_watch *handle, struct kmsc_watch_news *out)
+{
+	struct sim *s = sim_now;
+	struct sim_kms *k = &s->kms;
+	struct sim_watch *w = &k->watch;
+
+	(void)handle;
+	if (!w->asking) {
+		if (sim_time(s) < w->until_ns)
+			return false;
+		w->asking = true;
+		w->until_ns = sim_time(s) + WATCH_NS;
+	}
+	if (k->answer == SIM_KMS_AWAY || k->answer == SIM_KMS_CLOSES)
+		return watch_failed(w, SLK_UNAVAILABLE, out);
+	if (k->answer == SIM_KMS_HANGS)
+		return sim_time(s) >= w->until_ns + HANG_NS && watch_failed(w, SLK_TIMEOUT, out);
+	if (w->known && w->stream_changes == k->stream_changes &&
+		w->right_changes == k->right_changes && sim_time(s) < w->until_ns)
+		return false;
+	*w = (struct sim_watch){.known = true,
+		.stream_changes = k->stream_changes,
+		.right_changes = k->right_changes,
+		.until_ns = sim_time(s) + APART_NS};
+	*out = (struct kmsc_watch_news){.changes = {.stream_changes = k->stream_changes,
+						.right_changes = k->right_changes}};
+	return true;
+}
+
+uint64_t
+__wrap_kmsc_watch_next_ns(const struct kmsc_watch *handle)
+{
+	const struct sim_watch *w = &sim_now->kms.watch;
+
+	(void)handle;
+	return w->until_ns + (w->asking ? HANG_NS : 0);
 }
 
 int

@@ -108,6 +108,7 @@ static bool
 is_for_deliverd(Kmsp__Request__CallCase request)
 {
 	return request == KMSP__REQUEST__CALL_DESCRIBE_STREAM ||
+		request == KMSP__REQUEST__CALL_WATCH_STREAMS ||
 		request == KMSP__REQUEST__CALL_LIST_SHARDS ||
 		request == KMSP__REQUEST__CALL_LIST_DELIVERY_STREAMS ||
 		request == KMSP__REQUEST__CALL_DELIVERY_WORK ||

@@ -473,6 +473,52 @@ begin_delete(void)
 	rig_begin(&rig, RIG_ROOT, &request);
 }
 
+/* deliverd's: what happens to streams and rights is nothing to it. */
+static void
+a_watch_of_deliveries_waits_for_them_alone(void **state)
+{
+	Kmsp__WatchStreams call = KMSP__WATCH_STREAMS__INIT;
+	REQUEST(WATCH_STREAMS, watch_streams);
+
+	(void)state;
+	make("web", 1);
+	call.deliveries = true;
+	call.wait_ms = 2000;
+	request.watch_streams = &call;
+	uint64_t number = rig_call(&rig, RIG_DELIVER, &request)->changes->delivery_changes;
+	call.delivery_changes = number;
+	rig_begin(&rig, RIG_DELIVER, &request);
+	rig_turn(&rig);
+	unsigned answers = rig.answers;
+	make("app", 1);
+	assert_int_equal(rig.answers, answers + 1); /* to who made it */
+	rig.service->delivery_changes++;
+	rig_turn(&rig);
+	assert_int_equal(rig.answers, answers + 2);
+	assert_int_equal(rig_last(&rig)->changes->delivery_changes, number + 1);
+}
+
+/* All of them hear of a change by one turn, once each, and nothing before. */
+static void
+a_thousand_watchers_hear_of_a_change(void **state)
+{
+	(void)state;
+	make("web", 1);
+	uint64_t streams = rig_status(&rig, RIG_INGEST)->service->stream_changes;
+	uint64_t rights = rig_status(&rig, RIG_INGEST)->service->right_changes;
+	unsigned answers = rig.answers;
+
+	for (unsigned i = 0; i < 1000; i++)
+		begin_watch(streams, rights, 2000);
+	for (unsigned i = 0; i < 10; i++)
+		rig_turn(&rig);
+	assert_int_equal(rig.answers, answers);
+	begin_delete();
+	for (unsigned i = 0; i < 10; i++)
+		rig_turn(&rig);
+	assert_int_equal(rig.answers, answers + 1001);
+}
+
 static void
 watch_ends_with_a_change_or_its_time(void **state)
 {
@@ -810,6 +856,8 @@ main(void)
 		CASE(change_is_committed_once_and_by_ingestd_only),
 		CASE(deleted_stream_is_gone_once_ingestd_says_so),
 		CASE(deletion_overtakes_another_change),
+		CASE(a_watch_of_deliveries_waits_for_them_alone),
+		CASE(a_thousand_watchers_hear_of_a_change),
 		CASE(watch_ends_with_a_change_or_its_time),
 		CASE(retention_is_between_a_day_and_a_year),
 		CASE(stream_on_demand_has_four_shards_and_no_resharding),
