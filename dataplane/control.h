@@ -3,7 +3,7 @@
  * It looks streams up, authorises the listeners' roles and the local port's clients by uid, and keeps each used stream in data keys by
  * renew.h; workers get the results as messages (stream.h). Authorisations are asked again ahead of the renewal interval;
  * one that cannot be confirmed, because kmsd is away, holds until the interval plus the grace has passed. kmsd's number of
- * changes of its streams is asked for twice a second: a stream that was deleted is taken from its worker between two
+ * changes of its streams is watched: a stream that was deleted is taken from its worker between two
  * blocks, a listener whose stream was made is authorised at once. A new list of listeners (SIGHUP) is brought about likewise.
  */
 #ifndef DP_CONTROL_H

@@ -7,6 +7,7 @@
 
 #define RETRY_FIRST_NS (200 * SLK_NS_PER_MS)
 #define RETRY_MAX_NS (2 * SLK_NS_PER_S)
+#define REFUSED_MAX_NS (30 * SLK_NS_PER_S) /* the watch tells when a right or a stream changes */
 
 static void
 set_grant(struct dp_control *c, unsigned i, int status, uint64_t asked_ns,
@@ -24,7 +25,8 @@ set_grant(struct dp_control *c, unsigned i, int status, uint64_t asked_ns,
 		g->retry_ns = 0;
 	} else {
 		g->retry_ns = g->retry_ns == 0 ? RETRY_FIRST_NS : g->retry_ns * 2;
-		g->retry_ns = g->retry_ns > RETRY_MAX_NS ? RETRY_MAX_NS : g->retry_ns;
+		uint64_t most = dp_renew_unavailable(status) ? RETRY_MAX_NS : REFUSED_MAX_NS;
+		g->retry_ns = g->retry_ns > most ? most : g->retry_ns;
 		g->next_ns = at + g->retry_ns;
 	}
 	bool holds =

@@ -159,7 +159,7 @@ run sealock delivery delete rows --force
 check "but by force" '[ $code = 0 ] && [ -z "$(status_of rows)" ]'
 run sealock delivery delete clicks
 check "deletion waits for deliverd" '[ $code = 0 ] && [ "$(status_of clicks)" = DELETING ]'
-# ingestd looks twice a second.
+# ingestd hears of it by its watch.
 put_refused() { run as $uid_reader sealock put $arn/clicks "$site/record"; [ $code = 1 ]; }
 check "nothing is put any more" 'wait_for 5 put_refused'
 deliverd gone clicks 2
