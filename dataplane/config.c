@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "format/port.h"
 #include "format/record.h"
+#include "pci.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define STREAM_NAME_MAX 128u /* as Kinesis has it */
@@ -27,8 +28,8 @@ static const cyaml_strval_t hugepages_names[] = {
 static const cyaml_strval_t idle_names[] = {
 	{"adaptive", DP_IDLE_ADAPTIVE}, {"busy", DP_IDLE_BUSY}, {"spin", DP_IDLE_BUSY}};
 static const cyaml_strval_t type_names[] = {{"af_xdp", DP_PORT_AF_XDP},
-	{"af_packet", DP_PORT_AF_PACKET}, {"pcap", DP_PORT_PCAP}, {"ring", DP_PORT_RING},
-	{"vdev", DP_PORT_VDEV}};
+	{"af_packet", DP_PORT_AF_PACKET}, {"pci", DP_PORT_PCI}, {"pcap", DP_PORT_PCAP},
+	{"ring", DP_PORT_RING}, {"vdev", DP_PORT_VDEV}};
 static const cyaml_strval_t checksum_names[] = {
 	{"verify", DP_CHECKSUMS_VERIFY}, {"trust-udp", DP_CHECKSUMS_TRUST_UDP}};
 static const cyaml_strval_t when_full_names[] = {
@@ -57,6 +58,7 @@ static const cyaml_schema_field_t eal_fields[] = {
 		&string_value, 0, 32),
 	CHOICE("idle", OPT, struct dp_eal_config, idle, idle_names),
 	CHOICE("telemetry", OPT, struct dp_eal_config, telemetry, off_by_default),
+	CHOICE("iommu", OPT, struct dp_eal_config, iommu, switch_names),
 	CYAML_FIELD_UINT("buffers", OPT, struct dp_eal_config, buffers),
 	CYAML_FIELD_END,
 };
@@ -68,6 +70,7 @@ static const cyaml_schema_field_t port_fields[] = {
 	OPT_STRING("rx_file", struct dp_port_config, rx_file),
 	CHOICE("loop", OPT, struct dp_port_config, loop, off_by_default),
 	OPT_STRING("vdev", struct dp_port_config, vdev),
+	OPT_STRING("device", struct dp_port_config, device),
 	OPT_STRING("ipv4", struct dp_port_config, ipv4),
 	OPT_STRING("ipv6", struct dp_port_config, ipv6),
 	OPT_STRING("mac", struct dp_port_config, mac),
@@ -378,6 +381,33 @@ check_port_keys(const struct check *c, int i, const struct dp_port_config *p)
 		return REFUSE(c, "ports", i, "loop", "loop needs rx_file");
 	if (p->type != DP_PORT_VDEV && p->vdev != NULL)
 		return REFUSE(c, "ports", i, "vdev", "vdev is for ports of type vdev");
+	if (p->type != DP_PORT_PCI && p->device != NULL)
+		return REFUSE(c, "ports", i, "device", "device is for ports of type pci");
+	return SLK_OK;
+}
+
+/* A NIC is named by its address, and has one port. */
+static int
+check_port_device(const struct check *c, const struct dp_config *cfg, int i)
+{
+	const struct dp_port_config *p = &cfg->ports[i];
+	char address[DP_PCI_ADDRESS_BYTES], other[DP_PCI_ADDRESS_BYTES];
+
+	if (p->type != DP_PORT_PCI)
+		return SLK_OK;
+	if (p->device == NULL)
+		return REFUSE(c, "ports", i, "type",
+			"port %s needs the key device, the NIC's PCI address such as 0000:3b:00.0",
+			p->name);
+	if (!dp_pci_address(p->device, address))
+		return REFUSE(c, "ports", i, "device",
+			"device '%s' is no PCI address such as 0000:3b:00.0 (lspci -D shows them)",
+			p->device);
+	for (int j = 0; j < i; j++) {
+		if (cfg->ports[j].type == DP_PORT_PCI &&
+			dp_pci_address(cfg->ports[j].device, other) && strcmp(address, other) == 0)
+			return REFUSE(c, "ports", i, "device", "two ports have device %s", address);
+	}
 	return SLK_OK;
 }
 
@@ -391,10 +421,9 @@ check_port_workers(const struct check *c, int i, const struct dp_port_config *p,
 		return rc;
 	if (p->worker != 0)
 		return REFUSE(c, "ports", i, "workers", "a port has either worker or workers");
-	if (p->workers_count > 1 && p->type != DP_PORT_AF_XDP && p->type != DP_PORT_AF_PACKET &&
-		p->type != DP_PORT_VDEV)
+	if (p->workers_count > 1 && (p->type == DP_PORT_PCAP || p->type == DP_PORT_RING))
 		return REFUSE(c, "ports", i, "workers",
-			"only ports of type af_xdp, af_packet and vdev have several queues");
+			"only ports of type af_xdp, af_packet, pci and vdev have several queues");
 	if (p->workers_count > 1 && p->when_full == DP_WHEN_FULL_WAIT)
 		return REFUSE(c, "ports", i, "when_full",
 			"a port of several workers drops what one of them has no room for");
@@ -428,6 +457,8 @@ check_port(const struct check *c, const struct dp_config *cfg, int i)
 		return REFUSE(
 			c, "ports", i, "name", "port %s needs an address: ipv4 or ipv6", p->name);
 	int rc = check_port_keys(c, i, p);
+	if (rc == SLK_OK)
+		rc = check_port_device(c, cfg, i);
 	if (rc == SLK_OK)
 		rc = check_range(c, "ports", i, "vlan", p->vlan, 0, 4094);
 	if (rc == SLK_OK && p->mtu != 0)

@@ -23,7 +23,14 @@
 
 enum dp_hugepages { DP_HUGEPAGES_AUTO, DP_HUGEPAGES_ON, DP_HUGEPAGES_OFF };
 enum dp_idle { DP_IDLE_ADAPTIVE, DP_IDLE_BUSY };
-enum dp_port_type { DP_PORT_AF_XDP, DP_PORT_AF_PACKET, DP_PORT_PCAP, DP_PORT_RING, DP_PORT_VDEV };
+enum dp_port_type {
+	DP_PORT_AF_XDP,
+	DP_PORT_AF_PACKET,
+	DP_PORT_PCI,
+	DP_PORT_PCAP,
+	DP_PORT_RING,
+	DP_PORT_VDEV,
+};
 enum dp_checksums { DP_CHECKSUMS_VERIFY, DP_CHECKSUMS_TRUST_UDP };
 /* What a port does while the worker's staging is full: read and drop, counted, or leave
  * frames where they are. One that waits does so while kmsd is away, too. */
@@ -45,6 +52,7 @@ struct dp_eal_config {
 	uint32_t extra_count;
 	enum dp_idle idle;
 	bool telemetry; /* DPDK's socket */
+	enum dp_switch iommu; /* DP_OFF: PCI devices that none confines are accepted */
 	uint32_t buffers; /* packet buffers per port */
 };
 
@@ -55,6 +63,7 @@ struct dp_port_config {
 	char *rx_file;
 	bool loop;
 	char *vdev;
+	char *device; /* a PCI address, with the driver's arguments behind a comma */
 	char *ipv4;
 	char *ipv6;
 	char *mac;

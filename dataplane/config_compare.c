@@ -27,7 +27,8 @@ same_port(const struct dp_port_config *a, const struct dp_port_config *b)
 {
 	return same_text(a->name, b->name) && a->type == b->type &&
 		same_text(a->interface, b->interface) && same_text(a->rx_file, b->rx_file) &&
-		a->loop == b->loop && same_text(a->vdev, b->vdev) && same_text(a->ipv4, b->ipv4) &&
+		a->loop == b->loop && same_text(a->vdev, b->vdev) &&
+		same_text(a->device, b->device) && same_text(a->ipv4, b->ipv4) &&
 		same_text(a->ipv6, b->ipv6) && same_text(a->mac, b->mac) && a->vlan == b->vlan &&
 		a->mtu == b->mtu && a->checksums == b->checksums && a->when_full == b->when_full;
 }
@@ -58,7 +59,8 @@ same_eal(const struct dp_eal_config *a, const struct dp_eal_config *b)
 {
 	bool same = a->cores_count == b->cores_count && a->memory_mb == b->memory_mb &&
 		a->hugepages == b->hugepages && a->extra_count == b->extra_count &&
-		a->idle == b->idle && a->telemetry == b->telemetry && a->buffers == b->buffers;
+		a->idle == b->idle && a->telemetry == b->telemetry && a->iommu == b->iommu &&
+		a->buffers == b->buffers;
 
 	for (uint32_t i = 0; i < a->cores_count && same; i++)
 		same = a->cores[i] == b->cores[i];

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "pci.h"
 
 #define ARGS_MAX 64
 #define HUGEPAGE_KB 2048u
@@ -192,10 +193,40 @@ choose_cores(const struct dp_eal_config *c, struct dp_eal *eal, char *lcores, si
 	return SLK_OK;
 }
 
-static void
-fill_args(
-	struct args *a, const struct dp_eal_config *c, const struct dp_eal *eal, const char *lcores)
+/* Before DPDK starts: it passes over what it cannot have without a word. */
+static int
+check_devices(const struct dp_config *config, struct slk_error *err)
 {
+	int rc = SLK_OK;
+
+	for (uint32_t i = 0; rc == SLK_OK && i < config->ports_count; i++) {
+		const struct dp_port_config *p = &config->ports[i];
+		if (p->type == DP_PORT_PCI)
+			rc = dp_pci_check("", p->name, p->device, config->eal.iommu == DP_OFF, err);
+	}
+	return rc;
+}
+
+static bool
+add_devices(struct args *a, const struct dp_config *config)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < config->ports_count; i++) {
+		if (config->ports[i].type != DP_PORT_PCI)
+			continue;
+		add(a, "-a");
+		add(a, "%s", config->ports[i].device);
+		any = true;
+	}
+	return any;
+}
+
+static void
+fill_args(struct args *a, const struct dp_config *config, const struct dp_eal *eal,
+	const char *lcores)
+{
+	const struct dp_eal_config *c = &config->eal;
 	bool devices = false;
 
 	add(a, "sealock-ingestd");
@@ -205,7 +236,8 @@ fill_args(
 	add(a, "%u", c->memory_mb);
 	if (!c->telemetry)
 		add(a, "--no-telemetry");
-	add(a, "--iova-mode=va");
+	/* Without an IOMMU devices know physical addresses only. */
+	add(a, "--iova-mode=%s", c->iommu == DP_OFF ? "pa" : "va");
 	if (eal->hugepages) {
 		add(a, "--in-memory");
 	} else {
@@ -217,7 +249,7 @@ fill_args(
 			strncmp(c->extra[i], "--allow", 7) == 0;
 		add(a, "%s", c->extra[i]);
 	}
-	if (!devices)
+	if (!add_devices(a, config) && !devices)
 		add(a, "--no-pci");
 }
 
@@ -258,13 +290,15 @@ dp_eal_start(const struct dp_config *config, struct dp_eal *out_eal, struct slk_
 	char lcores[8192];
 
 	int rc = choose_cores(&config->eal, &eal, lcores, sizeof(lcores), err);
+	if (rc == SLK_OK)
+		rc = check_devices(config, err);
 	if (rc != SLK_OK)
 		return rc;
 	FILE *log = open_log();
 	if (log == NULL || rte_openlog_stream(log) != 0)
 		return slk_fail(err, SLK_NO_MEMORY, "cannot take over DPDK's log");
 	set_runtime_dir(config->status.socket);
-	fill_args(&a, &config->eal, &eal, lcores);
+	fill_args(&a, config, &eal, lcores);
 	if (a.failed) {
 		free_args(&a);
 		return slk_fail(err, SLK_NO_MEMORY, "cannot build DPDK's arguments");

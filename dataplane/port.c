@@ -16,6 +16,7 @@
 #include "eal.h"
 #include "iface.h"
 #include "net/reply.h"
+#include "pci.h"
 #include "priv.h"
 #include "worker.h"
 
@@ -38,6 +39,7 @@ static const struct {
 		BIT(CAP_NET_RAW) | BIT(CAP_NET_ADMIN) | BIT(CAP_SYS_ADMIN) | BIT(CAP_IPC_LOCK)},
 	[DP_PORT_AF_PACKET] = {"af_packet",
 		BIT(CAP_NET_RAW) | BIT(CAP_NET_ADMIN) | BIT(CAP_IPC_LOCK)},
+	[DP_PORT_PCI] = {"pci", 0},
 	[DP_PORT_PCAP] = {"pcap", 0},
 	[DP_PORT_RING] = {"ring", 0},
 	[DP_PORT_VDEV] = {"vdev", 0},
@@ -156,6 +158,12 @@ device_args(const struct dp_port *port, unsigned index, char *name, size_t name_
 			dp_port_queues(c));
 		break;
 	}
+	case DP_PORT_PCI: /* it was there when DPDK started */
+		if (!dp_pci_address(c->device, name))
+			return slk_fail(err, SLK_CONFIG, "port %s: '%s' is no PCI address", c->name,
+				c->device);
+		args[0] = '\0';
+		break;
 	case DP_PORT_PCAP:
 		snprintf(name, name_cap, "net_pcap%u", index);
 		n = c->interface != NULL ? snprintf(args, cap, "iface=%s", c->interface)
@@ -218,11 +226,21 @@ attach_device(struct dp_port *port, unsigned index, struct slk_error *err)
 		rc = check_rx_file(port->config, err);
 	if (rc != SLK_OK)
 		return rc;
-	rc = rte_eal_hotplug_add("vdev", port->device, args);
+	if (port->config->type != DP_PORT_PCI)
+		rc = rte_eal_hotplug_add("vdev", port->device, args);
 	if (rc < 0)
 		return fail_device(port, "making the device", rc, err);
 	rc = rte_eth_dev_get_port_by_name(port->device, &port->id);
 	return rc < 0 ? fail_device(port, "finding the device", rc, err) : SLK_OK;
+}
+
+/* The memory beside the NIC; any for what has no place. */
+static int
+socket_of(const struct dp_port *port)
+{
+	int socket = rte_eth_dev_socket_id(port->id);
+
+	return socket >= 0 ? socket : SOCKET_ID_ANY;
 }
 
 static int
@@ -234,7 +252,7 @@ make_pool(struct dp_port *port, const struct dp_eal_config *eal, struct slk_erro
 	snprintf(name, sizeof(name), "buffers-%u", port->id);
 	port->pool = rte_pktmbuf_pool_create(name, buffers, POOL_CACHE,
 		RTE_ALIGN_CEIL(sizeof(struct dp_buffer_room), 64), (uint16_t)buffer_room(port),
-		SOCKET_ID_ANY);
+		socket_of(port));
 	if (port->pool != NULL)
 		return SLK_OK;
 	return slk_fail(err, SLK_NO_MEMORY,
@@ -243,12 +261,18 @@ make_pool(struct dp_port *port, const struct dp_eal_config *eal, struct slk_erro
 		rte_eal_has_hugepages() ? "reserve more hugepages" : "raise eal.memory_mb");
 }
 
-/* Several queues: the device spreads flows over them as well as it can. */
+/* Several queues: the device spreads flows over them as well as it can. A NIC looks at checksums where it can. */
 static struct rte_eth_conf
-device_conf(const struct rte_eth_dev_info *info, uint16_t queues)
+device_conf(const struct dp_port *port, const struct rte_eth_dev_info *info, uint16_t queues)
 {
 	struct rte_eth_conf conf = {.rxmode = {.mq_mode = RTE_ETH_MQ_RX_NONE}};
 	uint64_t kinds = info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
+
+	if (port->config->type == DP_PORT_PCI) {
+		conf.rxmode.mtu = port->mtu;
+		conf.rxmode.offloads = info->rx_offload_capa &
+			(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+	}
 
 	if (queues > 1 && kinds != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -269,8 +293,13 @@ configure_device(struct dp_port *port, uint16_t queues, struct slk_error *err)
 			"port %s has %u workers, but its device has %u receive and %u transmit "
 			"queues",
 			port->config->name, queues, info.max_rx_queues, info.max_tx_queues);
+	if (rc == 0 && port->config->type == DP_PORT_PCI && info.max_mtu < port->mtu)
+		return slk_fail(err, SLK_CONFIG,
+			"port %s: mtu is %u, but its device takes %u at most", port->config->name,
+			port->mtu, info.max_mtu);
 	if (rc == 0) {
-		const struct rte_eth_conf conf = device_conf(&info, queues);
+		const struct rte_eth_conf conf = device_conf(port, &info, queues);
+		port->checks_udp = (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
 		rc = rte_eth_dev_configure(port->id, queues, queues, &conf);
 	}
 	if (rc == 0)
@@ -278,10 +307,11 @@ configure_device(struct dp_port *port, uint16_t queues, struct slk_error *err)
 	if (rc != 0)
 		return fail_device(port, "configuring", rc, err);
 	for (uint16_t q = 0; q < queues; q++) {
-		rc = rte_eth_rx_queue_setup(port->id, q, rx, SOCKET_ID_ANY, NULL, port->pool);
+		rc = rte_eth_rx_queue_setup(
+			port->id, q, rx, (unsigned)socket_of(port), NULL, port->pool);
 		if (rc != 0)
 			return fail_device(port, "setting up a receive queue", rc, err);
-		rc = rte_eth_tx_queue_setup(port->id, q, tx, SOCKET_ID_ANY, NULL);
+		rc = rte_eth_tx_queue_setup(port->id, q, tx, (unsigned)socket_of(port), NULL);
 		if (rc != 0)
 			return fail_device(port, "setting up a transmit queue", rc, err);
 	}

@@ -25,6 +25,7 @@ struct dp_port {
 	uint32_t
 		steered; /* listeners whose frames the device brings to their worker's queue by itself */
 	bool started;
+	bool checks_udp; /* the device verifies UDP checksums and marks what is right */
 	bool wait_when_full;
 	unsigned parse_flags; /* enum dp_parse_flags */
 	uint32_t mtu;

@@ -130,6 +130,7 @@ put_port(yajl_gen g, const struct dp_worker *w, const struct dp_port *p)
 {
 	const uint8_t *m = p->host->mac;
 	struct rte_eth_stats stats = {0};
+	struct rte_eth_link link = {0};
 	char mac[18];
 
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
@@ -137,10 +138,18 @@ put_port(yajl_gen g, const struct dp_worker *w, const struct dp_port *p)
 	/* Not every device counts; zeros then. */
 	if (rte_eth_stats_get(p->id, &stats) != 0)
 		memset(&stats, 0, sizeof(stats));
+	if (rte_eth_link_get_nowait(p->id, &link) != 0)
+		memset(&link, 0, sizeof(link));
 	yajl_gen_map_open(g);
 	put_str(g, "name", p->config->name);
 	put_str(g, "type", dp_port_type_name(p->config->type));
 	put_str(g, "interface", p->config->interface != NULL ? p->config->interface : "");
+	put_str(g, "device", p->device);
+	put_str(g, "link", link.link_status == RTE_ETH_LINK_UP ? "up" : "down");
+	put_str(g, "udp_checksums",
+		p->checks_udp                                          ? "device"
+			: (p->parse_flags & DP_PARSE_UDP_CHECKED) != 0 ? "trusted"
+								       : "worker");
 	put_str(g, "mac", mac);
 	put_u64(g, "mtu", p->mtu);
 	put_u64(g, "worker", w->index);

@@ -222,15 +222,19 @@ static void
 take_frame(struct dp_worker *w, struct dp_port *port, struct rte_mbuf *m, bool was_handed)
 {
 	struct dp_packet packet;
+	unsigned flags = port->parse_flags;
 
 	if (m->nb_segs != 1) {
 		lose(w, DP_LOSS_SEGMENTED, 1);
 		rte_pktmbuf_free(m);
 		return;
 	}
+	/* What the device does not vouch for is looked at again, so that it is counted by its reason. */
+	if (port->checks_udp &&
+		(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		flags |= DP_PARSE_UDP_CHECKED;
 	enum dp_drop drop = dp_packet_parse(port->host,
-		slk_span(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len), port->parse_flags,
-		&packet);
+		slk_span(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len), flags, &packet);
 	if (drop != DP_TAKEN) {
 		count(&w->counters.drops[drop], 1);
 		rte_pktmbuf_free(m);

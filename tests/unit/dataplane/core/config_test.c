@@ -144,6 +144,33 @@ a_port_may_have_several_workers(void **state)
 }
 
 static void
+a_nic_is_named_by_its_address(void **state)
+{
+#define PCI(text) "ports:\n  - name: w\n    type: pci\n    ipv4: 10.0.0.1/8\n" text
+	struct dp_config *c = NULL;
+
+	(void)state;
+	write_config("eal:\n  cores: [0, 1]\n  iommu: off\n" PCI(
+		"    device: \"0000:3b:00.0,mprq_en=1\"\n    workers: [0, 1]\n") JOURNAL);
+	assert_ok(dp_config_load(path, &c, NULL));
+	assert_int_equal(c->ports[0].type, DP_PORT_PCI);
+	assert_string_equal(c->ports[0].device, "0000:3b:00.0,mprq_en=1");
+	assert_int_equal(c->eal.iommu, DP_OFF);
+	dp_config_free(c);
+
+	refused(PCI("") JOURNAL, "line: 3", "device", "0000:3b:00.0");
+	refused(PCI("    device: eth0\n") JOURNAL, "line: 5", "'eth0'", "PCI address");
+	refused(PCI("    device: \"0000:3b:00.0\"\n  - name: v\n    type: pci\n    ipv4: "
+		    "10.0.0.2/8\n    device: \"0000:3B:00.0,x=1\"\n") JOURNAL,
+		"line: 9", "two ports", "0000:3b:00.0");
+	refused("ports:\n  - name: w\n    type: ring\n    ipv4: 10.0.0.1/8\n    device: "
+		"\"0000:3b:00.0\"\n" JOURNAL,
+		"line: 5", "device", "type pci");
+	refused(PCI("    device: \"0000:3b:00.0\"\n    interface: eth0\n") JOURNAL, "line: 6",
+		"interface", NULL);
+}
+
+static void
 hashes_and_retention_are_set_per_journal(void **state)
 {
 	struct dp_config *c = NULL;
@@ -303,6 +330,7 @@ main(void)
 		cmocka_unit_test(a_wrong_type_is_refused_with_its_line),
 		cmocka_unit_test(a_value_out_of_range_is_refused_with_its_line_and_limits),
 		cmocka_unit_test(a_port_may_have_several_workers),
+		cmocka_unit_test(a_nic_is_named_by_its_address),
 		cmocka_unit_test(hashes_and_retention_are_set_per_journal),
 		cmocka_unit_test(a_missing_section_is_refused),
 		cmocka_unit_test(ports_want_their_own_keys_and_no_others),
