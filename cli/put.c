@@ -33,6 +33,7 @@ struct put {
 	uint32_t number; /* the producer's, of the stream */
 	uint64_t sent; /* records, which are also tags, from 1 */
 	uint64_t answered;
+	uint64_t patient_until_ns; /* then ingestd has not answered for too long */
 	uint64_t bytes;
 	uint32_t shard; /* of the last answer */
 	uint64_t sequence;
@@ -135,16 +136,30 @@ take_answers(struct put *p, struct slk_error *err)
 	return SLK_OK;
 }
 
+static void
+be_patient(struct put *p)
+{
+	p->patient_until_ns = slk_mono_ns(p->cli->clock) + TIMEOUT_MS * SLK_NS_PER_MS;
+}
+
+/* Each attempt to reach an ingestd that is away wakes us, too: only answers renew the patience. */
 static int
 wait_answers(struct put *p, struct slk_error *err)
 {
-	int rc = sealock_producer_wait(p->producer, TIMEOUT_MS);
+	uint64_t now = slk_mono_ns(p->cli->clock), before = p->answered;
+	int left_ms = p->patient_until_ns > now
+		? (int)((p->patient_until_ns - now) / SLK_NS_PER_MS) + 1
+		: 0;
+	int rc = left_ms > 0 ? sealock_producer_wait(p->producer, left_ms) : SLK_TIMEOUT;
 
 	if (rc != SLK_OK)
 		return slk_fail(err, rc,
 			"no answer from sealock-ingestd within %d s: see 'sealock status'",
 			TIMEOUT_MS / 1000);
-	return take_answers(p, err);
+	rc = take_answers(p, err);
+	if (p->answered > before)
+		be_patient(p);
+	return rc;
 }
 
 /* --- records --- */
@@ -175,6 +190,7 @@ send_record(struct put *p, struct slk_span data, struct slk_error *err)
 
 	if (rc != SLK_OK)
 		return rc;
+	be_patient(p);
 	while ((rc = sealock_producer_put(p->producer, &put)) == SLK_AGAIN) {
 		rc = wait_answers(p, err);
 		if (rc != SLK_OK)
@@ -309,6 +325,7 @@ run(struct put *p, struct slk_error *err)
 		rc = p->lines ? put_lines(p, in, &buf, err) : put_whole(p, in, &buf, err);
 	if (rc == SLK_OK)
 		rc = take_answers(p, err);
+	be_patient(p);
 	while (rc == SLK_OK && p->answered < p->sent)
 		rc = wait_answers(p, err);
 	if (rc != SLK_OK && p->answered > 0)

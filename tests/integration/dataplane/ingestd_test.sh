@@ -163,10 +163,19 @@ for ((k = 1; k <= kills; k++)); do
 done
 check "records were answered in each of $kills runs before the kill" '[ $missing = 0 ]'
 ingestd_start
+# One that has nothing under way when ingestd goes, and more to send: it must give up by itself.
+mkfifo "$site/slow"
+sealock put feed --partition-key k --lines --json "$site/slow" >"$site/slow.out" 2>"$site/slow.err" &
+putter=$!
+exec 9>"$site/slow"
+echo "before it went" >&9
+wait_for 10 'grep -q "\"record\":" "$site/slow.out"'
 ingestd_stop
+for i in 1 2 3; do echo "after it went $i" >&9; done
+exec 9>&-
 run tail_all
 check "the journal is read to its end" '[ $code = 0 ]'
-tail -n +$((before + 1)) "$out" >"$site/killed"
+tail -n +$((before + 1)) "$out" | grep "^kill " >"$site/killed"
 sort "$site/killed" >"$site/killed.sorted"
 sort "$site/acknowledged" | comm -23 - "$site/killed.sorted" >"$site/lost"
 check "none of $(wc -l <"$site/acknowledged") acknowledged records is lost" '[ ! -s "$site/lost" ]'
@@ -197,4 +206,9 @@ END
 read -r runs_seen shared < <(python3 "$site/epochs.py" "$out")
 check "every one of $kills runs left records" '[ "${runs_seen:-0}" = "$kills" ]'
 check "no epoch is shared by two runs" '[ "${shared:-1}" = 0 ]'
+check "a put whose ingestd is gone for good ends by itself" 'wait_for 40 "! kill -0 $putter 2>/dev/null"'
+wait $putter 2>/dev/null
+put_code=$?
+check "it fails, says how many records were stored, and what to look at" \
+	'[ $put_code != 0 ] && grep -q "1 record was stored" "$site/slow.err" && grep -Eq "sealock status|ingestd" "$site/slow.err"'
 finish
