@@ -85,6 +85,8 @@ hand_on(struct jnl_chapters *c, const struct fmt_proof_statement *statement)
 		free(chapter);
 		return false;
 	}
+	chapter->after_left = c->after_left;
+	c->after_left = false;
 	if (statement != NULL) {
 		chapter->has_statement = true;
 		chapter->statement = *statement;
@@ -100,6 +102,7 @@ begin_file(struct jnl_lane *l, const struct fmt_jfile_header *header)
 
 	c->file_id = header->file_id;
 	c->stated_pos = 0;
+	c->after_left = header->previous_end != 0;
 	c->stated_ns = slk_mono_ns(l->journal->clock);
 	/* The first chapter goes at once, so that the file is known to have a proof. */
 	c->lapsed = jnl_prover_begin(&c->prover, header) != SLK_OK || !hand_on(c, NULL);

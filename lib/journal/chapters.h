@@ -27,6 +27,7 @@ struct jnl_chapter {
 	uint64_t file_id;
 	uint32_t lane;
 	bool lapsed; /* the file was closed, but not all of it was hashed */
+	bool after_left; /* the first of a file that follows one which has no end */
 	bool has_statement;
 	struct fmt_proof_statement statement; /* without what was before the file */
 	size_t len;
@@ -38,6 +39,7 @@ struct jnl_chapters {
 	struct jnl_prover prover;
 	uint64_t file_id; /* being hashed */
 	bool lapsed; /* this file: pieces were dropped */
+	bool after_left; /* to be said with the next chapter */
 	uint32_t offset; /* in the group that is being hashed */
 	uint64_t stated_pos; /* of the last statement */
 	uint64_t stated_ns; /* monotonic */

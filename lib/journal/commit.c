@@ -5,7 +5,8 @@
  * file that looks closed is whole. One flush is in flight at a time and covers a prefix of groups of one file whose writes
  * were reaped before it was submitted; later groups are written meanwhile.
  *
- * Any failed write or flush ends the lane for good. A flush is never repeated. */
+ * Any failed write or flush ends the directory for good. A flush is never repeated: what it should have covered goes along to
+ * another directory (enum jnl_leave in internal.h), or is never acknowledged. */
 #include <poll.h>
 #include <stdlib.h>
 #include <time.h>
@@ -21,27 +22,67 @@ group(struct jnl_lane *l, uint64_t number)
 	return &l->groups[number % l->journal->config.group_count];
 }
 
+/* SLK_AGAIN: the lane goes on elsewhere. */
 static int
-fail(struct jnl_lane *l)
+fail(struct jnl_lane *l, unsigned dir, int status)
 {
+	if (jnl_dir_fail(l->journal, dir, status)) {
+		atomic_store(&l->leave, JNL_LEAVE_DRAINING);
+		return SLK_AGAIN;
+	}
 	atomic_store(&l->status, SLK_DISK_FAILED);
 	return SLK_DISK_FAILED;
+}
+
+/* Does anything that is not durable lie, or go, where a disk has failed? Another lane may have found out. */
+static bool
+must_leave(struct jnl_lane *l)
+{
+	const unsigned failed =
+		atomic_load_explicit(&l->journal->dirs->failed, memory_order_relaxed);
+	const uint64_t submitted = atomic_load(&l->submitted);
+
+	if (failed == 0)
+		return false;
+	unsigned used = 1u << atomic_load(&l->dir);
+	for (uint64_t n = atomic_load(&l->flushed); n < submitted; n++)
+		used |= 1u << group(l, n)->dir;
+	return (failed & used) != 0;
+}
+
+static int
+put_write(struct jnl_lane *l, const struct jnl_group *g, const uint8_t *bytes, uint32_t len,
+	uint64_t pos, uint64_t tag)
+{
+	int rc = l->io.write(l->io_instance, g->fd, bytes, len, pos, tag);
+
+	if (rc != SLK_OK)
+		return fail(l, g->dir, rc);
+	l->in_flight++;
+	return SLK_OK;
 }
 
 static int
 publish(struct jnl_lane *l, const struct jnl_group *g)
 {
-	struct fmt_watermark m = l->mark.now;
+	struct jnl_mark *mark = &l->marks[g->dir];
+	struct fmt_watermark m = l->published;
 
+	m.change_count = mark->now.change_count;
 	m.file_id = g->file_id;
 	m.position = g->pos + g->len;
 	m.records = g->records_end;
 	m.plain_bytes = g->plain_end;
 	atomic_store_explicit(&l->durable_pos, m.position, memory_order_relaxed);
 	atomic_store_explicit(&l->durable_file, m.file_id, memory_order_release);
-	int rc = jnl_mark_set(&l->mark, &m);
+	int rc = jnl_mark_set(mark, &m);
 	if (rc != SLK_OK)
-		return fail(l);
+		return fail(l, g->dir, rc);
+	l->published = m;
+	if (l->note_left) {
+		l->note_left = false;
+		jnl_dirs_note_left(l, g->dir);
+	}
 	atomic_store_explicit(&l->durable_lsn, g->lsn_end, memory_order_release);
 	return SLK_OK;
 }
@@ -62,9 +103,10 @@ flushed(struct jnl_lane *l)
 		struct jnl_group *g = group(l, flushed_to);
 		if (g->closes_file && g->state == JNL_G_WRITTEN) {
 			g->state = JNL_G_TRAILER_WRITING;
-			if (l->io.write(l->io_instance, g->fd, g->trailer, FMT_JFILE_PAGE_BYTES,
-				    g->trailer_pos, flushed_to << 2 | TAG_TRAILER) != SLK_OK)
-				return fail(l);
+			int rc = put_write(l, g, g->trailer, FMT_JFILE_PAGE_BYTES, g->trailer_pos,
+				flushed_to << 2 | TAG_TRAILER);
+			if (rc != SLK_OK)
+				return rc;
 			break;
 		}
 		int rc = publish(l, g);
@@ -149,11 +191,12 @@ reap(struct jnl_lane *l, int *work)
 	struct jnl_io_done done[JNL_IO_DEPTH];
 	unsigned n = l->io.reap(l->io_instance, done, JNL_IO_DEPTH);
 
+	l->in_flight -= n;
 	for (unsigned i = 0; i < n; i++) {
 		struct jnl_group *g = group(l, done[i].tag >> 2);
 		(*work)++;
 		if (done[i].status != SLK_OK)
-			return fail(l);
+			return fail(l, g->dir, done[i].status);
 		switch (done[i].tag & 3) {
 		case TAG_WRITE:
 			g->state = JNL_G_WRITTEN;
@@ -196,8 +239,12 @@ start_flush(struct jnl_lane *l, int *work)
 	l->sync_started_ns = slk_mono_ns(l->journal->clock);
 	atomic_store_explicit(&l->flushing, to, memory_order_release);
 	(*work)++;
-	return l->io.sync(l->io_instance, group(l, first)->fd, TAG_SYNC) == SLK_OK ? SLK_OK
-										   : fail(l);
+	const struct jnl_group *g = group(l, first);
+	int rc = l->io.sync(l->io_instance, g->fd, first << 2 | TAG_SYNC);
+	if (rc != SLK_OK)
+		return fail(l, g->dir, rc);
+	l->in_flight++;
+	return SLK_OK;
 }
 
 /* Is there a group whose write may start? A file is begun only when the one before is closed and durable: otherwise a
@@ -218,30 +265,119 @@ start_writes(struct jnl_lane *l, int *work)
 		struct jnl_group *g = group(l, l->next_write);
 		g->state = JNL_G_WRITING;
 		(*work)++;
-		if (l->io.write(l->io_instance, g->fd, g->buf, g->len, g->pos,
-			    l->next_write << 2 | TAG_WRITE) != SLK_OK)
-			return fail(l);
+		int rc = put_write(l, g, g->buf, g->len, g->pos, l->next_write << 2 | TAG_WRITE);
+		if (rc != SLK_OK)
+			return rc;
 	}
 	return SLK_OK;
+}
+
+/* Is there a file to be prepared? */
+static bool
+wants_file(struct jnl_lane *l)
+{
+	const int leave = atomic_load(&l->leave);
+
+	if (leave == JNL_LEAVE_PREPARING)
+		return atomic_load(&l->refuge) == NULL;
+	return leave == JNL_STAYS && atomic_load(&l->next) == NULL;
 }
 
 /* Have the next file ready. Without room the lane says SLK_DISK_FULL until there is some. */
 static int
 prepare(struct jnl_lane *l)
 {
+	const bool refuge = atomic_load(&l->leave) == JNL_LEAVE_PREPARING;
 	struct jnl_file *f = NULL;
 	int ok = SLK_OK, full = SLK_DISK_FULL;
 
-	int rc = jnl_file_prepare(l, &f, NULL);
+	int rc = jnl_file_prepare(l, refuge, &f, NULL);
 	if (rc == SLK_DISK_FULL) {
 		atomic_compare_exchange_strong(&l->status, &ok, SLK_DISK_FULL);
 		return rc;
 	}
-	if (rc != SLK_OK)
-		return fail(l);
-	atomic_store(&l->next, f);
+	if (rc != SLK_OK) {
+		atomic_store(&l->status, SLK_DISK_FAILED);
+		return SLK_DISK_FAILED;
+	}
+	atomic_store(refuge ? &l->refuge : &l->next, f);
 	atomic_compare_exchange_strong(&l->status, &full, SLK_OK);
 	return SLK_OK;
+}
+
+static void
+wake_preparer(struct jnl_lane *l)
+{
+	pthread_mutex_lock(&l->prepare_lock);
+	pthread_cond_signal(&l->prepare_cond);
+	pthread_mutex_unlock(&l->prepare_lock);
+}
+
+static void start_hasher(struct jnl_lane *l);
+static void stop_hasher(struct jnl_lane *l);
+
+/* What was submitted comes back, whatever became of it; then nobody but the worker touches the groups. */
+static int
+drain(struct jnl_lane *l)
+{
+	struct jnl_io_done done[JNL_IO_DEPTH];
+	unsigned n = l->io.reap(l->io_instance, done, JNL_IO_DEPTH);
+
+	l->in_flight -= n;
+	if (l->in_flight > 0)
+		return (int)n;
+	const uint64_t first = atomic_load(&l->flushed);
+	l->left = (struct jnl_left){l->published.file_id, l->published.position};
+	if (first < atomic_load(&l->submitted))
+		l->left = (struct jnl_left){group(l, first)->file_id, group(l, first)->pos};
+	l->hasher_was = l->hasher_runs;
+	stop_hasher(l);
+	atomic_store(&l->leave, JNL_LEAVE_PREPARING);
+	wake_preparer(l);
+	return 1;
+}
+
+/* One step of leaving a directory: enum jnl_leave. */
+static int
+leave(struct jnl_lane *l)
+{
+	int rc = SLK_OK;
+
+	switch (atomic_load(&l->leave)) {
+	case JNL_LEAVE_DRAINING:
+		return drain(l);
+	case JNL_LEAVE_PREPARING:
+		if (!l->preparer_runs && atomic_load(&l->refuge) == NULL)
+			rc = prepare(l);
+		if (atomic_load(&l->refuge) == NULL)
+			return rc == SLK_DISK_FAILED ? rc : 0;
+		atomic_store(&l->leave, JNL_LEAVE_LEFT);
+		return 1;
+	case JNL_LEAVE_TAKEN:
+		l->sync_busy = false;
+		l->note_left = true;
+		if (l->hasher_was)
+			start_hasher(l);
+		atomic_store(&l->leave, JNL_STAYS);
+		wake_preparer(l);
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/* Reap, flush, write. */
+static int
+commit(struct jnl_lane *l, int *work)
+{
+	if (must_leave(l)) {
+		atomic_store(&l->leave, JNL_LEAVE_DRAINING);
+		return SLK_AGAIN;
+	}
+	int rc = reap(l, work);
+	if (rc == SLK_OK)
+		rc = start_flush(l, work);
+	return rc == SLK_OK ? start_writes(l, work) : rc;
 }
 
 int
@@ -253,11 +389,11 @@ jnl_lane_turn(struct jnl_lane *l)
 		return SLK_END;
 	if (atomic_load(&l->status) == SLK_DISK_FAILED)
 		return SLK_DISK_FAILED;
-	int rc = reap(l, &work);
-	if (rc == SLK_OK)
-		rc = start_flush(l, &work);
-	if (rc == SLK_OK)
-		rc = start_writes(l, &work);
+	if (atomic_load(&l->leave) != JNL_STAYS)
+		return leave(l);
+	int rc = commit(l, &work);
+	if (rc == SLK_AGAIN)
+		return 1;
 	if (rc != SLK_OK)
 		return rc;
 	if (!l->hasher_runs)
@@ -265,12 +401,13 @@ jnl_lane_turn(struct jnl_lane *l)
 	else if (work > 0)
 		wake_hasher(l);
 	bool closed = atomic_load(&l->closed);
-	if (closed && atomic_load(&l->flushed) == atomic_load(&l->submitted) &&
+	if (closed && !atomic_load(&l->carrying) &&
+		atomic_load(&l->flushed) == atomic_load(&l->submitted) &&
 		(l->hasher_runs || atomic_load(&l->done) == atomic_load(&l->submitted))) {
 		l->ended = true;
 		return SLK_END;
 	}
-	if (!closed && !l->preparer_runs && atomic_load(&l->next) == NULL) {
+	if (!closed && !l->preparer_runs && wants_file(l)) {
 		rc = prepare(l);
 		if (rc == SLK_DISK_FAILED)
 			return rc;
@@ -287,7 +424,7 @@ preparer_main(void *arg)
 
 	pthread_mutex_lock(&l->prepare_lock);
 	while (!atomic_load(&l->preparer_stop) && atomic_load(&l->status) != SLK_DISK_FAILED) {
-		if (atomic_load(&l->next) == NULL) {
+		if (wants_file(l)) {
 			pthread_mutex_unlock(&l->prepare_lock);
 			int rc = prepare(l);
 			pthread_mutex_lock(&l->prepare_lock);
@@ -312,12 +449,38 @@ wait_for_work(struct jnl_lane *l)
 	struct pollfd p = {.fd = l->event_fd, .events = POLLIN};
 	uint64_t count;
 
+	const bool leaves = atomic_load(&l->leave) != JNL_STAYS;
+
 	atomic_store(&l->sleeping, true);
-	if (!may_write(l))
-		(void)poll(&p, 1, 100); /* the time-out is a safety net only */
+	if (leaves || !may_write(l))
+		(void)poll(&p, 1, leaves ? 2 : 100); /* the time-out is a safety net only */
 	atomic_store(&l->sleeping, false);
 	ssize_t n = read(l->event_fd, &count, sizeof(count));
 	(void)n;
+}
+
+static void
+start_hasher(struct jnl_lane *l)
+{
+	atomic_store(&l->hasher_stop, false);
+	l->hasher_runs = l->journal->config.integrity && sem_init(&l->hash_work, 0, 0) == 0;
+	if (l->hasher_runs && pthread_create(&l->hasher, NULL, hasher_main, l) != 0) {
+		(void)sem_destroy(&l->hash_work);
+		l->hasher_runs = false; /* the lane thread does it then */
+	}
+}
+
+/* It hashes what is left, and states the end. */
+static void
+stop_hasher(struct jnl_lane *l)
+{
+	if (!l->hasher_runs)
+		return;
+	atomic_store(&l->hasher_stop, true);
+	(void)sem_post(&l->hash_work);
+	pthread_join(l->hasher, NULL);
+	(void)sem_destroy(&l->hash_work);
+	l->hasher_runs = false;
 }
 
 int
@@ -328,29 +491,26 @@ jnl_lane_run(struct jnl_lane *l)
 	if (pthread_create(&l->preparer, NULL, preparer_main, l) != 0)
 		return SLK_NO_MEMORY;
 	l->preparer_runs = true;
-	l->hasher_runs = l->journal->config.integrity && sem_init(&l->hash_work, 0, 0) == 0;
-	if (l->hasher_runs && pthread_create(&l->hasher, NULL, hasher_main, l) != 0) {
-		(void)sem_destroy(&l->hash_work);
-		l->hasher_runs = false; /* the lane thread does it then */
-	}
+	start_hasher(l);
 	do {
 		rc = jnl_lane_turn(l);
 		if (rc == 0)
 			wait_for_work(l);
 	} while (rc >= 0);
-	if (l->hasher_runs) { /* hashes what is left, and states the end */
-		atomic_store(&l->hasher_stop, true);
-		(void)sem_post(&l->hash_work);
-		pthread_join(l->hasher, NULL);
-		(void)sem_destroy(&l->hash_work);
-		l->hasher_runs = false;
-	}
+	stop_hasher(l);
 	pthread_mutex_lock(&l->prepare_lock);
 	atomic_store(&l->preparer_stop, true);
 	pthread_cond_signal(&l->prepare_cond);
 	pthread_mutex_unlock(&l->prepare_lock);
 	pthread_join(l->preparer, NULL);
 	return rc == SLK_END ? SLK_OK : rc;
+}
+
+void
+jnl_lane_abandon(struct jnl_lane *l)
+{
+	if (atomic_load(&l->leave) != JNL_STAYS)
+		atomic_store(&l->status, SLK_DISK_FAILED);
 }
 
 uint64_t
@@ -381,7 +541,8 @@ jnl_lane_stats(const struct jnl_lane *l, struct jnl_lane_stats *out)
 		.flush_ns_last = READ(stat_flush_last_ns),
 		.flush_ns_max = READ(stat_flush_max_ns),
 		.durable_lsn = READ(durable_lsn),
-		.appended_lsn = READ(stat_written),
+		.appended_lsn = READ(handed_lsn),
+		.moves = READ(stat_moves),
 	};
 #undef READ
 }

@@ -16,6 +16,16 @@ jnl_path(const struct jnl *j, const char *name, char out[JNL_PATH_MAX])
 		: SLK_TOO_LARGE;
 }
 
+/* The same in one directory, which is asked by itself: j->base. */
+static int
+path_in(const struct jnl *j, unsigned dir, const char *name, char out[JNL_PATH_MAX])
+{
+	return snprintf(out, JNL_PATH_MAX, "%s/%s", j->dirs->list.dirs[dir].path, name) <
+			(int)JNL_PATH_MAX
+		? SLK_OK
+		: SLK_TOO_LARGE;
+}
+
 /* Write the whole file once, so that later writes convert no extents, and the header page over it. */
 static int
 fill(const struct jnl *j, int fd, uint64_t from, uint64_t to)
@@ -49,12 +59,13 @@ write_header(const struct jnl *j, int fd, const struct fmt_jfile_header *header)
 
 /* Take a spare of the right size: *out_path is its path, *out_fd open. SLK_NOT_FOUND if there is none. */
 static int
-take_spare(const struct jnl *j, char out_path[JNL_PATH_MAX], int *out_fd)
+take_spare(const struct jnl *j, unsigned dir, char out_path[JNL_PATH_MAX], int *out_fd)
 {
 	uint64_t *ids = NULL;
 	size_t count = 0;
 	char name[FMT_JFILE_NAME_MAX];
-	int rc = jnl_scan_list(j->fs, j->dir, FMT_JFILE_SPARE, &ids, &count);
+	int rc =
+		jnl_scan_list(j->base, j->dirs->list.dirs[dir].path, FMT_JFILE_SPARE, &ids, &count);
 
 	if (rc != SLK_OK)
 		return rc;
@@ -62,16 +73,16 @@ take_spare(const struct jnl *j, char out_path[JNL_PATH_MAX], int *out_fd)
 	for (size_t i = 0; i < count && rc != SLK_OK; i++) {
 		uint64_t size = 0;
 		fmt_jfile_name(FMT_JFILE_SPARE, ids[i], name);
-		if (jnl_path(j, name, out_path) != SLK_OK)
+		if (path_in(j, dir, name, out_path) != SLK_OK)
 			continue;
 		int flags = SLK_OPEN_WRITE | (j->config.direct ? SLK_OPEN_DIRECT : 0);
-		if (j->fs->open(j->fs->ctx, out_path, flags, 0, out_fd) != SLK_OK)
+		if (j->base->open(j->base->ctx, out_path, flags, 0, out_fd) != SLK_OK)
 			continue;
-		if (j->fs->size(j->fs->ctx, *out_fd, &size) == SLK_OK &&
+		if (j->base->size(j->base->ctx, *out_fd, &size) == SLK_OK &&
 			size == j->config.file_bytes)
 			rc = SLK_OK;
 		else
-			(void)j->fs->close(j->fs->ctx, *out_fd);
+			(void)j->base->close(j->base->ctx, *out_fd);
 	}
 	free(ids);
 	return rc;
@@ -79,30 +90,30 @@ take_spare(const struct jnl *j, char out_path[JNL_PATH_MAX], int *out_fd)
 
 /* Make a new file under a spare's name; it gets its own name only when it is whole. */
 static int
-make_spare(const struct jnl *j, uint64_t id, char out_path[JNL_PATH_MAX], int *out_fd)
+make_spare(const struct jnl *j, unsigned dir, uint64_t id, char out_path[JNL_PATH_MAX], int *out_fd)
 {
 	char name[FMT_JFILE_NAME_MAX];
 	uint64_t space = 0;
 	int fd = -1;
-	int rc = j->fs->space(j->fs->ctx, j->dir, &space);
+	int rc = j->base->space(j->base->ctx, j->dirs->list.dirs[dir].path, &space);
 
 	if (rc == SLK_OK && space < j->config.file_bytes + j->config.reserve_bytes)
 		rc = SLK_DISK_FULL;
 	fmt_jfile_name(FMT_JFILE_SPARE, id, name);
 	if (rc == SLK_OK)
-		rc = jnl_path(j, name, out_path);
+		rc = path_in(j, dir, name, out_path);
 	if (rc == SLK_OK)
-		rc = j->fs->open(j->fs->ctx, out_path,
+		rc = j->base->open(j->base->ctx, out_path,
 			SLK_OPEN_WRITE | SLK_OPEN_CREATE | (j->config.direct ? SLK_OPEN_DIRECT : 0),
 			0640, &fd);
 	if (rc != SLK_OK)
 		return rc;
 	rc = fill(j, fd, 0, j->config.file_bytes);
 	if (rc == SLK_OK)
-		rc = j->fs->sync(j->fs->ctx, fd);
+		rc = j->base->sync(j->base->ctx, fd);
 	if (rc != SLK_OK) {
-		(void)j->fs->close(j->fs->ctx, fd);
-		(void)j->fs->unlink(j->fs->ctx, out_path);
+		(void)j->base->close(j->base->ctx, fd);
+		(void)j->base->unlink(j->base->ctx, out_path);
 		return rc;
 	}
 	*out_fd = fd;
@@ -110,16 +121,17 @@ make_spare(const struct jnl *j, uint64_t id, char out_path[JNL_PATH_MAX], int *o
 }
 
 static int
-prepare_locked(struct jnl_lane *lane, struct jnl_file *f)
+prepare_in(struct jnl_lane *lane, unsigned dir, bool refuge, struct jnl_file *f)
 {
 	struct jnl *j = lane->journal;
 	char spare[JNL_PATH_MAX], path[JNL_PATH_MAX], name[FMT_JFILE_NAME_MAX];
 	uint64_t id = j->next_id++;
 
 	f->fd = -1;
-	int rc = take_spare(j, spare, &f->fd);
+	f->dir = dir;
+	int rc = take_spare(j, dir, spare, &f->fd);
 	if (rc == SLK_NOT_FOUND)
-		rc = make_spare(j, id, spare, &f->fd);
+		rc = make_spare(j, dir, id, spare, &f->fd);
 	if (rc != SLK_OK)
 		return rc;
 	f->header = (struct fmt_jfile_header){
@@ -127,7 +139,8 @@ prepare_locked(struct jnl_lane *lane, struct jnl_file *f)
 		.lane = lane->index,
 		.capacity_bytes = j->config.file_bytes,
 		.created_ns = slk_wall_ns(j->clock),
-		.previous_id = lane->last_id,
+		.previous_id = refuge ? lane->left.file_id : lane->last_id,
+		.previous_end = refuge ? lane->left.position : 0,
 		.run = j->run,
 	};
 	memcpy(f->header.journal_uuid, j->uuid, sizeof(j->uuid));
@@ -136,13 +149,13 @@ prepare_locked(struct jnl_lane *lane, struct jnl_file *f)
 		rc = write_header(j, f->fd, &f->header);
 	fmt_jfile_name(FMT_JFILE_LANE, id, name);
 	if (rc == SLK_OK)
-		rc = jnl_path(j, name, path);
+		rc = path_in(j, dir, name, path);
 	if (rc == SLK_OK)
-		rc = j->fs->rename(j->fs->ctx, spare, path);
+		rc = j->base->rename(j->base->ctx, spare, path);
 	if (rc == SLK_OK)
-		rc = j->fs->sync_dir(j->fs->ctx, j->dir);
+		rc = j->base->sync_dir(j->base->ctx, j->dirs->list.dirs[dir].path);
 	if (rc != SLK_OK) {
-		(void)j->fs->close(j->fs->ctx, f->fd);
+		(void)j->base->close(j->base->ctx, f->fd);
 		f->fd = -1;
 		return rc;
 	}
@@ -151,15 +164,39 @@ prepare_locked(struct jnl_lane *lane, struct jnl_file *f)
 	return SLK_OK;
 }
 
+/* In the lane's own directory, or the next one after it that is healthy and has room. */
+static int
+prepare_locked(struct jnl_lane *lane, bool refuge, struct jnl_file *f)
+{
+	struct jnl *j = lane->journal;
+	const unsigned count = j->dirs->list.count;
+	int result = SLK_DISK_FAILED;
+
+	for (unsigned i = 0; i < count; i++) {
+		unsigned dir = (lane->index + i) % count;
+		if (jnl_dirs_has_failed(j->dirs, dir))
+			continue;
+		int rc = prepare_in(lane, dir, refuge, f);
+		if (rc == SLK_OK || count == 1 || rc == SLK_NO_MEMORY)
+			return rc;
+		if (rc == SLK_DISK_FULL)
+			result = rc;
+		else
+			(void)jnl_dir_fail(j, dir, rc);
+	}
+	return result;
+}
+
 int
-jnl_file_prepare(struct jnl_lane *lane, struct jnl_file **out_file, struct slk_error *err)
+jnl_file_prepare(
+	struct jnl_lane *lane, bool refuge, struct jnl_file **out_file, struct slk_error *err)
 {
 	struct jnl_file *f = calloc(1, sizeof(*f));
 
 	if (f == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
 	pthread_mutex_lock(&lane->journal->files_lock);
-	int rc = prepare_locked(lane, f);
+	int rc = prepare_locked(lane, refuge, f);
 	pthread_mutex_unlock(&lane->journal->files_lock);
 	if (rc != SLK_OK) {
 		free(f);
@@ -178,13 +215,18 @@ jnl_file_put_back(struct jnl_lane *lane, struct jnl_file *file)
 
 	if (file == NULL)
 		return;
-	(void)j->fs->close(j->fs->ctx, file->fd);
+	const unsigned dir = file->dir;
+	(void)j->base->close(j->base->ctx, file->fd);
+	if (jnl_dirs_has_failed(j->dirs, dir)) {
+		free(file);
+		return;
+	}
 	fmt_jfile_name(FMT_JFILE_LANE, file->header.file_id, name);
-	int rc = jnl_path(j, name, from);
+	int rc = path_in(j, dir, name, from);
 	fmt_jfile_name(FMT_JFILE_SPARE, file->header.file_id, name);
 	if (rc == SLK_OK)
-		rc = jnl_path(j, name, to);
+		rc = path_in(j, dir, name, to);
 	if (rc == SLK_OK) /* if it fails, recovery does it */
-		(void)j->fs->rename(j->fs->ctx, from, to);
+		(void)j->base->rename(j->base->ctx, from, to);
 	free(file);
 }

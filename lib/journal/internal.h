@@ -19,6 +19,7 @@
 #include "format/keyblock.h"
 #include "format/shardtable.h"
 #include "journal/chapters.h"
+#include "journal/dirs.h"
 #include "journal/io.h"
 #include "journal/journal.h"
 #include "journal/mark.h"
@@ -35,6 +36,7 @@
 /* A lane file that is open for writing. */
 struct jnl_file {
 	int fd;
+	unsigned dir;
 	struct fmt_jfile_header header;
 	uint32_t seed;
 };
@@ -44,6 +46,7 @@ struct jnl_group {
 	uint8_t *buf; /* page-aligned, group_bytes */
 	uint32_t len;
 	int fd;
+	unsigned dir;
 	uint64_t file_id;
 	struct fmt_jfile_header header; /* of its file */
 	uint64_t pos; /* in its file; a multiple of 4,096 */
@@ -62,11 +65,41 @@ struct jnl_group {
 };
 
 struct jnl_epoch {
-	struct seal_epoch *seal;
+	struct seal_epoch *seal; /* NULL: it has ended, and blocks of it were not durable then */
+	uint64_t id, stream_id;
+	uint64_t last_lsn; /* behind its last block */
 	uint8_t *key_body;
 	size_t key_body_len;
 	uint64_t written_in; /* id of the newest file that has its key block */
 	struct jnl_epoch *next;
+};
+
+/* What was not durable when a disk failed, in the order it was sealed: entries of le64 lsn that is acknowledged with the block, then the
+ * block as it was. carry.c. */
+struct jnl_carry {
+	uint8_t *bytes;
+	size_t len, at; /* at: of the next entry to be written */
+	uint64_t lsn; /* acknowledged with what was written up to now */
+	uint64_t records, plain; /* of what is left */
+	bool active;
+};
+
+/* How a lane leaves a directory whose disk has failed. The lane thread goes from one to the next, but for the worker, who takes the
+ * file that was prepared for it:
+ *
+ *     STAYS -> DRAINING (what was submitted comes back) -> PREPARING (a file elsewhere) -> LEFT -> [worker] TAKEN -> STAYS
+ */
+enum jnl_leave {
+	JNL_STAYS,
+	JNL_LEAVE_DRAINING,
+	JNL_LEAVE_PREPARING,
+	JNL_LEAVE_LEFT,
+	JNL_LEAVE_TAKEN
+};
+
+/* A file counts up to there. */
+struct jnl_left {
+	uint64_t file_id, position;
 };
 
 struct jnl_lane {
@@ -91,6 +124,8 @@ struct jnl_lane {
 	uint32_t key_count;
 	uint64_t file_blocks, file_records, file_plain, file_latest_ns;
 	struct jnl_epoch *epochs[JNL_EPOCH_BUCKETS]; /* by the low bits of the epoch id's ordinal */
+	struct jnl_epoch *past; /* that a carry may still want the key blocks of */
+	struct jnl_carry carry;
 	uint32_t epoch_ordinal; /* in the present file */
 	uint64_t lsn, records, plain;
 	uint8_t *stage; /* locked, out of dumps: plaintext passes through */
@@ -106,12 +141,22 @@ struct jnl_lane {
 	_Atomic int status;
 	_Atomic bool closed, sleeping;
 	_Atomic(struct jnl_file *) next;
+	_Atomic(struct jnl_file *) refuge; /* the next one elsewhere */
+	_Atomic int leave; /* enum jnl_leave */
+	_Atomic bool carrying; /* not all that was carried is in groups */
+	_Atomic unsigned dir; /* of the file that is written */
+	_Atomic uint64_t handed_lsn; /* highest of what was handed over */
 	int event_fd;
 
 	/* lane thread */
 	struct jnl_io io;
 	void *io_instance;
-	struct jnl_mark mark;
+	struct jnl_mark marks[JNL_DIRS_MAX]; /* by directory; fd -1: none */
+	struct fmt_watermark published; /* the last one */
+	struct jnl_left left; /* where nothing was durable any more when the disk failed */
+	unsigned published_dir; /* under files_lock */
+	bool note_left; /* the next one ends a move */
+	unsigned in_flight; /* writes and flushes that did not come back */
 	_Atomic uint64_t
 		next_write; /* first group whose write was not submitted; read by the hasher */
 	/* whoever hashes: the hasher thread, or the lane thread where turns are made by hand */
@@ -123,6 +168,7 @@ struct jnl_lane {
 	bool ended;
 	pthread_t preparer, hasher;
 	bool preparer_runs, hasher_runs;
+	bool hasher_was; /* running before the lane left a directory */
 	sem_t hash_work;
 	_Atomic bool hasher_sleeps, hasher_stop;
 	_Atomic bool preparer_stop;
@@ -132,15 +178,17 @@ struct jnl_lane {
 	/* counters: written by one side, read by anyone */
 	_Atomic uint64_t stat_blocks, stat_records, stat_plain, stat_written, stat_groups,
 		stat_flushes, stat_rolls, stat_epochs;
-	_Atomic uint64_t stat_flush_last_ns, stat_flush_max_ns;
+	_Atomic uint64_t stat_flush_last_ns, stat_flush_max_ns, stat_moves;
 };
 
 struct jnl {
 	struct jnl_config config;
 	char dir[JNL_PATH_MAX];
-	const struct slk_fs *fs;
+	const struct slk_fs *fs; /* over all directories */
+	const struct slk_fs *base; /* under it */
+	struct jnl_dirs *dirs;
 	const struct slk_clock *clock;
-	int lock_fd;
+	int lock_fds[JNL_DIRS_MAX];
 	uint8_t uuid[16];
 	uint64_t opened_ns, opened_mono_ns, run;
 	pthread_mutex_t files_lock; /* file ids and the pool of spares */
@@ -151,15 +199,18 @@ struct jnl {
 
 /* files.c */
 MUST_USE int jnl_path(const struct jnl *j, const char *name, char out[JNL_PATH_MAX]);
-/* A lane file ready for blocks: a recycled spare or a new one filled with zeros; its header is durable. SLK_DISK_FULL if
- * the reserve would be touched. *out_file is to be freed and its descriptor closed. */
+/* A lane file ready for blocks: a recycled spare or a new one filled with zeros; its header is durable. In the lane's own directory,
+ * or where there is room. refuge: the lane leaves a file whose disk has failed, and the header says where that one ends. SLK_DISK_FULL if
+ * the reserve would be touched everywhere; SLK_DISK_FAILED: no directory is left. *out_file is to be freed and its descriptor
+ * closed. */
 MUST_USE int jnl_file_prepare(
-	struct jnl_lane *lane, struct jnl_file **out_file, struct slk_error *err);
+	struct jnl_lane *lane, bool refuge, struct jnl_file **out_file, struct slk_error *err);
 /* Put a prepared file that was never written to back as a spare. */
 void jnl_file_put_back(struct jnl_lane *lane, struct jnl_file *file);
 
 /* recover.c */
 struct jnl_recovered {
+	struct jnl_left left[FMT_JFILE_LANES_MAX]; /* as the next newer file of the lane says */
 	uint64_t max_id;
 	bool have_uuid;
 	uint8_t uuid[16];
@@ -168,7 +219,29 @@ struct jnl_recovered {
 MUST_USE int jnl_recover(struct jnl *j, struct jnl_recovered *out_found,
 	struct jnl_recovery *report, struct slk_error *err);
 
-/* lane.c */
+/* dir_state.c */
+/* A write or flush there has failed. True: others are left. */
+bool jnl_dir_fail(struct jnl *j, unsigned dir, int status);
+/* Check and lock the directories, compare what their lists say with the configuration. */
+MUST_USE int jnl_dirs_take(struct jnl *j, struct slk_error *err);
+/* The lane has written its first group elsewhere: note what all have left. */
+void jnl_dirs_note_left(struct jnl_lane *lane, unsigned dir);
+
+/* carry.c */
+/* While blocks wait to be carried, the next sequence numbers of their shards are as before them: for the tables of a file that begins
+ * with them. Give what is returned to jnl_carry_raise(). SLK_NO_MEMORY. */
+MUST_USE int jnl_carry_lower(struct jnl_lane *lane, uint64_t **out_saved);
+void jnl_carry_raise(struct jnl_lane *lane, uint64_t *saved);
+void jnl_carry_fini(struct jnl_lane *lane);
+
+/* lane.c, for carry.c */
+MUST_USE int jnl_lane_make_room(struct jnl_lane *lane, uint64_t bytes);
+void jnl_lane_take_file(struct jnl_lane *lane, struct jnl_file *file);
+MUST_USE int jnl_lane_write_tables(struct jnl_lane *lane);
+MUST_USE int jnl_lane_write_moved(
+	struct jnl_lane *lane, const uint8_t *raw, const struct fmt_block *block);
+MUST_USE int jnl_lane_close_file(struct jnl_lane *lane);
+
 MUST_USE int jnl_lane_init(struct jnl_lane *lane, struct slk_error *err);
 void jnl_lane_fini(struct jnl_lane *lane);
 

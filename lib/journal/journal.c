@@ -1,10 +1,7 @@
 #include "journal/journal.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/secret.h"
@@ -41,49 +38,6 @@ settle(const struct jnl_config *in, struct jnl_config *c, struct slk_error *err)
 }
 
 static int
-check_dir(const struct jnl *j, struct slk_error *err)
-{
-	struct stat st;
-
-	if (j->config.sim_io != NULL)
-		return SLK_OK;
-	if (stat(j->dir, &st) != 0)
-		return slk_fail_errno(err, "cannot use the journal directory %s", j->dir);
-	if (!S_ISDIR(st.st_mode))
-		return slk_fail(err, SLK_CONFIG, "%s is not a directory", j->dir);
-	if (st.st_uid != geteuid())
-		return slk_fail(err, SLK_DENIED,
-			"the journal directory %s belongs to uid %u, not to this process's %u",
-			j->dir, st.st_uid, geteuid());
-	if ((st.st_mode & S_IWOTH) != 0)
-		return slk_fail(err, SLK_DENIED,
-			"the journal directory %s is writable by everybody; run: chmod o-w %s",
-			j->dir, j->dir);
-	if (access(j->dir, R_OK | W_OK | X_OK) != 0)
-		return slk_fail_errno(err, "the journal directory %s is not writable", j->dir);
-	return SLK_OK;
-}
-
-static int
-lock_dir(struct jnl *j, struct slk_error *err)
-{
-	char path[JNL_PATH_MAX];
-
-	if (j->config.sim_io != NULL)
-		return SLK_OK;
-	int rc = jnl_path(j, "lock", path);
-	if (rc != SLK_OK)
-		return slk_fail(err, rc, "the path %s is too long", j->dir);
-	j->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (j->lock_fd < 0)
-		return slk_fail_errno(err, "the journal directory %s is not writable", j->dir);
-	if (flock(j->lock_fd, LOCK_EX | LOCK_NB) != 0)
-		return slk_fail(
-			err, SLK_EXISTS, "another process writes the journal in %s", j->dir);
-	return SLK_OK;
-}
-
-static int
 choose_io(const struct jnl *j, struct jnl_io *out, struct slk_error *err)
 {
 	const char *name = j->config.io != NULL ? j->config.io : "auto";
@@ -95,12 +49,12 @@ choose_io(const struct jnl *j, struct jnl_io *out, struct slk_error *err)
 	if (strcmp(name, "auto") != 0 && strcmp(name, "uring") != 0 && strcmp(name, "sync") != 0)
 		return slk_fail(err, SLK_CONFIG, "io must be auto, uring or sync, not %s", name);
 	/* A file seam of a test is no descriptor for io_uring. */
-	if (strcmp(name, "sync") != 0 && j->fs == slk_fs_posix() && jnl_io_uring(out) == SLK_OK)
+	if (strcmp(name, "sync") != 0 && j->base == slk_fs_posix() && jnl_io_uring(out) == SLK_OK)
 		return SLK_OK;
 	if (strcmp(name, "uring") == 0)
 		return slk_fail(err, SLK_UNSUPPORTED,
 			"io_uring is not to be had here; set io: auto or sync");
-	*out = jnl_io_sync(j->fs);
+	*out = jnl_io_sync(j->base);
 	return SLK_OK;
 }
 
@@ -120,7 +74,8 @@ make_lanes(struct jnl *j, struct slk_error *err)
 		l->journal = j;
 		l->index = i;
 		l->event_fd = -1;
-		l->mark.fd = -1;
+		for (unsigned d = 0; d < JNL_DIRS_MAX; d++)
+			l->marks[d].fd = -1;
 		l->io = io;
 		pthread_mutex_init(&l->prepare_lock, NULL);
 		pthread_cond_init(&l->prepare_cond, NULL);
@@ -138,9 +93,7 @@ open_journal(struct jnl *j, struct jnl_recovery *report, struct slk_error *err)
 {
 	struct jnl_recovered found;
 
-	int rc = check_dir(j, err);
-	if (rc == SLK_OK)
-		rc = lock_dir(j, err);
+	int rc = jnl_dirs_take(j, err);
 	if (rc == SLK_OK)
 		rc = make_lanes(j, err);
 	if (rc == SLK_OK)
@@ -155,6 +108,29 @@ open_journal(struct jnl *j, struct jnl_recovery *report, struct slk_error *err)
 	j->run = j->next_id;
 	for (unsigned i = 0; i < j->lane_count && rc == SLK_OK; i++)
 		rc = jnl_lane_init(&j->lanes[i], err);
+	if (rc == SLK_OK && (j->dirs->list.count > 1 || j->dirs->list.generation > 0)) {
+		rc = jnl_dirs_write_list(j->dirs, j->uuid);
+		if (rc != SLK_OK)
+			rc = slk_fail(err, rc,
+				"cannot write the list of the journal's directories: %s",
+				slk_status_sentence(rc));
+	}
+	return rc;
+}
+
+static int
+make_dirs(struct jnl *j, const struct jnl_config *config, struct slk_error *err)
+{
+	const char *paths[JNL_DIRS_MAX] = {config->dir};
+
+	if (config->more_count >= JNL_DIRS_MAX)
+		return slk_fail(err, SLK_CONFIG, "a journal has 1 to %u directories, not %u",
+			JNL_DIRS_MAX, config->more_count + 1);
+	for (unsigned i = 0; i < config->more_count; i++)
+		paths[1 + i] = config->more_dirs[i];
+	int rc = jnl_dirs_new(paths, 1 + config->more_count, j->base, &j->dirs, err);
+	if (rc == SLK_OK)
+		j->fs = config->more_count > 0 ? &j->dirs->fs : j->base;
 	return rc;
 }
 
@@ -167,7 +143,8 @@ jnl_open(const struct jnl_config *config, struct jnl **out_journal, struct jnl_r
 
 	if (j == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "out of memory");
-	j->lock_fd = -1;
+	for (unsigned i = 0; i < JNL_DIRS_MAX; i++)
+		j->lock_fds[i] = -1;
 	pthread_mutex_init(&j->files_lock, NULL);
 	int rc = settle(config, &j->config, err);
 	if (rc == SLK_OK && strlen(config->dir) >= sizeof(j->dir) - FMT_JFILE_NAME_MAX)
@@ -175,11 +152,13 @@ jnl_open(const struct jnl_config *config, struct jnl **out_journal, struct jnl_r
 	if (rc == SLK_OK) {
 		strcpy(j->dir, config->dir);
 		j->config.dir = j->dir;
-		j->fs = config->fs != NULL ? config->fs : slk_fs_posix();
+		j->base = config->fs != NULL ? config->fs : slk_fs_posix();
 		j->clock = config->clock != NULL ? config->clock : slk_clock_system();
 		j->opened_ns = slk_wall_ns(j->clock);
 		j->opened_mono_ns = slk_mono_ns(j->clock);
-		rc = open_journal(j, &report, err);
+		rc = make_dirs(j, config, err);
+		if (rc == SLK_OK)
+			rc = open_journal(j, &report, err);
 	}
 	if (rc != SLK_OK) {
 		jnl_close(j);
@@ -199,8 +178,10 @@ jnl_close(struct jnl *j)
 	for (unsigned i = 0; i < j->lane_count; i++)
 		jnl_lane_fini(&j->lanes[i]);
 	free(j->lanes);
-	if (j->lock_fd >= 0)
-		close(j->lock_fd);
+	for (unsigned i = 0; i < JNL_DIRS_MAX; i++)
+		if (j->lock_fds[i] >= 0)
+			close(j->lock_fds[i]);
+	jnl_dirs_free(j->dirs);
 	pthread_mutex_destroy(&j->files_lock);
 	free(j);
 }

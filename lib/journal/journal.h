@@ -1,6 +1,6 @@
-/* The journal: an append-only, sealed log of one or more lanes in one directory. Writer's side.
+/* The journal: an append-only, sealed log of one or more lanes in one or several directories. Writer's side.
  *
- * A lane is one worker x one journal directory: one open file, one epoch per stream, one flush per group commit. The
+ * A lane is one worker x one journal directory at a time: one open file, one epoch per stream, one flush per group commit. The
  * worker (one thread) stages records, seals them as blocks into the lane's group buffer with jnl_lane_append(), and
  * hands the group over with jnl_lane_submit(); the lane's own thread (jnl_lane_run(), or a test that turns
  * jnl_lane_turn() by hand) writes it, flushes it, moves the durable watermark and prepares the next file. Groups overlap:
@@ -10,8 +10,10 @@
  *     worker:  append* -> submit -> ... poll jnl_lane_durable(): everything up to that position is acknowledged
  *
  * Positions (lsn) are lane-wide byte counts that only grow while the journal is open; they are not stored.
- * A failed flush or write is fatal for the directory: jnl_lane_status() becomes SLK_DISK_FAILED (SLK_DISK_FULL when
- * there was no room: it clears when room is back) and nothing is ever acknowledged again until a restart has recovered.
+ * A failed flush or write is fatal for the directory: nothing is ever written to it again until a restart has recovered it. A
+ * lane that has another one goes on there in a new file: what was not durable is written again as it was sealed (carry.c), and
+ * acknowledged then. Without another one jnl_lane_status() becomes SLK_DISK_FAILED, and nothing is acknowledged any more.
+ * SLK_DISK_FULL: no directory had room; it clears when room is back.
  */
 #ifndef SLK_JOURNAL_JOURNAL_H
 #define SLK_JOURNAL_JOURNAL_H
@@ -35,6 +37,13 @@
 
 struct jnl_config {
 	const char *dir; /* must exist, owned by the caller's uid, not world-writable */
+	/* More of them, on other disks; absolute paths then. Lane i writes to directory i modulo their number, in the order given, and
+	 * in the next healthy one with room while it has none. */
+	const char *const *more_dirs;
+	unsigned more_count; /* 0..7 */
+	/* Once for each directory that fails, from any thread; NULL: not told. */
+	void (*dir_failed)(void *arg, const char *dir, int status);
+	void *arg;
 	unsigned lane_count; /* 1..64 */
 	uint64_t file_bytes; /* capacity of a lane file; multiple of 1 MiB; 0: 64 MiB */
 	uint32_t group_bytes; /* a group buffer; multiple of 4 KiB; 0: 2 MiB */
@@ -136,6 +145,12 @@ bool jnl_lane_ready(const struct jnl_lane *lane);
 /* Pad and hand over what was appended; no-op (SLK_OK) without anything. SLK_AGAIN if the ring is full. */
 int jnl_lane_submit(struct jnl_lane *lane);
 
+/* Once a turn of the worker: take what was not durable along when the lane's disk has failed. Nothing to do otherwise, and no
+ * system call. SLK_OK; SLK_AGAIN: it is under way; SLK_DISK_FULL, SLK_DISK_FAILED. */
+int jnl_lane_move(struct jnl_lane *lane);
+/* The worker will not call again: a lane that waits for it ends. */
+void jnl_lane_abandon(struct jnl_lane *lane);
+
 uint64_t jnl_lane_durable(const struct jnl_lane *lane);
 /* SLK_OK, SLK_DISK_FULL (clears by itself), SLK_DISK_FAILED (for good). */
 int jnl_lane_status(const struct jnl_lane *lane);
@@ -159,7 +174,18 @@ struct jnl_lane_stats {
 	uint64_t blocks, records, plain_bytes, written_bytes, groups, flushes, rolls, epochs;
 	uint64_t flush_ns_last, flush_ns_max;
 	uint64_t durable_lsn, appended_lsn;
+	uint64_t moves; /* to another directory, since a disk had failed */
 };
 void jnl_lane_stats(const struct jnl_lane *lane, struct jnl_lane_stats *out_stats);
+
+/* The directories. Thread: any. */
+struct jnl_dir_info {
+	const char *path; /* borrowed until the journal is closed */
+	bool failed;
+	unsigned lanes; /* that write there now */
+	uint64_t free_bytes; /* 0 if it does not say */
+};
+unsigned jnl_dir_count(const struct jnl *journal);
+void jnl_dir_info(const struct jnl *journal, unsigned index, struct jnl_dir_info *out_info);
 
 #endif

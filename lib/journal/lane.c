@@ -36,6 +36,7 @@ begin_group(struct jnl_lane *l)
 	jnl_ring_begin(&l->ring, (uint32_t)(g - l->groups));
 	g->len = 0;
 	g->fd = l->file.fd;
+	g->dir = l->file.dir;
 	g->file_id = l->file.header.file_id;
 	g->header = l->file.header;
 	g->pos = l->file_pos;
@@ -75,7 +76,9 @@ end_block(struct jnl_lane *l, const struct fmt_block *b, uint8_t *at)
 	fmt_block_finish(at, b->total_bytes, l->file.seed);
 	open_group(l)->len += b->total_bytes;
 	l->file_pos += b->total_bytes;
-	l->lsn += b->total_bytes;
+	/* What is written again was counted when it was sealed. */
+	if (!l->carry.active)
+		l->lsn += b->total_bytes;
 }
 
 /* Fill the group up to a page. */
@@ -104,9 +107,11 @@ hand_over(struct jnl_lane *l)
 	struct jnl_group *g = open_group(l);
 
 	pad_group(l);
-	g->lsn_end = l->lsn;
-	g->records_end = l->records;
-	g->plain_end = l->plain;
+	g->lsn_end = l->carry.active ? l->carry.lsn : l->lsn;
+	g->records_end = l->records - l->carry.records;
+	g->plain_end = l->plain - l->carry.plain;
+	if (!l->carry.active)
+		atomic_store_explicit(&l->handed_lsn, l->lsn, memory_order_relaxed);
 	l->group_open = false;
 	jnl_ring_publish(&l->ring, (uint32_t)(g - l->groups), g->file_id, g->pos, g->len);
 	atomic_fetch_add_explicit(&l->stat_written, g->len, memory_order_relaxed);
@@ -210,8 +215,8 @@ write_footer(struct jnl_lane *l)
 }
 
 /* Close the present file: what is open is handed over, the footer gets a group of its own. */
-static int
-close_file(struct jnl_lane *l)
+int
+jnl_lane_close_file(struct jnl_lane *l)
 {
 	(void)jnl_lane_submit(l);
 	int rc = begin_group(l);
@@ -257,10 +262,23 @@ write_shard_tables(struct jnl_lane *l)
 	return SLK_OK;
 }
 
-static void
-take_file(struct jnl_lane *l, struct jnl_file *f)
+int
+jnl_lane_write_tables(struct jnl_lane *l)
+{
+	uint64_t *saved = NULL;
+	int rc = jnl_carry_lower(l, &saved);
+
+	if (rc == SLK_OK)
+		rc = write_shard_tables(l);
+	jnl_carry_raise(l, saved);
+	return rc;
+}
+
+void
+jnl_lane_take_file(struct jnl_lane *l, struct jnl_file *f)
 {
 	l->file = *f;
+	atomic_store(&l->dir, f->dir);
 	free(f);
 	l->file_pos = FMT_JFILE_PAGE_BYTES;
 	jnl_shards_clear(&l->index_shards);
@@ -279,22 +297,27 @@ roll(struct jnl_lane *l)
 	uint64_t in_use = atomic_load_explicit(&l->submitted, memory_order_relaxed) +
 		(l->group_open ? 1 : 0) - atomic_load_explicit(&l->done, memory_order_acquire);
 
-	if (in_use + 2 > l->journal->config.group_count || atomic_load(&l->next) == NULL)
+	struct jnl_file *next = atomic_load(&l->next);
+	if (in_use + 2 > l->journal->config.group_count || next == NULL)
 		return SLK_AGAIN;
-	int rc = close_file(l);
+	if (next->header.file_id < l->file.header.file_id) { /* from before the lane moved */
+		jnl_file_put_back(l, atomic_exchange(&l->next, NULL));
+		return SLK_AGAIN;
+	}
+	int rc = jnl_lane_close_file(l);
 	if (rc != SLK_OK)
 		return rc;
-	take_file(l, atomic_exchange(&l->next, NULL));
+	jnl_lane_take_file(l, atomic_exchange(&l->next, NULL));
 	pthread_mutex_lock(&l->prepare_lock);
 	pthread_cond_signal(&l->prepare_cond);
 	pthread_mutex_unlock(&l->prepare_lock);
 	atomic_fetch_add_explicit(&l->stat_rolls, 1, memory_order_relaxed);
-	return write_shard_tables(l);
+	return jnl_lane_write_tables(l);
 }
 
 /* Room for bytes in an open group of a file that can take them. */
-static int
-make_room(struct jnl_lane *l, uint64_t bytes)
+int
+jnl_lane_make_room(struct jnl_lane *l, uint64_t bytes)
 {
 	for (int tries = 0; tries < 3; tries++) {
 		int rc = SLK_OK;
@@ -381,12 +404,43 @@ jnl_lane_epoch_begin(struct jnl_lane *l, struct seal_thread *thread,
 		return rc;
 	}
 	l->epoch_ordinal++;
+	e->id = id;
+	e->stream_id = params->stream_id;
 	struct jnl_epoch **bucket = epoch_bucket(l, e->seal);
 	e->next = *bucket;
 	*bucket = e;
 	atomic_fetch_add_explicit(&l->stat_epochs, 1, memory_order_relaxed);
 	*out_epoch = e->seal;
 	return SLK_OK;
+}
+
+/* Key blocks of epochs whose blocks are durable are not asked for any more. */
+static void
+forget_past(struct jnl_lane *l, uint64_t durable_lsn)
+{
+	for (struct jnl_epoch **at = &l->past; *at != NULL;) {
+		struct jnl_epoch *e = *at;
+		if (e->last_lsn > durable_lsn) {
+			at = &e->next;
+			continue;
+		}
+		*at = e->next;
+		free(e->key_body);
+		free(e);
+	}
+}
+
+/* Alive or ended. */
+static struct jnl_epoch *
+find_epoch_id(struct jnl_lane *l, uint64_t id)
+{
+	for (struct jnl_epoch *e = l->epochs[id % JNL_EPOCH_BUCKETS]; e != NULL; e = e->next)
+		if (e->id == id)
+			return e;
+	for (struct jnl_epoch *e = l->past; e != NULL; e = e->next)
+		if (e->id == id)
+			return e;
+	return NULL;
 }
 
 void
@@ -400,8 +454,10 @@ jnl_lane_epoch_end(struct jnl_lane *l, struct seal_epoch *epoch)
 			continue;
 		*at = e->next;
 		seal_epoch_free(e->seal);
-		free(e->key_body);
-		free(e);
+		e->seal = NULL;
+		e->next = l->past;
+		l->past = e;
+		forget_past(l, jnl_lane_durable(l));
 		return;
 	}
 }
@@ -412,8 +468,8 @@ write_key_block(struct jnl_lane *l, struct jnl_epoch *e)
 	struct jnl_group *g = open_group(l);
 	uint8_t *at = g->buf + g->len;
 	struct fmt_block b = {.type = FMT_BLOCK_KEY,
-		.epoch_id = seal_epoch_id(e->seal),
-		.stream_id = seal_epoch_stream(e->seal),
+		.epoch_id = e->id,
+		.stream_id = e->stream_id,
 		.body_bytes = (uint32_t)e->key_body_len,
 		.total_bytes = (uint32_t)fmt_block_total(FMT_BLOCK_KEY, e->key_body_len)};
 
@@ -503,8 +559,9 @@ cut_pieces(struct jnl_lane *l, const struct fmt_record *records, uint32_t count)
 	return n;
 }
 
+/* In the index of the file. */
 static void
-account(struct jnl_lane *l, const struct fmt_block *b)
+account_in_file(struct jnl_lane *l, const struct fmt_block *b)
 {
 	struct fmt_footer_shard *row = jnl_shards_get(&l->index_shards, b->stream_id, b->shard);
 
@@ -521,6 +578,12 @@ account(struct jnl_lane *l, const struct fmt_block *b)
 	l->file_blocks++;
 	l->file_records += b->record_count;
 	l->file_plain += b->body_bytes;
+}
+
+static void
+account(struct jnl_lane *l, const struct fmt_block *b)
+{
+	account_in_file(l, b);
 	l->records += b->record_count;
 	l->plain += b->body_bytes;
 	atomic_fetch_add_explicit(&l->stat_blocks, 1, memory_order_relaxed);
@@ -556,6 +619,8 @@ jnl_lane_append(struct jnl_lane *l, struct seal_thread *thread, struct seal_epoc
 
 	int rc = atomic_load_explicit(&l->status, memory_order_acquire);
 	if (rc == SLK_OK)
+		rc = jnl_lane_move(l);
+	if (rc == SLK_OK)
 		rc = measure(records, count, &plain, &b);
 	if (rc != SLK_OK)
 		return rc;
@@ -570,7 +635,8 @@ jnl_lane_append(struct jnl_lane *l, struct seal_thread *thread, struct seal_epoc
 		l->shards.count == l->shards.cap)
 		return SLK_LIMIT;
 	uint64_t key_total = fmt_block_total(FMT_BLOCK_KEY, e->key_body_len);
-	rc = make_room(l, key_total + b.total_bytes);
+	/* With room for what makes it a moved block, should the disk fail. */
+	rc = jnl_lane_make_room(l, key_total + fmt_block_total(FMT_BLOCK_MOVED, plain));
 	if (rc != SLK_OK)
 		return rc;
 	if (e->written_in != l->file.header.file_id)
@@ -588,7 +654,32 @@ jnl_lane_append(struct jnl_lane *l, struct seal_thread *thread, struct seal_epoc
 	row->next_sequence += count;
 	account(l, &b);
 	end_block(l, &b, at);
+	e->last_lsn = l->lsn;
 	*out = (struct jnl_append){b.first_sequence, l->lsn, cycles, b.total_bytes};
+	return SLK_OK;
+}
+
+int
+jnl_lane_write_moved(struct jnl_lane *l, const uint8_t *raw, const struct fmt_block *block)
+{
+	struct jnl_epoch *e = find_epoch_id(l, block->epoch_id);
+	const uint64_t key_total = e != NULL ? fmt_block_total(FMT_BLOCK_KEY, e->key_body_len) : 0;
+	struct fmt_block b = *block;
+
+	b.type = FMT_BLOCK_MOVED;
+	b.total_bytes = (uint32_t)fmt_block_total(FMT_BLOCK_MOVED, b.body_bytes);
+	int rc = jnl_lane_make_room(l, key_total + b.total_bytes);
+	if (rc != SLK_OK)
+		return rc;
+	if (e != NULL && e->written_in != l->file.header.file_id)
+		write_key_block(l, e);
+	b.file_id = l->file.header.file_id;
+	b.position = l->file_pos;
+	b.durable = durable_here(l);
+	uint8_t *at = open_group(l)->buf + open_group(l)->len;
+	fmt_block_move(raw, block, b.file_id, b.position, b.durable, at);
+	account_in_file(l, &b);
+	end_block(l, &b, at);
 	return SLK_OK;
 }
 
@@ -599,10 +690,13 @@ jnl_lane_close(struct jnl_lane *l)
 
 	if (rc == SLK_DISK_FAILED)
 		return rc;
+	rc = l->closing ? SLK_OK : jnl_lane_move(l);
+	if (rc != SLK_OK)
+		return rc == SLK_DISK_FULL ? SLK_AGAIN : rc;
 	if (!l->closing) {
 		rc = jnl_lane_submit(l);
 		if (rc == SLK_OK)
-			rc = close_file(l);
+			rc = jnl_lane_close_file(l);
 		if (rc != SLK_OK)
 			return rc;
 		l->closing = true;
@@ -615,6 +709,23 @@ jnl_lane_close(struct jnl_lane *l)
 }
 
 /* --- making and ending --- */
+
+/* A page in each directory: a lane may go to any of them. */
+static int
+open_marks(struct jnl_lane *l, struct slk_error *err)
+{
+	struct jnl *j = l->journal;
+
+	for (unsigned d = 0; d < j->dirs->list.count; d++) {
+		if (jnl_dirs_has_failed(j->dirs, d))
+			continue;
+		int rc = jnl_mark_open(&l->marks[d], j->base, j->config.sim_io == NULL,
+			j->dirs->list.dirs[d].path, l->index, err);
+		if (rc != SLK_OK)
+			return rc;
+	}
+	return SLK_OK;
+}
 
 int
 jnl_lane_init(struct jnl_lane *l, struct slk_error *err)
@@ -637,26 +748,28 @@ jnl_lane_init(struct jnl_lane *l, struct slk_error *err)
 		rc = slk_fail(err, SLK_NO_MEMORY, "no memory for the hashes of a lane");
 	if (rc != SLK_OK)
 		return rc;
-	rc = jnl_mark_open(
-		&l->mark, l->journal->fs, c->sim_io == NULL, l->journal->dir, l->index, err);
+	rc = open_marks(l, err);
 	if (rc == SLK_OK)
 		rc = l->io.open(l->io.ctx, l->event_fd, &l->io_instance, err);
 	struct jnl_file *first = NULL;
 	if (rc == SLK_OK)
-		rc = jnl_file_prepare(l, &first, err);
+		rc = jnl_file_prepare(l, false, &first, err);
 	if (rc != SLK_OK)
 		return rc;
-	take_file(l, first);
-	struct fmt_watermark m = {.change_count = l->mark.now.change_count,
+	jnl_lane_take_file(l, first);
+	struct jnl_mark *mark = &l->marks[l->file.dir];
+	struct fmt_watermark m = {.change_count = mark->now.change_count,
 		.file_id = l->file.header.file_id,
 		.position = FMT_JFILE_PAGE_BYTES,
 		.opened_ns = l->journal->opened_ns,
 		.pid = (uint32_t)getpid()};
-	rc = jnl_mark_set(&l->mark, &m);
+	rc = jnl_mark_set(mark, &m);
+	l->published = m;
+	l->published_dir = l->file.dir;
 	atomic_store(&l->durable_pos, FMT_JFILE_PAGE_BYTES);
 	atomic_store(&l->durable_file, l->file.header.file_id);
 	if (rc == SLK_OK)
-		rc = write_shard_tables(l);
+		rc = jnl_lane_write_tables(l);
 	return rc == SLK_OK ? rc : slk_fail(err, rc, "cannot begin the first file of a lane");
 }
 
@@ -670,10 +783,14 @@ jnl_lane_fini(struct jnl_lane *l)
 	if (l->io_instance != NULL)
 		l->io.close(l->io_instance);
 	jnl_file_put_back(l, atomic_exchange(&l->next, NULL));
+	jnl_file_put_back(l, atomic_exchange(&l->refuge, NULL));
+	forget_past(l, UINT64_MAX);
+	jnl_carry_fini(l);
 	/* The descriptor of a closed file went with its last group. */
 	if (!l->closing && l->file.header.file_id != 0)
 		(void)l->journal->fs->close(l->journal->fs->ctx, l->file.fd);
-	jnl_mark_close(&l->mark);
+	for (unsigned d = 0; d < JNL_DIRS_MAX; d++)
+		jnl_mark_close(&l->marks[d]);
 	jnl_chapters_fini(&l->chapters);
 	jnl_buffers_fini(l);
 	jnl_shards_fini(&l->shards);

@@ -61,6 +61,19 @@ append_at(const struct jnl *j, int fd, struct slk_span bytes, bool flush)
 	return flush ? j->fs->sync(j->fs->ctx, fd) : SLK_OK;
 }
 
+/* Does the file lie in a directory that has failed? The next start reads it back. */
+static bool
+is_out_of_reach(const struct jnl *j, uint64_t file_id)
+{
+	char name[FMT_JFILE_NAME_MAX];
+	unsigned dir;
+
+	if (atomic_load(&j->dirs->failed) == 0)
+		return false;
+	fmt_jfile_name(FMT_JFILE_LANE, file_id, name);
+	return jnl_dirs_find(j->dirs, name, &dir) != SLK_OK;
+}
+
 static int
 append(const struct jnl *j, uint64_t file_id, struct slk_span bytes, bool signature)
 {
@@ -71,8 +84,8 @@ append(const struct jnl *j, uint64_t file_id, struct slk_span bytes, bool signat
 	int rc = jnl_path(j, name, path);
 	if (rc == SLK_OK)
 		rc = j->fs->open(j->fs->ctx, path, SLK_OPEN_WRITE, 0, &fd);
-	if (rc == SLK_NOT_FOUND && signature)
-		return SLK_OK; /* retention was there first: nothing is left to be signed */
+	if (rc == SLK_NOT_FOUND && (signature || is_out_of_reach(j, file_id)))
+		return SLK_OK; /* retention was there first, or its disk has failed */
 	if (rc == SLK_NOT_FOUND)
 		rc = j->fs->open(j->fs->ctx, path, SLK_OPEN_WRITE | SLK_OPEN_CREATE, 0640, &fd);
 	if (rc != SLK_OK)
@@ -268,6 +281,9 @@ write_chapter(struct jnl_notary *n, struct jnl_chapter *c)
 		c->lapsed || (c->has_statement && (c->statement.flags & FMT_PROOF_FINAL) != 0);
 	int rc = SLK_OK;
 
+	/* The one before it has no end that could be named, until a start closes it. */
+	if (c->after_left)
+		n->last[c->lane % FMT_JFILE_LANES_MAX] = (struct link){0};
 	if (*spoiled == c->file_id || c->lapsed) {
 		if (!ends)
 			return SLK_OK;

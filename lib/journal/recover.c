@@ -297,14 +297,15 @@ to_spare(const struct jnl *j, const char *name, uint64_t id)
 }
 
 static int
-recover_open_file(struct jnl *j, struct jnl_scan *s, const char *name, struct jnl_recovery *report)
+recover_open_file(struct jnl *j, struct jnl_scan *s, const char *name, uint64_t left_at,
+	struct jnl_recovery *report)
 {
 	struct fmt_watermark mark = {0};
 	struct survey v;
 	struct closing c = {0};
 	uint64_t end = 0;
 
-	int rc = jnl_mark_load(j->fs, j->dir, s->header.lane, false, &mark);
+	int rc = jnl_mark_load_of(j->fs, j->dir, s->header.lane, s->header.file_id, false, &mark);
 	uint64_t marked = rc == SLK_OK && mark.file_id == s->header.file_id ? mark.position : 0;
 	rc = look_over(s, marked, &v);
 	if (rc != SLK_OK)
@@ -312,8 +313,9 @@ recover_open_file(struct jnl *j, struct jnl_scan *s, const char *name, struct jn
 	report->blocks_scanned += v.blocks;
 	if (v.blocks == 0 && marked <= FMT_JFILE_PAGE_BYTES)
 		rc = torn_end(s, FMT_JFILE_PAGE_BYTES, 0, &end);
+	/* One that says where another ends is kept while that one may want to know. */
 	if (rc == SLK_OK && v.blocks == 0 && marked <= FMT_JFILE_PAGE_BYTES &&
-		end <= FMT_JFILE_PAGE_BYTES)
+		end <= FMT_JFILE_PAGE_BYTES && s->header.previous_end == 0)
 		return to_spare(j, name, s->header.file_id); /* prepared, never used */
 	if (rc == SLK_OK)
 		rc = jnl_shards_init(&c.shards, 32768);
@@ -323,8 +325,15 @@ recover_open_file(struct jnl *j, struct jnl_scan *s, const char *name, struct jn
 	if (rc == SLK_OK && (c.keys == NULL || c.sparse == NULL))
 		rc = SLK_NO_MEMORY;
 	c.durable = v.durable;
+	/* Nothing behind counts, however good it looks: its lane went on elsewhere. */
+	const uint64_t limit = s->limit;
+	if (left_at != 0 && left_at < s->limit)
+		s->limit = left_at;
+	if (left_at != 0 && v.durable > left_at)
+		v.durable = c.durable = left_at;
 	if (rc == SLK_OK)
 		rc = gather(s, &v, &c, report);
+	s->limit = limit;
 	if (rc == SLK_OK)
 		rc = torn_end(s, c.cut, v.good_end, &end);
 	if (rc == SLK_OK && end > c.cut && !c.had_footer) {
@@ -437,10 +446,22 @@ recover_file(struct jnl *j, uint64_t id, struct jnl_recovered *found, struct jnl
 	if (!found->have_uuid) {
 		memcpy(found->uuid, s.header.journal_uuid, sizeof(found->uuid));
 		found->have_uuid = true;
+	} else if (j->dirs->list.count > 1 &&
+		memcmp(found->uuid, s.header.journal_uuid, sizeof(found->uuid)) != 0) {
+		jnl_scan_close(&s);
+		return slk_fail(err, SLK_CONFIG,
+			"%s is of another journal than newer files: the directories are of two "
+			"journals",
+			name);
 	}
+	if (s.header.previous_end != 0) /* what it speaks of is older, and comes later here */
+		found->left[s.header.lane] =
+			(struct jnl_left){s.header.previous_id, s.header.previous_end};
 	if (!s.closed) {
+		const struct jnl_left *left = &found->left[s.header.lane];
 		report->files_unclosed++;
-		rc = recover_open_file(j, &s, name, report);
+		rc = recover_open_file(
+			j, &s, name, left->file_id == id ? left->position : 0, report);
 		if (rc == SLK_OK) {
 			jnl_scan_close(&s);
 			rc = jnl_scan_open(&s, j->fs, j->dir, name, RECOVERY_READ);
