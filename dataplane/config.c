@@ -123,6 +123,8 @@ static const cyaml_schema_field_t mirror_fields[] = {
 
 static const cyaml_schema_field_t journal_fields[] = {
 	STRING("dir", struct dp_journal_config, dir),
+	CYAML_FIELD_SEQUENCE("more_dirs", CYAML_FLAG_POINTER | OPT, struct dp_journal_config,
+		more_dirs, &string_value, 0, DP_JOURNAL_MORE_MAX),
 	CYAML_FIELD_MAPPING("mirror", OPT, struct dp_journal_config, mirror, mirror_fields),
 	CYAML_FIELD_UINT("file_mb", OPT, struct dp_journal_config, file_mb),
 	CYAML_FIELD_UINT("group_kb", OPT, struct dp_journal_config, group_kb),
@@ -274,6 +276,12 @@ fill_defaults(struct dp_config *cfg)
 	return SLK_OK;
 }
 
+static bool
+is_absolute(const char *dir)
+{
+	return dir[0] == '/' && strchr(dir, ':') == NULL;
+}
+
 static int
 check_numbers(const struct check *c, const struct dp_config *cfg)
 {
@@ -307,6 +315,23 @@ check_numbers(const struct check *c, const struct dp_config *cfg)
 		return REFUSE(c, "journal", -1, "mirror",
 			"the mirror is the journal's own directory: it must be another, on another "
 			"device");
+	if (cfg->journal.mirror.dir != NULL && cfg->journal.more_dirs_count > 0)
+		return REFUSE(c, "journal", -1, "more_dirs",
+			"a journal has either a mirror or more directories, not both");
+	if (cfg->journal.more_dirs_count > 0 && !is_absolute(cfg->journal.dir))
+		return REFUSE(c, "journal", -1, "dir",
+			"with more_dirs, every directory is an absolute path without a colon");
+	for (uint32_t i = 0; i < cfg->journal.more_dirs_count; i++) {
+		const char *dir = cfg->journal.more_dirs[i];
+		bool twice = strcmp(dir, cfg->journal.dir) == 0;
+		for (uint32_t k = 0; k < i; k++)
+			twice = twice || strcmp(dir, cfg->journal.more_dirs[k]) == 0;
+		if (twice || !is_absolute(dir))
+			return REFUSE(c, "journal", -1, "more_dirs",
+				"%s must be another directory, on another disk, and an absolute "
+				"path without a colon",
+				dir);
+	}
 	if (cfg->journal.group_kb % 4 != 0)
 		return REFUSE(c, "journal", -1, "group_kb", "group_kb must be a multiple of 4");
 	if (cfg->journal.group_kb > cfg->journal.file_mb * 256)

@@ -19,6 +19,7 @@
 
 #define DP_PORTS_MAX 8u
 #define DP_CORES_MAX 16u
+#define DP_JOURNAL_MORE_MAX 7u
 #define DP_ENGINE_CRYPTODEV "cryptodev:" /* engine: before a device's name */
 
 enum dp_hugepages { DP_HUGEPAGES_AUTO, DP_HUGEPAGES_ON, DP_HUGEPAGES_OFF };
@@ -120,6 +121,8 @@ struct dp_mirror_config {
 
 struct dp_journal_config {
 	char *dir;
+	char **more_dirs; /* on other disks */
+	uint32_t more_dirs_count;
 	struct dp_mirror_config mirror;
 	uint32_t file_mb;
 	uint32_t group_kb;

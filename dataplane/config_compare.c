@@ -72,7 +72,11 @@ same_eal(const struct dp_eal_config *a, const struct dp_eal_config *b)
 static bool
 same_journal(const struct dp_journal_config *a, const struct dp_journal_config *b)
 {
-	return same_text(a->dir, b->dir) && a->file_mb == b->file_mb &&
+	bool same = a->more_dirs_count == b->more_dirs_count;
+
+	for (uint32_t i = 0; i < a->more_dirs_count && same; i++)
+		same = same_text(a->more_dirs[i], b->more_dirs[i]);
+	return same && same_text(a->dir, b->dir) && a->file_mb == b->file_mb &&
 		a->group_kb == b->group_kb && a->group_count == b->group_count &&
 		a->block_kb == b->block_kb && a->reserve_mb == b->reserve_mb &&
 		a->direct == b->direct && a->integrity == b->integrity &&

@@ -37,6 +37,7 @@ accept_status(struct dp_door *d)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	const struct dp_status_sources sources = {.control = d->control,
 		.keeper = d->keeper,
+		.journal = d->journal,
 		.door = &d->counters,
 		.workers = d->workers,
 		.worker_count = d->worker_count,
@@ -265,6 +266,7 @@ dp_door_new(const struct dp_door_config *config, struct dp_door **out_door, stru
 	d->clock = config->clock;
 	d->control = config->control;
 	d->keeper = config->keeper;
+	d->journal = config->journal;
 	d->workers = config->workers;
 	d->worker_count = config->worker_count;
 	d->door_fd = config->door_fd;

@@ -23,6 +23,7 @@ struct dp_door {
 	const struct slk_clock *clock;
 	struct dp_control *control;
 	const struct dp_keeper *keeper;
+	const struct jnl *journal; /* for the status */
 	struct dp_worker **workers;
 	unsigned worker_count;
 	int door_fd;

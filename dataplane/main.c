@@ -160,6 +160,17 @@ mirror_failed(void *arg, unsigned side, int status)
 		slk_kv("error", slk_status_sentence(status)));
 }
 
+/* Once for each; the lanes go on in the others, if there are any. */
+static void
+directory_failed(void *arg, const char *dir, int status)
+{
+	(void)arg;
+	slk_error_log(
+		"a directory of the journal has failed; nothing more is written there. Look at its "
+		"disk; once it is mended, a restart of ingestd takes it back",
+		slk_kv("directory", dir), slk_kv("error", slk_status_sentence(status)));
+}
+
 static int
 open_mirror(struct ingestd *d, struct slk_error *err)
 {
@@ -192,6 +203,9 @@ open_journal(struct ingestd *d, struct slk_error *err)
 	if (rc != SLK_OK)
 		return rc;
 	const struct jnl_config jc = {.dir = j->dir,
+		.more_dirs = (const char *const *)j->more_dirs,
+		.more_count = j->more_dirs_count,
+		.dir_failed = directory_failed,
 		.fs = d->mirror != NULL ? jnl_mirror_fs(d->mirror) : NULL,
 		.sim_io = d->mirror != NULL ? jnl_mirror_io(d->mirror) : NULL,
 		.lane_count = d->eal.workers,
@@ -302,6 +316,7 @@ make_all(struct ingestd *d, struct slk_error *err)
 		.clock = slk_clock_system(),
 		.control = d->control,
 		.keeper = d->keeper,
+		.journal = d->journal,
 		.workers = d->workers,
 		.worker_count = d->workers_made,
 		.door_fd = d->door_fd};
@@ -313,6 +328,7 @@ make_all(struct ingestd *d, struct slk_error *err)
 		.door = d->door != NULL ? dp_door_counters(d->door) : NULL,
 		.workers = d->workers,
 		.worker_count = d->workers_made,
+		.journal = d->journal,
 		.config = d->config,
 		.uptime_ns = d->started_ns};
 	if (rc == SLK_OK && d->config->metrics.listen != NULL)
@@ -483,10 +499,14 @@ watch(struct ingestd *d, struct slk_error *err)
 			reload(d);
 		if (disk_status(d) == SLK_DISK_FAILED)
 			return slk_fail(err, SLK_DISK_FAILED,
-				"the disk of journal %s failed a write or a flush; nothing more is "
+				"the disk of journal %s%s failed a write or a flush; nothing more "
+				"is "
 				"acknowledged. "
 				"Check the disk, then start again: recovery keeps what was durable",
-				d->config->journal.dir);
+				d->config->journal.dir,
+				d->config->journal.more_dirs_count > 0
+					? ", as those of its other directories,"
+					: "");
 	}
 }
 
@@ -504,6 +524,7 @@ stop_workers(struct ingestd *d)
 	for (unsigned i = 0; i < d->workers_run; i++) {
 		int one = rte_eal_wait_lcore(i + 1);
 		rc = rc == SLK_OK ? one : rc;
+		jnl_lane_abandon(d->lanes[i].lane);
 	}
 	/* A lane whose worker never ran is closed here, so that its thread ends. */
 	for (unsigned i = d->workers_run; i < d->workers_made; i++) {

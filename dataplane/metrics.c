@@ -140,8 +140,10 @@ lane_value(const struct jnl_lane_stats *l, unsigned row)
 	case 4:
 		return (double)l->rolls;
 	case 5:
-		return (double)l->epochs;
+		return (double)l->moves;
 	case 6:
+		return (double)l->epochs;
+	case 7:
 		return SECONDS(l->flush_ns_last);
 	default:
 		return SECONDS(l->flush_ns_max);
@@ -158,6 +160,9 @@ put_lanes(FILE *f, const struct dp_status_sources *s)
 		{"written_bytes_total", "counter", "Bytes written to the journal's disk."},
 		{"flushes_total", "counter", "Flushes of the journal's disk."},
 		{"rolls_total", "counter", "Lane files that were closed for the next one."},
+		{"moves_total", "counter",
+			"Times that the lane went on in another directory because a disk had "
+			"failed."},
 		{"epochs_total", "counter", "Key epochs begun."},
 		{"flush_last_seconds", "gauge", "How long the last flush took."},
 		{"flush_max_seconds", "gauge", "How long the longest flush since the start took."},
@@ -177,6 +182,44 @@ put_lanes(FILE *f, const struct dp_status_sources *s)
 	for (unsigned i = 0; i < s->worker_count; i++)
 		fprintf(f, PREFIX "disk_ok{worker=\"%u\"} %d\n", i,
 			jnl_lane_status(s->workers[i]->lane) == SLK_OK);
+}
+
+/* A path in a label. */
+static void
+put_path(FILE *f, const char *path)
+{
+	for (; *path != '\0'; path++) {
+		if (*path == '\\' || *path == '"')
+			fputc('\\', f);
+		if (*path == '\n')
+			fputs("\\n", f);
+		else
+			fputc(*path, f);
+	}
+}
+
+static void
+put_directories(FILE *f, const struct jnl *journal)
+{
+	static const char *const rows[][2] = {
+		{"directory_ok",
+			"1 if the directory of the journal takes writes, 0 if its disk has "
+			"failed."},
+		{"directory_lanes", "Lanes that write there now."},
+		{"directory_free_bytes", "Free space on its file system; 0 if that is not known."},
+	};
+	struct jnl_dir_info info;
+
+	for (unsigned r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		family(f, rows[r][0], "gauge", rows[r][1]);
+		for (unsigned i = 0; journal != NULL && i < jnl_dir_count(journal); i++) {
+			jnl_dir_info(journal, i, &info);
+			const uint64_t values[] = {!info.failed, info.lanes, info.free_bytes};
+			fprintf(f, PREFIX "%s{directory=\"", rows[r][0]);
+			put_path(f, info.path);
+			fprintf(f, "\"} %llu\n", (unsigned long long)values[r]);
+		}
+	}
 }
 
 /* --- streams: one family after the other, so the list is walked once for each --- */
@@ -323,6 +366,7 @@ dp_metrics_text(const struct dp_status_sources *s, char **out_text, size_t *out_
 	put_time(f, s);
 	put_drops(f, s);
 	put_lanes(f, s);
+	put_directories(f, s->journal);
 	put_streams(f, s);
 	put_ports(f, s);
 	bool bad = ferror(f) != 0;

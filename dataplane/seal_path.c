@@ -724,6 +724,8 @@ dp_seal_complete(struct dp_worker *w)
 {
 	unsigned n = 0;
 
+	/* Where a disk has failed; what it says is asked of the lane below. */
+	(void)jnl_lane_move(w->lane);
 	if (w->durable_head != NULL) {
 		uint64_t durable = jnl_lane_durable(w->lane);
 		bool failed = jnl_lane_status(w->lane) == SLK_DISK_FAILED;

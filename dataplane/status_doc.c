@@ -230,10 +230,30 @@ put_worker(yajl_gen g, const struct dp_worker *w)
 	put_u64(g, "flush_ns_last", lane.flush_ns_last);
 	put_u64(g, "flush_ns_max", lane.flush_ns_max);
 	put_u64(g, "rolls", lane.rolls);
+	put_u64(g, "moves", lane.moves);
 	put_u64(g, "written_bytes", lane.written_bytes);
 	put_u64(g, "epochs", lane.epochs);
 	put_str(g, "disk", slk_status_name(jnl_lane_status(w->lane)));
 	yajl_gen_map_close(g);
+}
+
+static void
+put_directories(yajl_gen g, const struct jnl *journal)
+{
+	struct jnl_dir_info info;
+
+	key(g, "directories");
+	yajl_gen_array_open(g);
+	for (unsigned i = 0; journal != NULL && i < jnl_dir_count(journal); i++) {
+		jnl_dir_info(journal, i, &info);
+		yajl_gen_map_open(g);
+		put_str(g, "path", info.path);
+		put_str(g, "state", info.failed ? "failed" : "ok");
+		put_u64(g, "lanes", info.lanes);
+		put_u64(g, "free_bytes", info.free_bytes);
+		yajl_gen_map_close(g);
+	}
+	yajl_gen_array_close(g);
 }
 
 static void
@@ -260,6 +280,7 @@ put_journal(yajl_gen g, const struct dp_status_sources *s)
 	put_u64(g, "closed_files", k.trimmed.kept_files);
 	put_u64(g, "closed_bytes", k.trimmed.kept_bytes);
 	put_u64(g, "oldest_ns", k.trimmed.oldest_ns);
+	put_directories(g, s->journal);
 	yajl_gen_map_close(g);
 }
 

@@ -31,6 +31,7 @@ struct dp_status_sources {
 	const struct dp_door_counters *door;
 	struct dp_worker **workers;
 	unsigned worker_count;
+	const struct jnl *journal; /* for its directories */
 	const struct dp_config *config;
 	uint64_t uptime_ns;
 };
