@@ -471,10 +471,10 @@ sim_plant_watermark(struct jnl_lane *lane)
 	}
 	if (last == NULL)
 		return;
-	struct fmt_watermark m = lane->mark.now;
+	struct fmt_watermark m = lane->marks[last->dir].now;
 	m.file_id = last->file_id;
 	m.position = last->pos + last->len;
-	if (jnl_mark_set(&lane->mark, &m) != SLK_OK)
+	if (jnl_mark_set(&lane->marks[last->dir], &m) != SLK_OK)
 		return; /* a failing disk */
 }
 
