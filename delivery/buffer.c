@@ -15,6 +15,7 @@
 #define AHEAD_MAX (4u << 20) /* growing copies nothing, so there is no need to be far ahead */
 
 #define SPARES 8u
+#define GROWS_BYTES (256u << 10) /* asked for at once: a batch, not a line */
 #define OTHERS_BYTES (32ull << 20) /* besides the pool: keys, opened blocks */
 
 /* Mappings that were wiped and given back: to fault, lock and unmap pages anew for each batch costs as much as filling them. They
@@ -127,12 +128,15 @@ drop_spares(struct dlv_pool *pool)
 	pthread_mutex_unlock(&pool->mutex);
 }
 
-/* A buffer that begins may get more than it needs while there is plenty; what is scarce goes to whom it fits. */
+/* A buffer that begins to grow may get more than it needs while there is plenty: a small one (a stage, a line) stays small, and
+ * would keep the mapping from the next batch. What is scarce goes to whom it fits. */
 static bool
 suits(const struct dlv_pool *pool, const struct spare *spare, size_t need)
 {
+	bool grows = need >= GROWS_BYTES;
+
 	return spare->cap >= need &&
-		(pool->used + spare->cap <= pool->max / 2 || spare->cap / 2 <= need);
+		(spare->cap / 2 <= need || (grows && pool->used + spare->cap <= pool->max / 4 * 3));
 }
 
 /* The smallest that suits; false: none does. */

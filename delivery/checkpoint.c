@@ -323,6 +323,9 @@ write_new(const struct slk_fs *fs, const char *path, const uint8_t *bytes, size_
 	return rc != SLK_OK ? rc : closed;
 }
 
+/* Two flushes, and why each stands: the file's, so that the name never stands for half a checkpoint; the directory's, so that the
+ * plan is there before its batch is sent: without it a restart would give its number to other records. An end alone would not
+ * need the second: its batch would be sent again under its id. That is why an end shares the write of the plan behind it. */
 int
 dlv_checkpoint_store(const struct dlv_checkpoint_file *file, const struct dlv_checkpoint *cp,
 	struct slk_error *err)

@@ -117,11 +117,11 @@ confine_files(const struct dlv_config *c, int *out_abi, struct slk_error *err)
 /* --- all of it --- */
 
 /* Found with strace over the tests: besides what every server may do. */
-static const char *const allowed[] = {"fsync", "fdatasync", "rename", "renameat", "renameat2",
-	"unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "link", "linkat", "ftruncate",
-	"fallocate", "fchmod", "statfs", "fstatfs", "flock", "fadvise64", "msync", "memfd_create",
-	"openat2", "pwritev", "socketpair", "bind", "inotify_init1", "inotify_add_watch",
-	"inotify_rm_watch"};
+static const char *const allowed[] = {"fsync", "fdatasync", "sync_file_range", "rename", "renameat",
+	"renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "link", "linkat",
+	"ftruncate", "fallocate", "fchmod", "statfs", "fstatfs", "flock", "fadvise64", "msync",
+	"memfd_create", "openat2", "pwritev", "socketpair", "bind", "inotify_init1",
+	"inotify_add_watch", "inotify_rm_watch"};
 
 static int
 confine_limits(const struct dlv_config *c, struct slk_error *err)

@@ -40,12 +40,30 @@ dlv_flow_want(struct dlv_flow *f, enum dlv_commit what)
 	f->commit_wanted = true;
 }
 
+static bool
+is_closed(const struct dlv_flow *f)
+{
+	const struct dlv_set *set = f->filling;
+
+	return !set->spent && (set->full || (f->fill_over && set->main.count > 0 && !set->replays));
+}
+
+/* A batch is closed already behind the one that ends: the end and its plan are one write. */
+static bool
+next_waits(const struct dlv_flow *f)
+{
+	return !f->stopping && !f->gathering && !f->reseek && !f->drop_filling &&
+		f->filling->main.count > 0 && is_closed(f);
+}
+
 static void
 try_commit(struct dlv_flow *f)
 {
 	if (!f->commit_wanted || f->committing || f->commit_waits ||
 		(f->gathering && f->gather_seeks))
 		return;
+	if (!f->commit_passed)
+		f->commit_next = f->commit == DLV_COMMIT_END && next_waits(f);
 	f->commit_wanted = false;
 	f->committing = true;
 	f->commit_task = (struct dlv_task){.fn = commit_work, .arg = f};
@@ -97,14 +115,6 @@ is_stuck(const struct dlv_flow *f)
 }
 
 static bool
-is_closed(const struct dlv_flow *f)
-{
-	const struct dlv_set *set = f->filling;
-
-	return set->full || (f->fill_over && set->main.count > 0 && !set->replays);
-}
-
-static bool
 may_gather(const struct dlv_flow *f)
 {
 	bool empties = f->reseek || f->drop_filling;
@@ -113,7 +123,7 @@ may_gather(const struct dlv_flow *f)
 		return false;
 	if ((empties || f->seek != DLV_SEEK_NONE) && f->committing)
 		return false;
-	if (empties)
+	if (empties || f->filling->spent)
 		return true;
 	return !is_closed(f) && !is_stuck(f);
 }
@@ -359,12 +369,25 @@ commit_failed(struct dlv_flow *f)
 				f->commit_failures));
 }
 
+/* The end is on the disk, and with it the plan of the batch behind: what is left is that plan's. */
+static void
+go_on_to_next(struct dlv_flow *f)
+{
+	f->commit_next = f->commit_next_stored = false;
+	ended(f);
+	take_batch(f);
+	f->commit = DLV_COMMIT_PLAN;
+	f->commit_wanted = false;
+}
+
 static void
 commit_done(void *arg)
 {
 	struct dlv_flow *f = arg;
 
 	f->committing = false;
+	if (f->commit_next_stored)
+		go_on_to_next(f);
 	if (f->commit_status != SLK_OK) {
 		commit_failed(f);
 		dlv_flow_schedule(f);

@@ -269,7 +269,7 @@ empty_set(struct dlv_flow *f, struct dlv_set *set)
 	dlv_checkpoint_fini(&set->ends);
 	set->main_took = 0;
 	set->newest_ns = 0;
-	set->full = set->replays = set->main_sealed = false;
+	set->full = set->replays = set->main_sealed = set->spent = false;
 }
 
 /* Whatever is to be given back is, before anything is gathered. */
@@ -278,6 +278,8 @@ empty_first(struct dlv_flow *f)
 {
 	uint64_t unread = 0;
 
+	if (f->filling->spent)
+		empty_set(f, f->filling);
 	if (!f->gather_empties)
 		return;
 	for (size_t i = 0; i < 2; i++) {
@@ -349,11 +351,10 @@ load(struct dlv_flow *f, struct slk_error *err)
 	return SLK_OK;
 }
 
+/* On the disk before anything of the batch is sent: the id stands for the same records whatever happens. */
 static int
-make_plan(struct dlv_flow *f, struct slk_error *err)
+make_plan(struct dlv_flow *f, const struct dlv_set *set, struct slk_error *err)
 {
-	const struct dlv_set *set = f->under;
-
 	for (size_t i = 0; i < set->ends.count; i++) {
 		const struct dlv_place *p = &set->ends.places[i];
 		struct dlv_place *place = NULL;
@@ -370,9 +371,8 @@ make_plan(struct dlv_flow *f, struct slk_error *err)
 }
 
 static int
-seal(struct dlv_flow *f, struct slk_error *err)
+seal(struct dlv_flow *f, struct dlv_set *set, struct slk_error *err)
 {
-	struct dlv_set *set = f->under;
 	int rc = set->main_sealed ? SLK_OK : f->main.ops->seal(f->main.dest, &set->main, err);
 
 	set->main_sealed = rc == SLK_OK;
@@ -384,16 +384,19 @@ seal(struct dlv_flow *f, struct slk_error *err)
 
 /* What is planned again keeps its times: names are made of them. */
 static int
-plan(struct dlv_flow *f, struct slk_error *err)
+seal_planned(struct dlv_flow *f, struct dlv_set *set, struct slk_error *err)
 {
-	struct dlv_set *set = f->under;
-	int rc = set->replays ? SLK_OK : make_plan(f, err);
-
-	if (rc != SLK_OK)
-		return rc;
 	set->main.planned_ns = set->copy.planned_ns = f->cp.planned_ns;
 	set->main.oldest_ns = set->copy.oldest_ns = f->cp.oldest_ns;
-	return seal(f, err);
+	return seal(f, set, err);
+}
+
+static int
+plan(struct dlv_flow *f, struct slk_error *err)
+{
+	int rc = f->under->replays ? SLK_OK : make_plan(f, f->under, err);
+
+	return rc == SLK_OK ? seal_planned(f, f->under, err) : rc;
 }
 
 static int
@@ -478,13 +481,20 @@ end(struct dlv_flow *f, struct slk_error *err)
 	if (!f->commit_passed)
 		dlv_checkpoint_pass(&f->cp, f->under->newest_ns);
 	f->commit_passed = true;
-	int rc = dlv_checkpoint_store(&f->file, &f->cp, err);
+	int rc = f->commit_next ? make_plan(f, f->filling, err)
+				: dlv_checkpoint_store(&f->file, &f->cp, err);
 	if (rc != SLK_OK)
 		return rc;
 	f->commit_passed = false;
 	drop_errors(f);
-	empty_set(f, f->under);
-	return SLK_OK;
+	if (!f->commit_next) {
+		empty_set(f, f->under);
+		return SLK_OK;
+	}
+	f->commit_next_stored = true;
+	/* To wipe it takes as long as to write it: the thread that gathers does that while the next one is delivered. */
+	f->under->spent = true;
+	return seal_planned(f, f->filling, err);
 }
 
 static int

@@ -19,6 +19,7 @@ struct dlv_set {
 	uint64_t newest_ns; /* arrival */
 	bool replays; /* gathers the checkpoint's plan again */
 	bool full; /* nothing more goes in */
+	bool spent; /* its batch has ended: it is emptied before anything is gathered into it */
 };
 
 /* A way out: one destination, one batch at a time. */
@@ -119,6 +120,8 @@ struct dlv_flow {
 	int commit_status;
 	bool commit_seal_failed;
 	bool commit_passed; /* the checkpoint in memory is ahead of that on the disk */
+	/* DLV_COMMIT_END writes the plan of the batch that waits behind it, too; both are on the disk. */
+	bool commit_next, commit_next_stored;
 	struct slk_error commit_error;
 	struct dlv_timer commit_timer; /* tried again then */
 	bool commit_waits;

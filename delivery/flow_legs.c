@@ -106,7 +106,8 @@ retry_leg(struct dlv_leg *leg, const struct dlv_result *result)
 	dlv_timer_set(f->loop, &leg->timer,
 		slk_mono_ns(f->env.clock) + (wait > asked ? wait : asked), leg_again, leg);
 	/* What was gathered behind it goes back to the journal: whoever is stuck holds one batch. */
-	if (leg->attempts > DLV_STUCK_ATTEMPTS && !f->gathering && f->filling->main.count > 0) {
+	if (leg->attempts > DLV_STUCK_ATTEMPTS && !f->gathering && f->filling->main.count > 0 &&
+		!f->filling->spent) {
 		f->drop_filling = true;
 		f->seek = DLV_SEEK_BEHIND;
 		dlv_flow_stop_fill(f);

@@ -105,11 +105,12 @@ dlv_view_sets(struct dlv_flow *f)
 	for (size_t i = 0; i < 2; i++) {
 		const struct dlv_batch *b = &f->sets[i].main;
 		if ((f->gathering && &f->sets[i] == f->filling) ||
-			(f->committing && &f->sets[i] == f->under))
+			(f->committing && (&f->sets[i] == f->under || f->commit_next)))
 			continue; /* a task's; it is looked at when that ends */
-		f->oldest_ns[i] = b->oldest_ns;
-		f->set_records[i] = b->count;
-		f->set_bytes[i] = b->raw_bytes;
+		bool spent = f->sets[i].spent;
+		f->oldest_ns[i] = spent ? 0 : b->oldest_ns;
+		f->set_records[i] = spent ? 0 : b->count;
+		f->set_bytes[i] = spent ? 0 : b->raw_bytes;
 	}
 	pthread_mutex_unlock(&f->lock);
 }

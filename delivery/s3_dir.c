@@ -12,6 +12,9 @@
 
 #define NAME_CAP (DLV_DIR_NAME_MAX + 16u)
 #define WRITE_MAX (8u << 20)
+#define DIRECT_MIN (1u << 20) /* what is smaller is not worth its own way */
+#define DIRECT_ALIGN \
+	4096u /* of memory, offset and length: enough for every disk with logical blocks up to that */
 
 struct dlv_dir {
 	const struct dlv_dir_sys *sys;
@@ -59,6 +62,24 @@ posix_write(void *ctx, int fd, const void *bytes, size_t len)
 }
 
 static int
+posix_direct(void *ctx, int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	(void)ctx;
+	if (flags < 0)
+		return -1;
+	return fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT);
+}
+
+static int
+posix_start(void *ctx, int fd)
+{
+	(void)ctx;
+	return sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+static int
 posix_sync(void *ctx, int fd)
 {
 	(void)ctx;
@@ -90,7 +111,8 @@ const struct dlv_dir_sys *
 dlv_dir_posix(void)
 {
 	static const struct dlv_dir_sys posix = {posix_open_beneath, posix_mkdir, posix_chmod,
-		posix_write, posix_sync, posix_rename, posix_unlink, posix_close, NULL};
+		posix_write, posix_direct, posix_start, posix_sync, posix_rename, posix_unlink,
+		posix_close, NULL};
 
 	return &posix;
 }
@@ -269,13 +291,49 @@ walk(const struct dlv_dir *dir, const char *key, int *out_fd, char name[NAME_CAP
 
 /* --- files --- */
 
+static bool
+is_aligned(uint64_t number)
+{
+	return number % DIRECT_ALIGN == 0;
+}
+
+/* One call's worth. *inout_direct: what a disk or a file system does not take so is copied like everything else. */
+static ssize_t
+write_some(const struct dlv_dir_sys *sys, int fd, struct slk_span body, bool *inout_direct)
+{
+	size_t len = body.len < WRITE_MAX ? body.len : WRITE_MAX;
+
+	if (*inout_direct && len >= DIRECT_ALIGN && is_aligned((uintptr_t)body.ptr)) {
+		ssize_t n = sys->write(sys->ctx, fd, body.ptr, len / DIRECT_ALIGN * DIRECT_ALIGN);
+		if ((n >= 0 && is_aligned((uint64_t)n)) || (n < 0 && errno != EINVAL))
+			return n;
+		if (sys->direct(sys->ctx, fd, false) != 0)
+			return -1;
+		*inout_direct = false;
+		if (n >= 0)
+			return n;
+	}
+	if (*inout_direct && sys->direct(sys->ctx, fd, false) != 0)
+		return -1;
+	*inout_direct = false;
+	ssize_t n = sys->write(sys->ctx, fd, body.ptr, len);
+	/* The disk begins with what is there while the rest is copied; the flush tells what fails. */
+	if (n > 0)
+		(void)sys->start(sys->ctx, fd);
+	return n;
+}
+
+/* Whole pages of a large object go to the disk as they lie in the batch: nobody reads them soon, so a copy in the page cache would
+ * cost more than all else that is done with them but AES, and push out what is needed. */
 static int
 write_all(const struct dlv_dir *dir, int fd, const char *name, struct slk_span body,
 	struct dlv_result *out)
 {
+	bool direct = body.len >= DIRECT_MIN && is_aligned((uintptr_t)body.ptr) &&
+		dir->sys->direct(dir->sys->ctx, fd, true) == 0;
+
 	while (body.len > 0) {
-		size_t len = body.len < WRITE_MAX ? body.len : WRITE_MAX;
-		ssize_t n = dir->sys->write(dir->sys->ctx, fd, body.ptr, len);
+		ssize_t n = write_some(dir->sys, fd, body, &direct);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
@@ -287,10 +345,10 @@ write_all(const struct dlv_dir *dir, int fd, const char *name, struct slk_span b
 	return SLK_OK;
 }
 
-/* Under its other name, durable. */
+/* Under its other name, on its way to the disk. *out_fd is for end_file(), whatever is returned. */
 static int
-write_file(const struct dlv_dir *dir, int dir_fd, const char *part, struct slk_span body,
-	struct dlv_result *out)
+begin_file(const struct dlv_dir *dir, int dir_fd, const char *part, struct slk_span body,
+	int *out_fd, struct dlv_result *out)
 {
 	const struct dlv_dir_sys *sys = dir->sys;
 
@@ -299,9 +357,20 @@ write_file(const struct dlv_dir *dir, int dir_fd, const char *part, struct slk_s
 	int fd = sys->open_beneath(sys->ctx, dir_fd, part, O_WRONLY | O_CREAT | O_EXCL, 0640);
 	if (fd < 0)
 		return failed(dir, "make", part, out);
-	int rc = write_all(dir, fd, part, body, out);
-	if (rc == SLK_OK && sys->chmod(sys->ctx, fd, 0640) != 0)
-		rc = failed(dir, "set the mode of", part, out);
+	*out_fd = fd;
+	if (sys->chmod(sys->ctx, fd, 0640) != 0)
+		return failed(dir, "set the mode of", part, out);
+	return write_all(dir, fd, part, body, out);
+}
+
+/* Closed in any case; durable, though not yet its name, if it went well so far and SLK_OK is returned. */
+static int
+end_file(const struct dlv_dir *dir, int fd, const char *part, int rc, struct dlv_result *out)
+{
+	const struct dlv_dir_sys *sys = dir->sys;
+
+	if (fd < 0)
+		return rc;
 	if (rc == SLK_OK && sys->sync(sys->ctx, fd) != 0)
 		rc = failed(dir, "flush", part, out);
 	if (sys->close(sys->ctx, fd) != 0 && rc == SLK_OK)
@@ -322,17 +391,31 @@ rename_one(const struct dlv_dir *dir, int dir_fd, const char *from, const char *
 	return SLK_OK;
 }
 
-/* The sidecar first: no object is seen without it. */
+/* Both are begun before either is flushed: a file system that keeps a journal has the small one's entry in what it writes for the
+ * large one, and the second flush finds little to do. */
+static int
+write_files(const struct dlv_dir *dir, int dir_fd, const struct names *n, struct slk_span body,
+	struct slk_span sidecar, struct dlv_result *out)
+{
+	int fd = -1, meta_fd = -1, rc = SLK_OK;
+
+	if (sidecar.len > 0)
+		rc = begin_file(dir, dir_fd, n->meta_part, sidecar, &meta_fd, out);
+	if (rc == SLK_OK)
+		rc = begin_file(dir, dir_fd, n->part, body, &fd, out);
+	rc = end_file(dir, fd, n->part, rc, out);
+	return end_file(dir, meta_fd, n->meta_part, rc, out);
+}
+
+/* The flushes, and why each stands: the object's and the sidecar's, so that no name ever stands for bytes that are not there; the
+ * directory's, so that the names are there after a loss of power: then the batch may end. The sidecar is renamed first: no object
+ * is seen without it. */
 static int
 put_files(const struct dlv_dir *dir, int dir_fd, const struct names *n, struct slk_span body,
 	struct slk_span sidecar, struct dlv_result *out)
 {
-	int rc = SLK_OK;
+	int rc = write_files(dir, dir_fd, n, body, sidecar, out);
 
-	if (sidecar.len > 0)
-		rc = write_file(dir, dir_fd, n->meta_part, sidecar, out);
-	if (rc == SLK_OK)
-		rc = write_file(dir, dir_fd, n->part, body, out);
 	if (rc == SLK_OK && sidecar.len > 0)
 		rc = rename_one(dir, dir_fd, n->meta_part, n->meta, out);
 	if (rc == SLK_OK)

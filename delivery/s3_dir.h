@@ -11,6 +11,7 @@
 #ifndef DELIVERY_S3_DIR_H
 #define DELIVERY_S3_DIR_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/bytes.h"
@@ -25,6 +26,8 @@ struct dlv_dir_sys {
 	int (*mkdir)(void *ctx, int dir_fd, const char *name, unsigned mode);
 	int (*chmod)(void *ctx, int fd, unsigned mode);
 	ssize_t (*write)(void *ctx, int fd, const void *bytes, size_t len);
+	int (*direct)(void *ctx, int fd, bool on); /* O_DIRECT */
+	int (*start)(void *ctx, int fd); /* what was written is on its way to the disk; a hint */
 	int (*sync)(void *ctx, int fd);
 	int (*rename)(void *ctx, int dir_fd, const char *from, const char *to);
 	int (*unlink)(void *ctx, int dir_fd, const char *name);

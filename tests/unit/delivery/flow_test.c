@@ -65,6 +65,27 @@ one_is_gathered_while_one_is_sent(void **state)
 	rig_teardown();
 }
 
+/* The end of a batch and the plan of one that waits behind it are one write of two flushes. */
+static void
+a_batch_that_waits_shares_a_write(void **state)
+{
+	(void)state;
+	for (unsigned batches = 1; batches <= 4; batches++) {
+		rig_setup(false, DLV_BACKUP_NONE);
+		rig.main.orders[0] = (struct rig_order){.takes_ns = 5 * SECOND};
+		rig.main.orders_count = 1;
+		rig.fs.ops = FAULTFS_SYNC;
+		rig_put(0, 10 * batches);
+		rig_start();
+		rig_pass(60 * SECOND);
+		assert_int_equal(rig.sent_count, batches);
+		assert_int_equal(rig_delivered_total(), 10 * batches);
+		assert_int_equal(rig.fs.calls, 2 * (batches + 1));
+		rig_check_all();
+		rig_teardown();
+	}
+}
+
 /* --- retry, backup, refusal --- */
 
 static void
@@ -723,6 +744,7 @@ main(void)
 		cmocka_unit_test(a_full_batch_goes_at_once),
 		cmocka_unit_test(time_closes_a_batch_that_is_not_full),
 		cmocka_unit_test(one_is_gathered_while_one_is_sent),
+		cmocka_unit_test(a_batch_that_waits_shares_a_write),
 		cmocka_unit_test(a_failure_is_tried_again_with_the_same_id),
 		cmocka_unit_test(a_destination_says_when),
 		cmocka_unit_test(who_is_stuck_holds_one_batch),

@@ -320,6 +320,18 @@ bad_write(void *ctx, int fd, const void *bytes, size_t len)
 }
 
 static int
+bad_direct(void *ctx, int fd, bool on)
+{
+	return fails("direct") ? -1 : REAL->direct(ctx, fd, on);
+}
+
+static int
+bad_start(void *ctx, int fd)
+{
+	return fails("start") ? -1 : REAL->start(ctx, fd);
+}
+
+static int
 bad_sync(void *ctx, int fd)
 {
 	return fails("sync") ? -1 : REAL->sync(ctx, fd);
@@ -347,8 +359,8 @@ bad_close(void *ctx, int fd)
 	return failing ? -1 : 0;
 }
 
-static const struct dlv_dir_sys bad_sys = {bad_open, bad_mkdir, bad_chmod, bad_write, bad_sync,
-	bad_rename, bad_unlink, bad_close, NULL};
+static const struct dlv_dir_sys bad_sys = {bad_open, bad_mkdir, bad_chmod, bad_write, bad_direct,
+	bad_start, bad_sync, bad_rename, bad_unlink, bad_close, NULL};
 
 /* The object and its sidecar, or neither of the two readable as a pair; then a try without faults mends it. */
 static void
@@ -417,7 +429,7 @@ each_cause_has_its_outcome(void **state)
 		{"mkdir", EROFS, DLV_REFUSED, "File.ReadOnly"},
 		{"mkdir", EACCES, DLV_REFUSED, "File.AccessDenied"},
 		{"rename", ENOSPC, DLV_FAILED, "File.DiskFull"},
-		{"write", EINTR, DLV_DELIVERED, ""}};
+		{"write", EINTR, DLV_DELIVERED, ""}, {"start", EIO, DLV_DELIVERED, ""}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct dlv_dir *dir = open_store(NULL, &bad_sys);
@@ -431,6 +443,100 @@ each_cause_has_its_outcome(void **state)
 		dlv_dir_close(dir);
 	}
 	fault = (__typeof__(fault)){.fail_at = 0};
+}
+
+/* --- large objects, past the page cache --- */
+
+static struct {
+	bool on, refuses; /* writes that are not copied: EINVAL */
+	size_t odd; /* the first one of them ends so early; 0: it does not */
+	unsigned direct, copied;
+} way;
+
+static int
+way_direct(void *ctx, int fd, bool on)
+{
+	way.on = on;
+	return way.refuses ? 0 : REAL->direct(ctx, fd, on);
+}
+
+static ssize_t
+way_write(void *ctx, int fd, const void *bytes, size_t len)
+{
+	way.direct += way.on;
+	way.copied += !way.on;
+	if (way.on && way.refuses) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (way.on && way.odd > 0) {
+		struct slk_span part = slk_span(bytes, way.odd);
+		way.odd = 0;
+		/* Really copied: the test's disk may not end so. */
+		if (REAL->direct(ctx, fd, false) != 0)
+			return -1;
+		return REAL->write(ctx, fd, part.ptr, part.len);
+	}
+	return REAL->write(ctx, fd, bytes, len);
+}
+
+static void
+assert_large(const char *name, const uint8_t *bytes, size_t len)
+{
+	char path[600];
+	uint8_t *got = malloc(len + 1);
+
+	assert_non_null(got);
+	snprintf(path, sizeof(path), "%s/%s", store, name);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fread(got, 1, len + 1, f), len);
+	assert_memory_equal(got, bytes, len);
+	fclose(f);
+	free(got);
+}
+
+static void
+put_large(const char *key, const uint8_t *bytes, size_t len)
+{
+	struct dlv_dir_sys sys = *dlv_dir_posix();
+	struct dlv_result result;
+
+	sys.direct = way_direct;
+	sys.write = way_write;
+	struct dlv_dir *dir = open_store(NULL, &sys);
+	dlv_dir_put(dir, key, slk_span(bytes, len), slk_span_str("{}"), &result);
+	assert_int_equal(result.outcome, DLV_DELIVERED);
+	assert_large(key, bytes, len);
+	dlv_dir_close(dir);
+}
+
+static void
+large_objects_are_whole_whichever_way_they_go(void **state)
+{
+	(void)state;
+	static const size_t lengths[] = {(1u << 20) - 1, 1u << 20, (1u << 20) + 1,
+		(9u << 20) + 4095, (9u << 20) + 4096, 10u << 20};
+	uint8_t *bytes = aligned_alloc(4096, 11u << 20);
+
+	assert_non_null(bytes);
+	for (size_t i = 0; i < 11u << 20; i++)
+		bytes[i] = (uint8_t)(i * 2654435761u >> 24);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		way = (__typeof__(way)){0};
+		put_large("large/own-way", bytes, lengths[i]);
+		assert_int_equal(way.direct > 0, lengths[i] >= 1u << 20);
+		way = (__typeof__(way)){.refuses = true};
+		put_large("large/refused", bytes, lengths[i]);
+		assert_true(way.direct <= 1);
+		assert_true(way.copied > 1);
+		way = (__typeof__(way)){.odd = 12345};
+		put_large("large/odd", bytes, lengths[i]);
+		way = (__typeof__(way)){0};
+		put_large("large/not-aligned", bytes + 8, lengths[i]);
+		assert_int_equal(way.direct, 0);
+	}
+	free(bytes);
 }
 
 static void
@@ -462,6 +568,7 @@ main(void)
 		cmocka_unit_test(a_part_that_is_too_long_or_a_file_is_refused),
 		cmocka_unit_test(whichever_call_fails_the_object_is_whole_or_not_there),
 		cmocka_unit_test(each_cause_has_its_outcome),
+		cmocka_unit_test(large_objects_are_whole_whichever_way_they_go),
 		cmocka_unit_test(a_root_that_is_none_is_a_fault_of_configuration),
 	};
 
