@@ -3,7 +3,8 @@
  * A group goes IDLE -> WRITING -> WRITTEN -> done; one that closes a file goes through a second write, WRITTEN ->
  * TRAILER_WRITING -> TRAILER_WRITTEN -> done, whose trailer is submitted only after everything before it was flushed: a
  * file that looks closed is whole. One flush is in flight at a time and covers a prefix of groups of one file whose writes
- * were reaped before it was submitted; later groups are written meanwhile.
+ * were reaped before it was submitted; later groups are written meanwhile. A small group that comes alone is written and
+ * flushed in one go.
  *
  * Any failed write or flush ends the directory for good. A flush is never repeated: what it should have covered goes along to
  * another directory (enum jnl_leave in internal.h), or is never acknowledged. */
@@ -11,8 +12,11 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include "journal/internal.h"
+
+#define SPIN_NS 50000u
 
 enum { TAG_WRITE, TAG_TRAILER, TAG_SYNC };
 
@@ -215,11 +219,22 @@ reap(struct jnl_lane *l, int *work)
 	return SLK_OK;
 }
 
+/* A flush of the groups up to `to` is about to begin. */
+static void
+announce_flush(struct jnl_lane *l, uint64_t to, uint64_t bytes)
+{
+	l->sync_busy = true;
+	l->sync_to = to;
+	l->sync_started_ns = slk_mono_ns(l->journal->clock);
+	atomic_store_explicit(&l->flushing_bytes, bytes, memory_order_relaxed);
+	atomic_store_explicit(&l->flushing, to, memory_order_release);
+}
+
 static int
 start_flush(struct jnl_lane *l, int *work)
 {
 	uint64_t first = atomic_load_explicit(&l->flushed, memory_order_relaxed);
-	uint64_t to = first;
+	uint64_t to = first, bytes = 0;
 
 	if (l->sync_busy)
 		return SLK_OK;
@@ -229,15 +244,13 @@ start_flush(struct jnl_lane *l, int *work)
 			g->fd != group(l, first)->fd)
 			break;
 		to++;
+		bytes += g->len;
 		if (g->closes_file)
 			break;
 	}
 	if (to == first)
 		return SLK_OK;
-	l->sync_busy = true;
-	l->sync_to = to;
-	l->sync_started_ns = slk_mono_ns(l->journal->clock);
-	atomic_store_explicit(&l->flushing, to, memory_order_release);
+	announce_flush(l, to, bytes);
 	(*work)++;
 	const struct jnl_group *g = group(l, first);
 	int rc = l->io.sync(l->io_instance, g->fd, first << 2 | TAG_SYNC);
@@ -258,13 +271,43 @@ may_write(struct jnl_lane *l)
 		!group(l, l->next_write - 1)->closes_file;
 }
 
+/* A small group that comes while nothing is under way is written and flushed here: nobody else is to be woken for it, and what comes
+ * meanwhile waits for its flush either way. */
+static bool
+may_wait_for(struct jnl_lane *l)
+{
+	const struct jnl_group *g = group(l, l->next_write);
+
+	return l->io.may_wait && !l->sync_busy && g->len < JNL_SPARSE_BYTES && !g->closes_file &&
+		l->next_write == atomic_load_explicit(&l->flushed, memory_order_relaxed) &&
+		l->next_write + 1 == atomic_load(&l->submitted);
+}
+
+static int
+commit_small(struct jnl_lane *l)
+{
+	const struct slk_fs *fs = l->journal->base;
+	struct jnl_group *g = group(l, l->next_write);
+
+	int rc = fs->pwrite(fs->ctx, g->fd, g->buf, g->len, g->pos);
+	if (rc != SLK_OK)
+		return fail(l, g->dir, rc);
+	g->state = JNL_G_WRITTEN;
+	l->next_write++;
+	announce_flush(l, l->next_write, g->len);
+	rc = fs->datasync(fs->ctx, g->fd);
+	return rc == SLK_OK ? flushed(l) : fail(l, g->dir, rc);
+}
+
 static int
 start_writes(struct jnl_lane *l, int *work)
 {
 	for (; may_write(l); l->next_write++) {
 		struct jnl_group *g = group(l, l->next_write);
-		g->state = JNL_G_WRITING;
 		(*work)++;
+		if (may_wait_for(l))
+			return commit_small(l);
+		g->state = JNL_G_WRITING;
 		int rc = put_write(l, g, g->buf, g->len, g->pos, l->next_write << 2 | TAG_WRITE);
 		if (rc != SLK_OK)
 			return rc;
@@ -443,14 +486,32 @@ preparer_main(void *arg)
 	return NULL;
 }
 
+/* Who was just acknowledged often has more: being woken takes longer than that. Bounded, and only right after work. */
+static bool
+more_comes(struct jnl_lane *l)
+{
+	const uint64_t until_ns = slk_mono_ns(l->journal->clock) + SPIN_NS;
+
+	do {
+		for (unsigned i = 0; i < 64; i++) {
+			if (may_write(l))
+				return true;
+			_mm_pause();
+		}
+	} while (slk_mono_ns(l->journal->clock) < until_ns);
+	return false;
+}
+
 static void
-wait_for_work(struct jnl_lane *l)
+wait_for_work(struct jnl_lane *l, bool just_flushed)
 {
 	struct pollfd p = {.fd = l->event_fd, .events = POLLIN};
 	uint64_t count;
 
 	const bool leaves = atomic_load(&l->leave) != JNL_STAYS;
 
+	if (just_flushed && more_comes(l))
+		return;
 	atomic_store(&l->sleeping, true);
 	if (leaves || !may_write(l))
 		(void)poll(&p, 1, leaves ? 2 : 100); /* the time-out is a safety net only */
@@ -492,10 +553,14 @@ jnl_lane_run(struct jnl_lane *l)
 		return SLK_NO_MEMORY;
 	l->preparer_runs = true;
 	start_hasher(l);
+	uint64_t flushed_before = 0;
 	do {
 		rc = jnl_lane_turn(l);
-		if (rc == 0)
-			wait_for_work(l);
+		const uint64_t to = atomic_load_explicit(&l->flushed, memory_order_relaxed);
+		if (rc == 0) {
+			wait_for_work(l, to != flushed_before && to == atomic_load(&l->submitted));
+			flushed_before = to;
+		}
 	} while (rc >= 0);
 	stop_hasher(l);
 	pthread_mutex_lock(&l->prepare_lock);

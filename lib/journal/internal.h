@@ -137,6 +137,8 @@ struct jnl_lane {
 	/* between worker and lane thread */
 	_Atomic uint64_t submitted, flushed, done,
 		flushing; /* done <= flushed: hashed as well, the buffer is free */
+	_Atomic uint64_t
+		flushing_bytes; /* of the flush under way, the last one's when there is none */
 	_Atomic uint64_t durable_lsn, durable_pos, durable_file;
 	_Atomic int status;
 	_Atomic bool closed, sleeping;

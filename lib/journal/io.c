@@ -81,6 +81,7 @@ jnl_io_sync(const struct slk_fs *fs)
 {
 	return (struct jnl_io){
 		.name = "sync",
+		.may_wait = true,
 		.open = sync_open,
 		.close = sync_close,
 		.write = sync_write,
@@ -247,6 +248,7 @@ jnl_io_uring(struct jnl_io *out_io)
 	io_uring_queue_exit(&probe);
 	*out_io = (struct jnl_io){
 		.name = "uring",
+		.may_wait = true,
 		.open = uring_open,
 		.close = uring_close,
 		.write = uring_write,

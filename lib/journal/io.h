@@ -22,6 +22,8 @@ struct jnl_io_done {
 
 struct jnl_io {
 	const char *name;
+	/* Descriptors are the file seam's: the lane thread may also write and flush by that seam, and wait. */
+	bool may_wait;
 	/* One instance per lane. event_fd is written when a completion may be reaped (-1: never needed). */
 	int (*open)(void *ctx, int event_fd, void **out_instance, struct slk_error *err);
 	void (*close)(void *instance);

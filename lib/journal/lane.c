@@ -142,8 +142,10 @@ jnl_lane_ready(const struct jnl_lane *l)
 		return false;
 	if (atomic_load_explicit(&l->flushed, memory_order_acquire) == submitted)
 		return true;
+	/* Beside a flush: at least as much as that one covers, so that groups grow with the load up to whole ones. */
 	return len >= JNL_SPARSE_BYTES &&
-		atomic_load_explicit(&l->flushing, memory_order_acquire) == submitted;
+		atomic_load_explicit(&l->flushing, memory_order_acquire) == submitted &&
+		len >= atomic_load_explicit(&l->flushing_bytes, memory_order_relaxed);
 }
 
 /* --- files --- */
