@@ -677,8 +677,6 @@ jnl_reader_new(const struct jnl_reader_config *config, struct jnl_reader **out_r
 	r->taken = -1;
 	const char *dir = config->dir;
 	int rc = jnl_dirs_enter(&dir, &r->fs, &r->dirs, err);
-	if (rc == SLK_OK)
-		rc = check_dirs(r, err);
 	if (rc != SLK_OK) {
 		jnl_reader_free(r);
 		return rc;
@@ -698,6 +696,12 @@ jnl_reader_new(const struct jnl_reader_config *config, struct jnl_reader **out_r
 				config->dir);
 		return slk_fail(err, rc, "cannot read the journal in %s: %s", config->dir,
 			slk_status_sentence(rc));
+	}
+	/* Also what failed while it was looked at. */
+	rc = check_dirs(r, err);
+	if (rc != SLK_OK) {
+		jnl_reader_free(r);
+		return rc;
 	}
 	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX && config->from == JNL_FROM_LATEST;
 		lane++) {

@@ -313,9 +313,9 @@ recover_open_file(struct jnl *j, struct jnl_scan *s, const char *name, uint64_t 
 	report->blocks_scanned += v.blocks;
 	if (v.blocks == 0 && marked <= FMT_JFILE_PAGE_BYTES)
 		rc = torn_end(s, FMT_JFILE_PAGE_BYTES, 0, &end);
-	/* One that says where another ends is kept while that one may want to know. */
+	/* One that says where another ends is kept while that one may want to know; and one that another names, or it would be missed. */
 	if (rc == SLK_OK && v.blocks == 0 && marked <= FMT_JFILE_PAGE_BYTES &&
-		end <= FMT_JFILE_PAGE_BYTES && s->header.previous_end == 0)
+		end <= FMT_JFILE_PAGE_BYTES && s->header.previous_end == 0 && left_at == 0)
 		return to_spare(j, name, s->header.file_id); /* prepared, never used */
 	if (rc == SLK_OK)
 		rc = jnl_shards_init(&c.shards, 32768);

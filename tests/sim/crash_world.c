@@ -56,6 +56,20 @@ world_init(struct world *w, uint64_t seed, struct seal_thread *seal)
 	assert_ok(seal_attest_keys_from_der(attester_der(&w->attester), &w->trusted));
 	assert_ok(simdisk_fs(w->disk)->mkdir(w->disk, WORLD_DIR, 0750));
 	assert_ok(simdisk_fs(w->disk)->sync_dir(w->disk, "."));
+	w->fs = simdisk_fs(w->disk);
+	w->io = simdisk_io(w->disk);
+}
+
+void
+world_init_pair(struct world *w, uint64_t seed, struct seal_thread *seal)
+{
+	world_init(w, seed, seal);
+	w->other = simdisk_new(seed ^ 0x5eed);
+	assert_ok(simdisk_fs(w->other)->mkdir(w->other, WORLD_OTHER_DIR, 0750));
+	assert_ok(simdisk_fs(w->other)->sync_dir(w->other, "."));
+	simpair_init(&w->pair, w->disk, w->other, WORLD_OTHER_DIR);
+	w->fs = &w->pair.fs;
+	w->io = &w->pair.io;
 }
 
 static void
@@ -78,6 +92,8 @@ world_fini(struct world *w)
 	seal_attest_keys_free(w->trusted);
 	attester_fini(&w->attester);
 	simdisk_free(w->disk);
+	if (w->other != NULL)
+		simdisk_free(w->other);
 }
 
 static int
@@ -98,15 +114,18 @@ attest(void *ctx, const uint8_t digest[FMT_REWRAP_DIGEST_BYTES], struct jnl_atte
 int
 world_open(struct world *w, struct slk_error *err)
 {
+	static const char *const more[] = {WORLD_OTHER_DIR};
 	struct jnl_config config = {
 		.dir = WORLD_DIR,
+		.more_dirs = more,
+		.more_count = w->other != NULL ? 1 : 0,
 		.lane_count = WORLD_LANES,
 		.file_bytes = 1u << 20,
 		.group_bytes = 64u << 10,
 		.group_count = 4,
-		.fs = simdisk_fs(w->disk),
+		.fs = w->fs,
 		.clock = simdisk_clock(w->disk),
-		.sim_io = simdisk_io(w->disk),
+		.sim_io = w->io,
 		.integrity = true,
 	};
 
@@ -177,11 +196,15 @@ struct noncescan_report
 world_scan_nonces(struct world *w)
 {
 	struct noncescan_config config = {
-		.dir = WORLD_DIR, .fs = simdisk_fs(w->disk), .data_key = unwrap, .arg = w};
+		.dir = WORLD_DIR, .fs = w->fs, .data_key = unwrap, .arg = w};
 	struct noncescan_report report = {0};
 	struct slk_error err = {0};
 
 	CHECK(w, noncescan(&config, &report, &err) == SLK_OK);
+	if (w->other != NULL && report.repeats == 0 && report.shared_keys == 0) {
+		config.dir = WORLD_OTHER_DIR;
+		CHECK(w, noncescan(&config, &report, &err) == SLK_OK);
+	}
 	return report;
 }
 
@@ -314,7 +337,10 @@ int
 world_turn(struct world *w, unsigned lane)
 {
 	int rc = jnl_lane_turn(jnl_lane(w->journal, lane));
+	int moved = jnl_lane_move(jnl_lane(w->journal, lane));
 
+	if (rc >= 0 && moved != SLK_OK && moved != SLK_AGAIN)
+		rc = moved;
 	take_acknowledgements(w, lane);
 	return rc;
 }
@@ -347,8 +373,11 @@ world_close(struct world *w)
 		int one = close_lane(w, lane);
 		rc = rc == SLK_OK ? one : rc;
 	}
-	if (rc == SLK_OK)
-		rc = notarize_all(w);
+	int noted = rc == SLK_OK ? notarize_all(w) : SLK_OK;
+	/* What lies on a disk that has failed is made up for after a start. */
+	if (rc == SLK_OK &&
+		(w->other == NULL || !(simdisk_failed(w->disk) || simdisk_failed(w->other))))
+		rc = noted;
 	end_epochs(w);
 	jnl_notary_free(w->notary);
 	w->notary = NULL;
@@ -363,12 +392,16 @@ world_crash(struct world *w, enum simdisk_crash how)
 	if (w->journal != NULL) {
 		end_epochs(w);
 		simdisk_fail(w->disk, 1, true, SLK_IO);
+		if (w->other != NULL)
+			simdisk_fail(w->other, 1, true, SLK_IO);
 		jnl_notary_free(w->notary);
 		w->notary = NULL;
 		jnl_close(w->journal);
 		w->journal = NULL;
 	}
 	simdisk_crash(w->disk, how);
+	if (w->other != NULL)
+		simdisk_crash(w->other, how);
 	memset(w->epochs, 0, sizeof(w->epochs));
 	w->append_count = 0;
 	w->crashes++;
@@ -440,7 +473,7 @@ static void
 read_all(struct world *w, uint64_t found[][WORLD_SHARDS])
 {
 	struct jnl_reader_config config = {
-		.dir = WORLD_DIR, .any_stream = true, .any_shard = true, .fs = simdisk_fs(w->disk)};
+		.dir = WORLD_DIR, .any_stream = true, .any_shard = true, .fs = w->fs};
 	struct jnl_reader *reader = NULL;
 	struct keyring *ring = calloc(1, sizeof(*ring));
 	struct jnl_block b;
@@ -492,7 +525,7 @@ world_check_recovered(struct world *w)
 {
 	uint64_t found[WORLD_STREAMS][WORLD_SHARDS];
 	struct jnl_verify_config verify = {.dir = WORLD_DIR,
-		.fs = simdisk_fs(w->disk),
+		.fs = w->fs,
 		.seal = w->seal,
 		.data_key = give_data_key,
 		.proofs = true,

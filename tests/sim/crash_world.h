@@ -17,8 +17,10 @@
 #include "journal/reader.h"
 #include "noncescan.h"
 #include "simdisk.h"
+#include "simpair.h"
 
-#define WORLD_DIR "sim"
+#define WORLD_DIR "/sim"
+#define WORLD_OTHER_DIR "/other"
 #define WORLD_LANES 2u
 #define WORLD_STREAMS 3u
 #define WORLD_SHARDS 2u /* of each stream */
@@ -40,6 +42,10 @@ struct world_append {
 struct world {
 	uint64_t seed;
 	struct simdisk *disk;
+	struct simdisk *other; /* with the second directory; NULL: there is one */
+	struct simpair pair; /* of both, then */
+	const struct slk_fs *fs;
+	const struct jnl_io *io;
 	struct seal_thread *seal;
 	struct jnl *journal;
 	struct attester attester;
@@ -59,6 +65,8 @@ struct world {
 };
 
 void world_init(struct world *w, uint64_t seed, struct seal_thread *seal);
+/* In two directories on two disks. Cannot be copied or moved. */
+void world_init_pair(struct world *w, uint64_t seed, struct seal_thread *seal);
 void world_fini(struct world *w);
 
 /* Open and recover. SLK_OK, or what jnl_open() said (a fault or a crash during recovery); err says more. */

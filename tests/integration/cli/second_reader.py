@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 PAGE = 4096
-KEY, DATA, PAD, SHARDS, FOOTER, TRAILER, LOST = range(1, 8)
+KEY, DATA, PAD, SHARDS, FOOTER, TRAILER, LOST, MOVED = range(1, 9)
 
 TABLE = []
 for n in range(256):
@@ -52,19 +52,25 @@ class Block:
         self.epoch, self.stream, self.shard, self.count = struct.unpack_from("<QQII", head, 40)
         self.number, self.first, self.body_len, zero2 = struct.unpack_from("<QQII", head, 64)
         self.earliest, self.latest = struct.unpack_from("<QQ", head, 88)
-        need(magic == b"SLJB" and version == 1 and 1 <= kind <= 7, pos, "no block")
+        need(magic == b"SLJB" and version == 1 and 1 <= kind <= 8, pos, "no block")
         need(zero == zero2 == 0 and head[104:] == bytes(24), pos, "reserved bytes are not zero")
         need(file_id == f.id and position == pos and durable <= pos, pos, "a block of another place")
-        size = 128 + self.body_len + (16 if kind == DATA else 0)
+        size = 128 + self.body_len + {DATA: 16, MOVED: 40}.get(kind, 0)
         need(total == (size + 7) // 8 * 8 and pos + total <= limit, pos, "a length is wrong")
         self.raw = f.data[pos : pos + total]
         need(crc == crc32c(f.salt, self.raw[:12], bytes(4), self.raw[16:]), pos, "the checksum is wrong")
         need(self.raw[size:] == bytes(total - size), pos, "padding is not zero")
-        if kind not in (KEY, DATA):
+        if kind not in (KEY, DATA, MOVED):
             need(self.epoch == self.stream == 0, pos, "a field that this type does not have")
         self.kind, self.pos, self.end, self.file = kind, pos, pos + total, f
         self.body = self.raw[128 : 128 + self.body_len]
         self.tag = self.raw[128 + self.body_len : 144 + self.body_len]
+        self.aad = self.raw[:12] + bytes(4) + self.raw[16:128]
+        if kind == MOVED:  # as it was sealed, for another place; from here on it is a data block
+            sealed = (144 + self.body_len + 7) // 8 * 8
+            self.aad = self.raw[:5] + bytes([DATA]) + self.raw[6:8] + struct.pack("<II", sealed, 0) + \
+                self.raw[144 + self.body_len : 168 + self.body_len] + self.raw[40:128]
+            self.kind = DATA
         if kind in (PAD, LOST):
             need(not any(self.body), pos, "a pad is not zero")
 
@@ -87,10 +93,11 @@ class LaneFile:
         h = self.data[:PAGE]
         need(len(h) == PAGE and h[:4] == b"SLJF", 0, "no lane file")
         need(crc32c(h[:4092]) == struct.unpack_from("<I", h, 4092)[0], 0, "the header's checksum is wrong")
+        self.left = struct.unpack_from("<Q", h, 88)[0]
         version, self.id, self.lane, zero = struct.unpack_from("<IQII", h, 4)
         self.uuid, self.salt = h[24:40], h[40:56]
         self.capacity, self.created, self.previous, self.run = struct.unpack_from("<QQQQ", h, 56)
-        need(version == 1 and zero == 0 and not any(h[88:4092]), 0, "the header is not well formed")
+        need(version == 1 and zero == 0 and not any(h[96:4092]), 0, "the header is not well formed")
         need(self.name == "%020d.slj" % self.id, 0, "the name is of another file")
         self.footer = None
         try:
@@ -100,12 +107,10 @@ class LaneFile:
             need(end.kind == FOOTER, end.pos, "no footer")
             self.footer, self.limit, self.after = Footer(end), end.pos, end.end
         except Bad:
-            mark = marks.get(self.lane)
+            pages = marks.get(self.lane)
             self.limit = self.capacity - PAGE
-            if mark is not None and mark[0] == self.id:
-                self.limit = mark[1]
-            elif mark is not None and mark[0] < self.id:
-                self.limit = PAGE
+            if pages:
+                self.limit = pages.get(self.id, PAGE)
 
     def blocks(self, bad):
         """Every good block; bad(offset, end) for what lies between."""
@@ -125,11 +130,30 @@ class LaneFile:
                 pos = block.end
 
 
-def watermarks(directory):
-    """{lane: (file id, position)}"""
+def directories(directory):
+    """All of the journal: its own list says which."""
+    try:
+        with open(os.path.join(directory, "directories"), "rb") as f:
+            raw = f.read()
+    except FileNotFoundError:
+        return [directory]
+    magic, version, uuid, generation, count, zero = struct.unpack_from("<4sI16sQII", raw)
+    need(magic == b"SLJD" and version == 1 and zero == 0 and 1 <= count <= 8, 0, "no list of directories")
+    need(crc32c(raw[:-4]) == struct.unpack_from("<I", raw, len(raw) - 4)[0], 0, "the list's checksum is wrong")
+    at, out = 40, []
+    for _ in range(count):
+        length, state, zero = struct.unpack_from("<HBB", raw, at)
+        need(state in (1, 2) and zero == 0, at, "a directory's entry is wrong")
+        out.append(raw[at + 4 : at + 4 + length].decode())
+        at += 4 + length
+    need(at == len(raw) - 4, at, "the list has bytes behind its end")
+    return out
+
+
+def watermarks(directory, marks):
+    """marks[lane][file id] = position, one for each directory that the lane has written to."""
     try:
         with open(os.path.join(directory, "watermark"), "rb") as f:
-            marks = {}
             for lane in range(64):
                 until = time.monotonic() + 0.5
                 while True:
@@ -139,22 +163,30 @@ def watermarks(directory):
                         break
                     magic, version, change, file_id, position = struct.unpack_from("<4sIQQQ", raw)
                     if magic == b"SLJW" and version == 1 and change % 2 == 0 and crc32c(raw[:60]) == struct.unpack_from("<I", raw, 60)[0]:
-                        marks[lane] = (file_id, position)
+                        marks.setdefault(lane, {})[file_id] = position
                         break
                     if time.monotonic() > until:
                         break
-            return marks
     except FileNotFoundError:
-        return {}
+        pass
 
 
 def lane_files(directory, findings):
-    marks = watermarks(directory)
-    for path in sorted(glob.glob(os.path.join(directory, "[0-9]" * 20 + ".slj"))):
+    marks, paths, files = {}, [], {}
+    for one in directories(directory):
+        watermarks(one, marks)
+        paths += glob.glob(os.path.join(one, "[0-9]" * 20 + ".slj"))
+    for path in sorted(paths, key=os.path.basename):
         try:
-            yield LaneFile(path, marks)
+            f = LaneFile(path, marks)
+            files[f.id] = f
         except Bad as e:
             findings.append({"file": os.path.basename(path), "offset": e.args[0], "message": e.args[1]})
+    for f in files.values():
+        before = files.get(f.previous)
+        if f.left and before is not None and before.footer is None:
+            before.limit = min(before.limit, f.left)
+    yield from files.values()
 
 
 def key_block(block):
@@ -193,8 +225,7 @@ def epoch_key(data_key, k):
 
 def records(block, cipher):
     nonce = bytes(4) + struct.pack(">Q", block.number)
-    aad = block.raw[:12] + bytes(4) + block.raw[16:128]
-    plain = cipher.decrypt(nonce, block.body + block.tag, aad)
+    plain = cipher.decrypt(nonce, block.body + block.tag, block.aad)
     at = 24 * block.count
     for i in range(block.count):
         data_len, key_len, source, zero, arrival, zero2 = struct.unpack_from("<IHBBQQ", plain, 24 * i)

@@ -76,6 +76,19 @@ check "with every record, once and in order" 'has "$two" 410 && has "$one" 410'
 put 411 420
 check "and takes records again" '[ $code = 0 ] && has "$two" 420'
 check "nothing is wrong with the files" 'verifies "$one"'
+if /usr/bin/python3 -c "import cryptography" 2>/dev/null; then
+	cat >"$site/bin/unwrap" <<-'END'
+		#!/bin/sh
+		exec sealock key decrypt --context "$1"
+	END
+	chmod 0755 "$site/bin/unwrap"
+	install -m 0644 "$here/../cli/second_reader.py" "$site/second_reader.py"
+	second() { run as $uid_reader /usr/bin/python3 "$site/second_reader.py" "$two" "$@"; }
+	second verify
+	check "nor for a reader made from the document alone" '[ $code = 0 ]'
+	second read arn:aws:kinesis:local:000000000000:stream/web "$site/bin/unwrap"
+	check "which opens what was moved from the failed disk" '[ $code = 0 ] && python3 -c "import json, sys; print(*[json.loads(l)[\"data\"] for l in open(sys.argv[1])], sep=chr(10))" "$out" | cmp -s - <(seq 1 420)'
+fi
 
 # Fill the first one beyond its reserve.
 fallocate -l $(($(stat -f -c '%a*%S' "$one") - 20*1024*1024)) "$one/ballast" || die_with_log "$site/ingestd.log" "no ballast"
