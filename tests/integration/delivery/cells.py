@@ -27,7 +27,7 @@ SECRET = "of-the-destination-only"
 
 class Cell:
     kind, faults, has_not = "", {}, {}
-    refuses = False  # records of the columns poison and large are refused, and lie in the error output
+    refuses = {}  # codes in the error output of what is refused, by column; none: it is taken
     anywhere = {"key": (r"KMS\.Disabled", ["KEY"]), "role": (r"KMS\.AccessDenied", ["kms:Decrypt", "role/fired"]), "kill": None, "slow": None}
 
     def __init__(self, world, fault):
@@ -36,7 +36,7 @@ class Cell:
         self.stream = STREAMS.get(fault, "web")
         self.role = deliverd.arn("iam", "role/fired" if fault == "role" else "role/deliver")
         self.expects = self.faults.get(fault, self.anywhere.get(fault))
-        self.put, self.gate = [], None
+        self.put, self.gate, self.without_id = [], None, []
         self.make()
 
     def spoil(self, on):
@@ -75,14 +75,15 @@ class Cell:
             "KinesisStreamARN": deliverd.arn("kinesis", "stream/" + self.stream), "RoleARN": self.role}}, **self.description())
 
     def beside(self):
-        """Records of the error output: (record, the batch's id)."""
+        """Records of the error output: (record, its code)."""
         found, top = [], os.path.join(self.world.site, "store", "plain-errors", self.name)
         for folder, _, names in os.walk(top):
             for name in names:
                 if not name.startswith("."):
                     with open(os.path.join(folder, name), "rb") as f:
                         found += [json.loads(line) for line in f]
-        return [(base64.b64decode(e["rawData"], validate=True), e["deliveryId"]) for e in found]
+        self.without_id = [e for e in found if not stand_ins.UUID.match(e["deliveryId"]) or not e["shardId"] or not e["sequenceNumber"]]
+        return [(base64.b64decode(e["rawData"], validate=True), e["errorCode"]) for e in found]
 
     def all_records(self):
         return collections.Counter(self.found()) + collections.Counter(r for r, _ in self.beside())
@@ -93,7 +94,8 @@ class Cell:
     def marks(self):
         """What is wrong with records that came twice, or with what the protocol wants."""
         twice = [r[:40] for r, n in self.all_records().items() if n > 1]
-        return ["%d records are there twice: %s" % (len(twice), twice[:2])] if twice else []
+        strange = ["without id or place in the error output: %s" % e for e in self.without_id[:1]]
+        return strange + (["%d records are there twice: %s" % (len(twice), twice[:2])] if twice else [])
 
     def repeated(self):
         """How often something came again under its mark."""
@@ -205,7 +207,6 @@ class S3(Cell):
 
 
 class Database(Cell):
-    refuses = True
     where, prefix = "", ""
 
     def make(self):
@@ -253,6 +254,7 @@ class Postgres(Database):
     faults = {"down": (lost, []), "reset": (lost, []), "credentials": (r"Postgres\.28P01", ["password authentication failed"]),
               "inside": (r"Postgres\.40001", []), "lost": (r"Postgres\.42P01", ["t_lost"]), "full": (r"Postgres\.53100", []),
               "poison": None, "large": None}
+    refuses = {"poison": {"Postgres.23514"}, "large": {"Postgres.22001"}}
 
     def entries(self):
         return {"databases": ['{host: localhost, ca: %s/pg/ca.pem, connect_ms: 4000, lock_ms: 4000}' % self.world.site]}
@@ -270,6 +272,7 @@ class ToRedshift(Database):
     faults = {"down": (lost, []), "reset": (lost, []), "credentials": (r"Redshift\.28P01", ["password authentication failed"]),
               "inside": (r"Redshift\.40001", []), "lost": (r"Redshift\.42P01", ["t_lost"]), "full": (r"Redshift\.53100", []),
               "poison": (r"Redshift\.1207", []), "large": (r"Redshift\.1207", [])}
+    refuses = {"poison": {"manifest"}, "large": {"manifest"}}
 
     def port(self):
         self.proxy = Redshift(self.world.postgres, self.world.landing, self.where)
@@ -284,7 +287,8 @@ class ToRedshift(Database):
         return {"RedshiftDestinationConfiguration": {
             "RoleARN": self.role, "ClusterJDBCURL": "jdbc:redshift://127.0.0.1:%d/warehouse" % self.gate.port, "Username": self.role_name,
             "Password": SECRET, "CopyCommand": {"DataTableName": self.table}, "RetryOptions": self.retry(),
-            "ProcessingConfiguration": DELIMITER, "S3Configuration": dict(self.bucket("landing"), Prefix=self.name + "/")}}
+            "ProcessingConfiguration": DELIMITER, "S3Configuration": dict(
+                self.bucket("landing"), Prefix=self.name + "/", CompressionFormat="GZIP" if self.fault == "kill" else "UNCOMPRESSED")}}
 
     def fault_reset(self, on):
         """The rows are loaded, and nobody says so."""
@@ -295,12 +299,13 @@ class ToRedshift(Database):
         objects, found = self.world.landing.objects, []
         for key in [k for k in list(objects) if k.startswith("landing/errors/manifests/%s/" % self.name)]:
             for entry in json.loads(objects[key])["entries"]:
-                found += [(line, key) for line in stand_ins.lines_of(objects[entry["url"].removeprefix("s3://")])]
+                found += [(line, "manifest") for line in stand_ins.lines_of(objects[entry["url"].removeprefix("s3://")])]
         return found
 
 
 class Search(Cell):
-    kind, refuses = "search", True
+    kind = "search"
+    refuses = {"poison": {"Search.NoDocument", "mapper_parsing_exception"}, "large": {"Search.DocumentTooLarge"}}
     faults = {"down": (r"Search\.Unavailable", []), "reset": (r"Search\.ConnectionReset", []),
               "credentials": (r"Search\.AccessDenied", []), "inside": (r"Search\.Throttled", ["es_rejected_execution_exception"]),
               "lost": (r"Search\.IndexRefused", ["index_not_found_exception"]), "full": (r"Search\.Throttled", ["cluster_block_exception"]),
@@ -360,7 +365,8 @@ class Search(Cell):
 
 
 class Http(Cell):
-    kind, refuses = "http", True
+    kind = "http"
+    refuses = {"poison": {"HttpEndpoint.BadRequest"}, "large": {"HttpEndpoint.TooLarge"}}
     faults = {"down": (r"HttpEndpoint\.Unavailable", []), "reset": (r"HttpEndpoint\.ConnectionReset", []),
               "credentials": (r"HttpEndpoint\.AccessDenied", []), "inside": (r"HttpEndpoint\.InvalidResponseFromDestination", []),
               "lost": (r"HttpEndpoint\.NotFound", []), "full": (r"HttpEndpoint\.Throttled", []),

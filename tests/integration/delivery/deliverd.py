@@ -94,9 +94,16 @@ class Deliverd:
             found.setdefault(name, set()).add(code)
         return found
 
+    def not_ok(self):
+        return re.findall(r'^sealock_deliverd_ok\{delivery_stream="([^"]+)",destination="[^"]+"\} 0$', self.metrics(), re.M)
+
     def not_running(self):
         """Delivery streams that could not begin: sealock_deliverd_ok is 0, and they have no destination yet."""
         return re.findall(r'^sealock_deliverd_ok\{delivery_stream="([^"]+)",destination="none"\} 0$', self.metrics(), re.M)
+
+
+def status_code():
+    return subprocess.run(["sealock", "delivery", "status"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30).returncode
 
 
 def create(site, name, description):

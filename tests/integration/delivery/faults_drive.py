@@ -176,8 +176,9 @@ def judge(c, cell, problems):
     c.that(not wrong, "%s: what came twice is marked" % cell.name, wrong[:3])
     if cell.fault in ("poison", "large"):
         bad = {r for r in put if b"poison" in r or len(r) > cells.LARGE}
-        beside = {r for r, _ in cell.beside()}
-        c.that(bad <= beside if cell.refuses else not beside, "%s: a record that is refused, and no other, lies in the error output" % cell.name)
+        beside, codes = {r for r, _ in cell.beside()}, {code for _, code in cell.beside()}
+        c.that(bad <= beside if cell.refuses else not beside, "%s: records that are refused lie in the error output" % cell.name)
+        c.that(codes == cell.refuses.get(cell.fault, set()), "%s: with their code" % cell.name, codes)
         c.that(cell.kind in ("http", "redshift") or beside <= bad, "%s: good ones are delivered" % cell.name, sorted(beside - bad)[:2])
     return c.failed == before
 
@@ -213,6 +214,7 @@ def run_all(c, site, world, daemon):
     spoil_all(matrix, world, True)
     time.sleep(2)  # keys.age_seconds is 1: so long the role may yet
     watch, failing = Watch(daemon), [cell for cell in matrix if cell.expects]
+    lasting = [cell for cell in failing if cell.fault not in ("poison", "large")]
     put_all(matrix, {"web": records.some(300), "poison": records.some(50) + records.poisoned() + records.some(50),
                      "large": records.some(50) + records.large() + records.some(50)})
     for cell in watch.until_named(failing, 30):
@@ -221,11 +223,16 @@ def run_all(c, site, world, daemon):
     for cell in matrix:
         if cell.fault == "slow" and cell.name not in watch.lagged:
             problems.setdefault(cell.name, []).append("no lag is shown")
+    held_up = set(daemon.not_ok())
+    for cell in lasting:
+        if cell.name not in held_up:
+            problems.setdefault(cell.name, []).append("sealock_deliverd_ok is not 0")
+    c.that(deliverd.status_code() == 1, "`sealock delivery status` fails while deliveries are held up")
     deliverd.promtool(c, daemon)
     say(start, "every fault is named")
 
     kill_over_and_over(daemon, matrix, records, chance)
-    watch, lasting = Watch(daemon), [cell for cell in failing if cell.fault not in ("poison", "large")]
+    watch = Watch(daemon)
     for cell in watch.until_named(lasting, 30):
         problems.setdefault(cell.name, []).append("after a restart the error is not named, but %s; metrics: %s" % (
             watch.seen.get(cell.name), watch.counted.get(cell.name)))
@@ -242,6 +249,7 @@ def run_all(c, site, world, daemon):
     c.that(not left, "into a directory that was made anew, too, after a restart", told(daemon, left))
     say(start, "mended")
     healthy = deliverd.wait(20, lambda: (lambda s: s and all(not v.get("error") for v in s.values()) and s)(daemon.status()))
+    c.that(deliverd.status_code() == 0, "and succeeds after the mending")
     for name, s in ({} if healthy else daemon.status() or {}).items():
         if s.get("error"):
             problems.setdefault(name, []).append("an error is left: %s" % s["error"])

@@ -3,9 +3,6 @@
 The proxy passes PostgreSQL's protocol on as it is, but for COPY ... FROM 's3://...': that it does itself, with COPY FROM STDIN, out of
 the objects that the manifest names, and tells errors as Redshift does (XX000, stl_load_errors). It shows that deliverd's statements
 are complete and in order. It does not show that Redshift takes them.
-
-From a shell:  redshift_stand_in.py SERVER_DIR KEYS    prints the ports of the store and of Redshift, and runs until it is killed; KEYS
-is a file that gets the key of each object
 """
 import gzip
 import http.server
@@ -13,12 +10,8 @@ import json
 import re
 import socket
 import struct
-import sys
 import threading
-import time
 import urllib.parse
-
-import postgres_server
 
 COPY = re.compile(r"""COPY (?P<table>"[^;]*) FROM (?P<url>E?'(?:[^'\\]|''|\\\\)*') IAM_ROLE '(?P<role>[^']+)' MANIFEST REGION """
                   r"""'(?P<region>[a-z0-9-]+)'(?P<options>.*)$""", re.S)
@@ -27,7 +20,7 @@ COPY = re.compile(r"""COPY (?P<table>"[^;]*) FROM (?P<url>E?'(?:[^'\\]|''|\\\\)*
 class Store:
     """PUT /bucket/key; nothing else, and no look at signatures but that there is one."""
 
-    def __init__(self, keys=None):
+    def __init__(self):
         store = self
         self.objects = {}
         self.puts = 0
@@ -44,9 +37,6 @@ class Store:
                 else:
                     store.objects[urllib.parse.unquote(self.path.lstrip("/"))] = body
                     store.puts += 1
-                    if keys is not None:
-                        with open(keys, "a") as f:
-                            f.write(urllib.parse.unquote(self.path.lstrip("/")) + "\n")
                     answer = b""
                     self.send_response(200)
                     self.send_header("ETag", '"1"')
@@ -188,17 +178,3 @@ class Redshift:
         self.listener.close()
         for s in self.sockets:
             s.close()
-
-
-def main():
-    with open(sys.argv[1] + "/port") as f:
-        server = postgres_server.Server(sys.argv[1], int(f.read()))
-    store = Store(sys.argv[2])
-    redshift = Redshift(server, store)
-    print(store.server.server_port, redshift.port, flush=True)
-    while True:
-        time.sleep(3600)
-
-
-if __name__ == "__main__":
-    main()

@@ -256,21 +256,6 @@ def test_gateway_killed(c):
     same(c, "survivor", size, "it is as it was put")
 
 
-def test_bucket_lost(c):
-    """a bucket that is lost and made again is delivered to again"""
-    client.create_bucket(Bucket="lost")
-    ends(c, put(bucket="lost", key="k", file=file_of(1000)), "delivered", "")
-    client.delete_object(Bucket="lost", Key="k")
-    client.delete_bucket(Bucket="lost")
-    run = Put(bucket="lost", key="k", file=file_of(1000), attempts=60, backoff_ms=200)
-    time.sleep(1)
-    client.create_bucket(Bucket="lost")
-    run.end()
-    ends(c, run, "delivered", "")
-    c.that(run.attempts[0]["outcome"] == "refused" and run.attempts[0]["code"] == "S3.NoSuchBucket", "it was refused first", run.text)
-    c.that(body_of("k", "lost") == open(file_of(1000), "rb").read(), "it is as it was put")
-
-
 def test_credentials_mended(c):
     """credentials that are mended are read again without a restart"""
     path = store.credentials(os.path.join(FOLDER, "mended"), secret="not-the-secret")
@@ -317,7 +302,7 @@ def main():
         client = store.client()
         client.create_bucket(Bucket="archive")
         checks.run([test_keys, test_headers, test_parts, test_kms_headers, test_not_encrypted, test_refusals, test_denied, test_full,
-                    test_changed_on_the_way, test_gateway_killed, test_bucket_lost, test_credentials_mended, test_stopped,
+                    test_changed_on_the_way, test_gateway_killed, test_credentials_mended, test_stopped,
                     test_directory])
     return checks.end()
 
