@@ -68,7 +68,8 @@ client_arena_keep(struct client_arena *a, struct slk_span kept)
 			slk_wipe(p->plain.ptr + before + kept.len, p->used - before - kept.len);
 			p->used = before + kept.len;
 		} else if (p->plain.cap <= SPARE_BYTES - spare) {
-			slk_wipe(p->plain.ptr, p->used);
+			if (p->used > p->stale)
+				p->stale = p->used;
 			p->used = 0;
 			spare += p->plain.cap;
 		} else {
@@ -78,6 +79,17 @@ client_arena_keep(struct client_arena *a, struct slk_span kept)
 		a->pieces[left++] = *p;
 	}
 	a->count = left;
+}
+
+void
+client_arena_wipe(struct client_arena *a)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		struct client_piece *p = &a->pieces[i];
+		if (p->stale > p->used)
+			slk_wipe(p->plain.ptr + p->used, p->stale - p->used);
+		p->stale = 0;
+	}
 }
 
 void

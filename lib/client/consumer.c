@@ -469,6 +469,7 @@ sealock_consumer_read(struct sealock_consumer *c, struct sealock_opener *o, size
 	client_arena_keep(&c->arena, c->open.have ? c->open.plain : slk_span(NULL, 0));
 	while (rc == SLK_OK)
 		rc = step(c, o, records_max, bytes_max, &batch, err);
+	client_arena_wipe(&c->arena);
 	if (rc != SLK_END && batch.count == 0)
 		return rc;
 	if (batch.at_tip && batch.count == 0)

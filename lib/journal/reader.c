@@ -24,10 +24,8 @@ struct tail {
 	struct jnl_scan scan;
 	bool started; /* JNL_FROM_TIME: the first block was met; what follows is given out whatever its time */
 	bool have; /* block holds the next one of this lane */
-	struct jnl_block block;
-	uint8_t *raw; /* own copy of it */
+	struct jnl_block block; /* in scan's buffer */
 	uint8_t sealed[FMT_BLOCK_HEADER_BYTES]; /* its header when it was sealed */
-	size_t raw_cap;
 	uint64_t
 		skip_below; /* JNL_FROM_LATEST: data blocks of first_file before this position are passed over */
 	uint64_t first_file;
@@ -406,17 +404,10 @@ wanted(const struct jnl_reader *r, const struct tail *t, const struct fmt_block 
 	return c->from != JNL_FROM_TIME || t->started || b->last_arrival_ns >= c->from_value;
 }
 
-static int
+/* Its bytes stay where they are: the lane's scan is not touched before the block was taken. */
+static void
 keep_block(struct tail *t, const struct fmt_block *b, const uint8_t *raw)
 {
-	if (b->total_bytes > t->raw_cap) {
-		uint8_t *bigger = realloc(t->raw, b->total_bytes);
-		if (bigger == NULL)
-			return SLK_NO_MEMORY;
-		t->raw = bigger;
-		t->raw_cap = b->total_bytes;
-	}
-	memcpy(t->raw, raw, b->total_bytes);
 	fmt_block_sealed_header(raw, b, t->sealed);
 	t->block = (struct jnl_block){
 		.file_id = t->file_id,
@@ -432,12 +423,11 @@ keep_block(struct tail *t, const struct fmt_block *b, const uint8_t *raw)
 		.first_arrival_ns = b->first_arrival_ns,
 		.last_arrival_ns = b->last_arrival_ns,
 		.header = slk_span(t->sealed, sizeof(t->sealed)),
-		.ciphertext = fmt_block_body(t->raw, b),
-		.tag = fmt_block_tag(t->raw, b),
+		.ciphertext = fmt_block_body(raw, b),
+		.tag = fmt_block_tag(raw, b),
 	};
 	t->have = true;
 	t->started = true;
-	return SLK_OK;
 }
 
 /* Where a disk did not answer. */
@@ -502,7 +492,7 @@ advance(struct jnl_reader *r, struct tail *t, struct slk_error *err)
 		if (rc == SLK_OK && b.type == FMT_BLOCK_KEY)
 			rc = jnl_epochs_learn(&r->epochs, fmt_block_body(raw, &b));
 		else if (rc == SLK_OK && wanted(r, t, &b))
-			rc = keep_block(t, &b, raw);
+			keep_block(t, &b, raw);
 		if ((rc == SLK_END || rc == SLK_AGAIN) && t->open && !t->scan.closed) {
 			rc = look_at_end(r, t);
 			if (rc == SLK_OK)
@@ -723,10 +713,8 @@ jnl_reader_free(struct jnl_reader *r)
 {
 	if (r == NULL)
 		return;
-	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++) {
+	for (unsigned lane = 0; lane < FMT_JFILE_LANES_MAX; lane++)
 		close_file(&r->tails[lane]);
-		free(r->tails[lane].raw);
-	}
 	jnl_epochs_fini(&r->epochs);
 	free(r->unreadable);
 	jnl_dirs_free(r->dirs);

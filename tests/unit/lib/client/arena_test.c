@@ -71,6 +71,7 @@ what_is_not_kept_is_wiped(void **state)
 	uint8_t *again = take(&a, 50, 4);
 	assert_ptr_equal(again, last); /* the memory is used again */
 	client_arena_keep(&a, slk_span(NULL, 0));
+	client_arena_wipe(&a);
 	assert_int_equal(a.count, 1); /* the piece stays, empty */
 	assert_true(all(kept, 100, 0));
 	assert_ptr_equal(take(&a, 1, 5), first);
@@ -88,12 +89,31 @@ what_is_kept_stays_where_it_is_and_others_are_used_again(void **state)
 	uint8_t *last = take(&a, 60000, 3);
 	assert_int_equal(a.count, 3);
 	client_arena_keep(&a, slk_span(kept, 200000));
+	client_arena_wipe(&a);
 	assert_true(all(kept, 200000, 2));
 	assert_true(all(first, 60000, 0));
 	assert_true(all(last, 60000, 0));
 	assert_ptr_equal(take(&a, 60000, 4), first);
 	assert_ptr_equal(take(&a, 60000, 5), last);
 	assert_int_equal(a.count, 3);
+	client_arena_free(&a);
+}
+
+static void
+what_was_written_over_is_not_wiped_again(void **state)
+{
+	(void)state;
+	struct client_arena a = {0};
+
+	uint8_t *first = take(&a, 1000, 1);
+	client_arena_keep(&a, slk_span(NULL, 0));
+	assert_ptr_equal(take(&a, 400, 2), first);
+	client_arena_wipe(&a);
+	assert_true(all(first, 400, 2));
+	assert_true(all(first + 400, 600, 0));
+	client_arena_keep(&a, slk_span(first, 400));
+	client_arena_wipe(&a);
+	assert_true(all(first, 400, 2));
 	client_arena_free(&a);
 }
 
@@ -125,6 +145,7 @@ main(void)
 		cmocka_unit_test(a_large_one_has_its_own),
 		cmocka_unit_test(what_is_not_kept_is_wiped),
 		cmocka_unit_test(what_is_kept_stays_where_it_is_and_others_are_used_again),
+		cmocka_unit_test(what_was_written_over_is_not_wiped_again),
 		cmocka_unit_test(no_more_than_a_mebibyte_stays_empty),
 	};
 
