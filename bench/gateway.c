@@ -7,9 +7,10 @@
 
 #include "gateway/parts.h"
 
-/* All of it, unless SEALOCK_BENCH_PARTS names some: "http", "puts", "emulator", "keys", "sealing". */
-static bool
-wanted(const char *part)
+/* All of it, unless SEALOCK_BENCH_PARTS names some: "http", "puts", "emulator", "keys", "sealing", or of
+ * the last "sealone", "sealmany", "gets" alone. */
+bool
+gwb_wanted(const char *part)
 {
 	const char *parts = getenv("SEALOCK_BENCH_PARTS");
 
@@ -51,16 +52,16 @@ measure_calls(struct bench *b, SSL_CTX *ctx, struct slk_error *err)
 	/* Several programs: they run where they would without a bench. */
 	memset(&all, 0xff, sizeof(all));
 	(void)sched_setaffinity(0, sizeof(all), &all);
-	int rc = gwb_site_start(&site, !bench_quick(b) && wanted("emulator"), &why, err);
+	int rc = gwb_site_start(&site, !bench_quick(b) && gwb_wanted("emulator"), &why, err);
 	if (rc == SLK_OK && why != NULL)
 		bench_note(b, "kinesalite is left out: %s", why);
 	if (rc == SLK_OK)
 		rc = gwb_wait_ready(&site, ctx, err);
-	if (rc == SLK_OK && wanted("puts"))
+	if (rc == SLK_OK && gwb_wanted("puts"))
 		rc = gwb_puts_measure(b, &site, ctx, err);
-	if (rc == SLK_OK && wanted("keys"))
+	if (rc == SLK_OK && gwb_wanted("keys"))
 		rc = gwb_data_keys_measure(b, &site, ctx, err);
-	if (rc == SLK_OK && wanted("sealing"))
+	if (rc == SLK_OK)
 		rc = gwb_sealing_measure(b, &site, ctx, err);
 	gwb_site_stop(&site);
 	return rc;
@@ -80,7 +81,7 @@ main(int argc, char **argv)
 	if (ctx == NULL)
 		return bench_abort(b, "no memory for TLS");
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-	rc = wanted("http") ? measure_http(b, ctx, &err) : SLK_OK;
+	rc = gwb_wanted("http") ? measure_http(b, ctx, &err) : SLK_OK;
 	if (rc == SLK_OK)
 		rc = measure_calls(b, ctx, &err);
 	SSL_CTX_free(ctx);

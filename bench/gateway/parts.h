@@ -7,6 +7,8 @@
 #include "gateway/site.h"
 #include "harness/bench.h"
 
+bool gwb_wanted(const char *part);
+
 /* http.c: the server alone. */
 MUST_USE int gwb_idle_measure(struct bench *b, const struct gwb_server *s, SSL_CTX *ctx);
 MUST_USE int gwb_http_measure(struct bench *b, const struct gwb_server *s, SSL_CTX *ctx,

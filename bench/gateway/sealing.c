@@ -16,7 +16,7 @@
 enum { OFF, ON, OFF_AGAIN, WAYS };
 
 struct job {
-	const char *name;
+	const char *part, *name;
 	unsigned connections, calls, quick_calls;
 	double goal_us;
 	struct gwb_set sets[2]; /* of off and on: the same, or those of each stream */
@@ -220,19 +220,22 @@ measure_gets(
 int
 gwb_sealing_measure(struct bench *b, struct gwb_site *site, SSL_CTX *ctx, struct slk_error *err)
 {
-	static const struct job kinds[] = {{.name = "PutRecord of 1 KiB",
+	static const struct job kinds[] = {{.part = "sealone",
+						   .name = "PutRecord of 1 KiB",
 						   .connections = 32,
 						   .calls = 1000,
 						   .quick_calls = 40,
 						   .goal_us = 5,
 						   .one_set = true},
-		{.name = "PutRecords of 500 x 1 KiB",
+		{.part = "sealmany",
+			.name = "PutRecords of 500 x 1 KiB",
 			.connections = 4,
 			.calls = 24,
 			.quick_calls = 4,
 			.goal_us = 100,
 			.one_set = true},
-		{.name = "GetRecords of 500 x 1 KiB",
+		{.part = "gets",
+			.name = "GetRecords of 500 x 1 KiB",
 			.connections = 4,
 			.calls = 24,
 			.quick_calls = 4,
@@ -243,6 +246,8 @@ gwb_sealing_measure(struct bench *b, struct gwb_site *site, SSL_CTX *ctx, struct
 	if (j == NULL)
 		return slk_fail(err, SLK_NO_MEMORY, "no memory");
 	for (unsigned i = 0; rc == SLK_OK && i < 3; i++) {
+		if (!gwb_wanted("sealing") && !gwb_wanted(kinds[i].part))
+			continue;
 		*j = kinds[i];
 		if (i == 2)
 			rc = measure_gets(b, j, site, ctx, err);
