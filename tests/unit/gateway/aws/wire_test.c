@@ -130,6 +130,95 @@ what_is_no_json_is_refused(void **state)
 	assert_int_equal(parse_bytes("{}\0", 3, &root), SLK_MALFORMED);
 }
 
+/* {"KEY":"VALUE","b":1}, the string of each length, with piece at each of its places. */
+static int
+parse_long(bool as_key, size_t len, size_t at, const char *piece, struct gw_value **out)
+{
+	char text[512];
+	size_t n = 0, piece_len = strlen(piece);
+
+	n += (size_t)sprintf(text, "%s", as_key ? "{\"" : "{\"a\":\"");
+	memset(text + n, 'x', len);
+	memcpy(text + n + at, piece, piece_len);
+	n += len;
+	n += (size_t)sprintf(text + n, as_key ? "\":\"v\",\"b\":1}" : "\",\"b\":1}");
+	return parse_bytes(text, n, out);
+}
+
+static void
+strings_of_each_length_are_whole(void **state)
+{
+	(void)state;
+	struct gw_value *root;
+
+	for (size_t len = 0; len < 260; len++)
+		for (int as_key = 0; as_key < 2; as_key++) {
+			assert_ok(parse_long(as_key, len, 0, "", &root));
+			assert_int_equal(root->count, 2);
+			struct slk_span s = as_key ? root->first->key : root->first->text;
+			assert_int_equal(s.len, len);
+			for (size_t i = 0; i < len; i++)
+				assert_int_equal(s.ptr[i], 'x');
+			assert_string_equal((const char *)gw_get(root, "b")->text.ptr, "1}");
+		}
+}
+
+static void
+what_is_odd_in_a_long_string_is_seen_at_each_place(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *piece;
+		int status;
+		size_t shorter;
+		const char *reads;
+	} cases[] = {{"\\n", SLK_OK, 1, "\n"}, {"\\\"", SLK_OK, 1, "\""}, {"\\\\", SLK_OK, 1, "\\"},
+		{"\\u00e9", SLK_OK, 4, "\xc3\xa9"}, {"\xc3\xa9", SLK_OK, 0, "\xc3\xa9"},
+		{"\x7f", SLK_OK, 0, "\x7f"}, {"\x80", SLK_MALFORMED, 0, NULL},
+		{"\xc3x", SLK_MALFORMED, 0, NULL}, {"\n", SLK_MALFORMED, 0, NULL},
+		{"\x1f", SLK_MALFORMED, 0, NULL}, {"\\x", SLK_MALFORMED, 0, NULL},
+		{"\"", SLK_MALFORMED, 0, NULL}, {"\"\"", SLK_MALFORMED, 0, NULL}};
+	struct gw_value *root = NULL;
+
+	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++)
+		for (size_t at = 0; at < 150; at++) {
+			int rc = parse_long(false, 160, at, cases[c].piece, &root);
+			if (rc != cases[c].status)
+				fail_msg("case %zu at %zu: %d", c, at, rc);
+			if (rc != SLK_OK)
+				continue;
+			struct slk_span s = root->first->text;
+			assert_int_equal(s.len, 160 - cases[c].shorter);
+			assert_memory_equal(s.ptr + at, cases[c].reads, strlen(cases[c].reads));
+		}
+}
+
+static void
+long_strings_where_none_may_be_are_refused(void **state)
+{
+	(void)state;
+#define LONG \
+	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	static const char *const broken[] = {"\"" LONG, "\"" LONG "\\",
+		"[\"" LONG "\"\"" LONG "\"]", "{\"" LONG "\"}", "{\"" LONG "\" \"" LONG "\"}",
+		"{1:\"" LONG "\"}", "{\"" LONG "\":1,\"" LONG "\":2}", "\"" LONG "\" x",
+		"x\"" LONG "\"", "\\\"" LONG "\"", "// \"" LONG "\"\n1", "[\"" LONG "\",]",
+		"\"" LONG "\"\"" LONG "\"", "{\"a\":\"" LONG "\",\"a\":\"" LONG "\"}"};
+	struct gw_value *root = NULL;
+
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
+		if (parse(broken[i], &root) != SLK_MALFORMED)
+			fail_msg("%zu: %s", i, broken[i]);
+	assert_ok(parse("[\"" LONG "\", \"" LONG "y\" ,\"z\"]", &root));
+	assert_int_equal(root->count, 3);
+	assert_int_equal(root->first->text.len, sizeof(LONG) - 1);
+	assert_int_equal(root->first->next->text.len, sizeof(LONG));
+	assert_int_equal(root->first->next->next->text.len, 1);
+	assert_ok(parse("\"" LONG "\"", &root));
+	assert_int_equal(root->text.len, sizeof(LONG) - 1);
+#undef LONG
+}
+
 static void
 depth_and_size_are_bounded(void **state)
 {
@@ -485,6 +574,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_are_where_they_are_said_to_be),
 		cmocka_unit_test(what_is_no_json_is_refused),
+		cmocka_unit_test(strings_of_each_length_are_whole),
+		cmocka_unit_test(what_is_odd_in_a_long_string_is_seen_at_each_place),
+		cmocka_unit_test(long_strings_where_none_may_be_are_refused),
 		cmocka_unit_test(depth_and_size_are_bounded),
 		cmocka_unit_test(members_of_a_map_are_bounded),
 		cmocka_unit_test(numbers_are_read_exactly),
