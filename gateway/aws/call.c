@@ -215,13 +215,22 @@ grow(struct gw_writer *w, size_t more)
 	return rc;
 }
 
+void
+gw_call_drop_answer(struct gw_call *call)
+{
+	if (call->out == NULL)
+		return;
+	call->out->len = call->w.len; /* so far: it may have to be wiped */
+	http_buf_free(http_loop_pool(call->thread->loop), call->out);
+	call->out = NULL;
+}
+
 bool
 gw_call_write(struct gw_call *call, size_t bytes_hint, bool secret)
 {
 	struct http_pool *pool = http_loop_pool(call->thread->loop);
 
-	http_buf_free(pool, call->out);
-	call->out = NULL;
+	gw_call_drop_answer(call);
 	int rc = http_buf_new(pool,
 		bytes_hint > HTTP_BUF_MIN_BYTES ? bytes_hint : HTTP_BUF_MIN_BYTES, &call->out);
 	if (rc != SLK_OK)
@@ -282,8 +291,7 @@ gw_call_send(struct gw_call *call)
 void
 gw_call_send_empty(struct gw_call *call)
 {
-	http_buf_free(http_loop_pool(call->thread->loop), call->out);
-	call->out = NULL;
+	gw_call_drop_answer(call);
 	call->thread->counters.succeeded++;
 	answer(call, 200, type_of(call), NULL);
 }

@@ -152,6 +152,8 @@ MUST_USE bool gw_call_ask_own(struct gw_call *call, Kmsp__Request *request,
 MUST_USE bool gw_call_authorize(struct gw_call *call, const char *action, const char *resource,
 	void (*on_allowed)(struct gw_call *call));
 
+/* Forget an answer that was begun. */
+void gw_call_drop_answer(struct gw_call *call);
 /* Begin an answer's body: call->w. Secret: it is wiped after it was sent. false: no memory, the fault is set. */
 MUST_USE bool gw_call_write(struct gw_call *call, size_t bytes_hint, bool secret);
 /* Send it: 200. Or, if the writer failed, an error. */

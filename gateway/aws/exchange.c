@@ -547,7 +547,7 @@ gw_exchange_done(void *thread, struct http_exchange *x, const struct http_result
 	if (call->cancel != NULL)
 		call->cancel(call);
 	gw_stream_drop_wanted(call);
-	http_buf_free(http_loop_pool(t->loop), call->out);
+	gw_call_drop_answer(call);
 	if (call->has_sig)
 		gw_sigv4_fini(&call->sig);
 	gw_hash_free(call->hash);

@@ -260,15 +260,15 @@ gw_shard_from(const Kmsp__Shard *in, struct kmsc_shard *out)
 }
 
 void
-gw_sequence_of(const struct kmsc_shard *shard, uint64_t sequence, uint64_t arrival_ns,
-	char out[GW_SEQUENCE_TEXT])
+gw_sequence_of(struct gw_sequence_run *run, const struct kmsc_shard *shard, uint64_t sequence,
+	uint64_t arrival_ns, char out[GW_SEQUENCE_TEXT])
 {
 	const struct gw_sequence s = {.created_s = shard->created_s,
 		.shard = shard->number,
 		.place = sequence + 1,
 		.time_s = arrival_ns / SLK_NS_PER_S};
 
-	gw_sequence_print(&s, out);
+	gw_sequence_run_print(run, &s, out);
 }
 
 static void

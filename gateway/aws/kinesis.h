@@ -75,8 +75,8 @@ void gw_streams_forget(struct gw_thread *t);
 
 /* As Kinesis describes it. */
 void gw_write_shard(struct gw_writer *w, const struct kmsc_shard *shard);
-void gw_sequence_of(const struct kmsc_shard *shard, uint64_t sequence, uint64_t arrival_ns,
-	char out[GW_SEQUENCE_TEXT]);
+void gw_sequence_of(struct gw_sequence_run *run, const struct kmsc_shard *shard, uint64_t sequence,
+	uint64_t arrival_ns, char out[GW_SEQUENCE_TEXT]);
 
 /* --- operations --- */
 bool gw_kinesis_put_record(struct gw_call *call);

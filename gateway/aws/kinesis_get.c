@@ -202,13 +202,14 @@ static void
 write_records(struct gw_writer *w, const struct kmsc_shard *shard, const struct gw_job *job)
 {
 	const struct sealock_batch *b = &job->batch;
+	struct gw_sequence_run run = {0};
 	char text[GW_SEQUENCE_TEXT];
 
 	gw_write_open_list(w, "Records");
 	for (size_t i = 0; i < b->count; i++) {
 		const struct sealock_record *r = &b->records[i];
 		gw_write_open(w, NULL);
-		gw_sequence_of(shard, r->sequence, r->arrival_ns, text);
+		gw_sequence_of(&run, shard, r->sequence, r->arrival_ns, text);
 		gw_write_text(w, "SequenceNumber", text);
 		gw_write_time(w, "ApproximateArrivalTimestamp", r->arrival_ns);
 		gw_write_blob(w, "Data", r->data);

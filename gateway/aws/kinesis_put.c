@@ -61,11 +61,12 @@ failed(struct gw_call *call, int status, const char *sentence)
 }
 
 static void
-write_record(struct gw_writer *w, const struct gw_put_record *r, const struct kmsc_shard *shard)
+write_record(struct gw_writer *w, struct gw_sequence_run *run, const struct gw_put_record *r,
+	const struct kmsc_shard *shard)
 {
 	char text[GW_SEQUENCE_TEXT], id[KMSC_SHARD_ID_MAX];
 
-	gw_sequence_of(shard, r->sequence, r->arrival_ns, text);
+	gw_sequence_of(run, shard, r->sequence, r->arrival_ns, text);
 	kmsc_shard_id_print(shard->number, id);
 	gw_write_text(w, "ShardId", id);
 	gw_write_text(w, "SequenceNumber", text);
@@ -103,6 +104,7 @@ write_answer(struct gw_call *call, const struct gw_stream *stream)
 {
 	struct put *put = call->user;
 	struct gw_writer *w = &call->w;
+	struct gw_sequence_run run = {0};
 	uint32_t failures = 0;
 	bool encrypted = false;
 
@@ -119,7 +121,7 @@ write_answer(struct gw_call *call, const struct gw_stream *stream)
 	}
 	gw_write_open(w, NULL);
 	if (put->put.single) {
-		write_record(w, &put->put.records[0],
+		write_record(w, &run, &put->put.records[0],
 			gw_stream_shard(stream, put->put.records[0].shard));
 	} else {
 		gw_write_int(w, "FailedRecordCount", failures);
@@ -128,7 +130,7 @@ write_answer(struct gw_call *call, const struct gw_stream *stream)
 			const struct gw_put_record *r = &put->put.records[i];
 			gw_write_open(w, NULL);
 			if (r->status == SLK_OK)
-				write_record(w, r, gw_stream_shard(stream, r->shard));
+				write_record(w, &run, r, gw_stream_shard(stream, r->shard));
 			else
 				write_failed(w, put, r);
 			gw_write_close(w);

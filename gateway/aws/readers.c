@@ -31,6 +31,7 @@ struct view {
 struct kept {
 	uint64_t stream_id, sequence;
 	uint32_t shard;
+	uint64_t used; /* a clock of uses */
 	struct sealock_consumer *consumer;
 };
 
@@ -50,7 +51,6 @@ struct gw_readers {
 	struct view views[VIEWS_MAX];
 	uint64_t uses;
 	struct kept kept[CONSUMERS_MAX];
-	unsigned kept_next;
 };
 
 /* The reader's own, while it does a job. */
@@ -209,6 +209,18 @@ is_shortage(int status)
 	return status == SLK_NO_MEMORY || status == SLK_SYSTEM || status == SLK_LIMIT;
 }
 
+/* An empty place, or that of the one which nobody has come back to for the longest time. With the lock held. */
+static struct kept *
+kept_place(struct gw_readers *r)
+{
+	struct kept *best = &r->kept[0];
+
+	for (unsigned i = 1; i < CONSUMERS_MAX && best->consumer != NULL; i++)
+		if (r->kept[i].consumer == NULL || r->kept[i].used < best->used)
+			best = &r->kept[i];
+	return best;
+}
+
 /* What the batch holds may not be looked at any more. */
 static void
 kept_give(struct gw_readers *r, struct gw_job *job)
@@ -217,10 +229,10 @@ kept_give(struct gw_readers *r, struct gw_job *job)
 
 	if (job->consumer != NULL && job->status == SLK_OK && job->batch.has_next) {
 		pthread_mutex_lock(&r->lock);
-		struct kept *k = &r->kept[r->kept_next++ % CONSUMERS_MAX];
+		struct kept *k = kept_place(r);
 		old = k->consumer;
-		*k = (struct kept){
-			job->stream_id, job->batch.next_sequence, job->shard, job->consumer};
+		*k = (struct kept){job->stream_id, job->batch.next_sequence, job->shard, ++r->uses,
+			job->consumer};
 		pthread_mutex_unlock(&r->lock);
 	}
 	sealock_consumer_free(old);

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DIGITS 63u /* in which 188 bits fit: 57 */
+#define DIGITS 56u /* of every number: it is from 2 * 16^46 up to 3 * 16^46 */
+#define RUN_MAX 0x10000u /* places between neighbours */
 #define LIMBS 6u /* of 32 bits, the lowest first: 192 bits */
 #define MASK_36 0xfffffffffull
 
@@ -51,24 +52,77 @@ compose(const struct gw_sequence *s, uint32_t number[LIMBS])
 		number[i] = (uint32_t)(words[i / 2] >> (i % 2 * 32));
 }
 
+/* The same in nines: nine decimal digits each, the lowest first. */
+static void
+in_nines(const struct gw_sequence *s, uint32_t nines[GW_SEQUENCE_NINES])
+{
+	uint32_t number[LIMBS];
+	unsigned limbs = LIMBS;
+
+	compose(s, number);
+	for (unsigned i = 0; i < GW_SEQUENCE_NINES; i++)
+		nines[i] = divide(number, &limbs);
+}
+
+/* A place is worth 2^80, which is 1208925 819614629 174706176. */
+static void
+add_places(uint32_t nines[GW_SEQUENCE_NINES], uint32_t places)
+{
+	static const uint32_t place[3] = {174706176, 819614629, 1208925};
+	uint64_t carry = 0;
+
+	for (unsigned i = 0; i < GW_SEQUENCE_NINES && (i < 3 || carry > 0); i++) {
+		carry += nines[i] + (i < 3 ? (uint64_t)place[i] * places : 0);
+		nines[i] = (uint32_t)(carry % 1000000000u);
+		carry /= 1000000000u;
+	}
+}
+
+static void
+print_two(char *out, uint32_t n)
+{
+	out[0] = (char)('0' + n / 10);
+	out[1] = (char)('0' + n % 10);
+}
+
+static void
+print_nine(char *out, uint32_t n)
+{
+	uint32_t high = n / 100000, low = n % 100000;
+
+	print_two(out, high / 100);
+	print_two(out + 2, high % 100);
+	print_two(out + 4, low / 1000);
+	print_two(out + 6, low / 10 % 100);
+	out[8] = (char)('0' + low % 10);
+}
+
+void
+gw_sequence_run_print(
+	struct gw_sequence_run *run, const struct gw_sequence *s, char out[GW_SEQUENCE_TEXT])
+{
+	const struct gw_sequence *last = &run->last;
+
+	if (run->begun && s->created_s == last->created_s && s->shard == last->shard &&
+		s->time_s == last->time_s && s->place <= GW_SEQUENCE_END &&
+		s->place - last->place < RUN_MAX)
+		add_places(run->nines, (uint32_t)(s->place - last->place));
+	else
+		in_nines(s, run->nines);
+	run->last = *s;
+	run->begun = s->place <= GW_SEQUENCE_END;
+	print_two(out, run->nines[GW_SEQUENCE_NINES - 1]);
+	for (unsigned i = 1; i < GW_SEQUENCE_NINES; i++)
+		print_nine(out + 9 * i - 7, run->nines[GW_SEQUENCE_NINES - 1 - i]);
+	out[DIGITS] = '\0';
+}
+
 void
 gw_sequence_print(const struct gw_sequence *s, char out[GW_SEQUENCE_TEXT])
 {
-	char digits[DIGITS];
-	uint32_t number[LIMBS];
-	unsigned limbs = LIMBS, first = 0;
+	struct gw_sequence_run run = {0};
 
-	compose(s, number);
-	/* Nine digits at a time, the last first. */
-	for (unsigned n = DIGITS; n > 0; n -= 9) {
-		uint32_t nine = divide(number, &limbs);
-		for (unsigned i = 1; i <= 9; i++, nine /= 10)
-			digits[n - i] = (char)('0' + nine % 10);
-	}
-	while (digits[first] == '0') /* it begins with a 2 that is not zero */
-		first++;
-	memcpy(out, digits + first, DIGITS - first);
-	out[DIGITS - first] = '\0';
+	gw_sequence_run_print(&run, s, out);
 }
 
 static uint64_t

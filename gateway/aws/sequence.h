@@ -7,6 +7,8 @@
 #ifndef GATEWAY_AWS_SEQUENCE_H
 #define GATEWAY_AWS_SEQUENCE_H
 
+#include <stdbool.h>
+
 #include "base/bytes.h"
 
 #define GW_SEQUENCE_TEXT 58u /* with terminator */
@@ -19,6 +21,17 @@ struct gw_sequence {
 	uint64_t time_s; /* below 2^36 */
 };
 
+/* Numbers that are printed one after the other: what differs from the one before by its place alone is not divided anew.
+ * Zeroed is new. */
+#define GW_SEQUENCE_NINES 7u
+struct gw_sequence_run {
+	bool begun;
+	struct gw_sequence last;
+	uint32_t nines[GW_SEQUENCE_NINES];
+};
+
+void gw_sequence_run_print(
+	struct gw_sequence_run *run, const struct gw_sequence *s, char out[GW_SEQUENCE_TEXT]);
 void gw_sequence_print(const struct gw_sequence *sequence, char out[GW_SEQUENCE_TEXT]);
 /* SLK_MALFORMED: not one of these. */
 MUST_USE int gw_sequence_parse(const char *text, struct gw_sequence *out);

@@ -1,6 +1,9 @@
 #include "aws/writer.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/base64.h"
 #include "base/clock.h"
@@ -52,21 +55,51 @@ put_number(struct gw_writer *w, uint64_t n, size_t digits_min)
 	gw_write_raw(w, text + at, sizeof(text) - at);
 }
 
+static bool
+is_plain(uint8_t c)
+{
+	return c >= 0x20 && c != '"' && c != '\\' && c != 0x7f;
+}
+
+/* How many bytes from here on stand as they are. */
+static size_t
+plain_run(const uint8_t *text, size_t len)
+{
+	size_t i = 0;
+
+#ifdef __SSE2__
+	for (; len - i >= 16; i += 16) {
+		__m128i c = _mm_loadu_si128((const __m128i *)(const void *)(text + i));
+		__m128i odd = _mm_cmpeq_epi8(_mm_min_epu8(c, _mm_set1_epi8(0x1f)), c);
+		odd = _mm_or_si128(odd, _mm_cmpeq_epi8(c, _mm_set1_epi8('"')));
+		odd = _mm_or_si128(odd, _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
+		odd = _mm_or_si128(odd, _mm_cmpeq_epi8(c, _mm_set1_epi8(0x7f)));
+		unsigned at = (unsigned)_mm_movemask_epi8(odd);
+		if (at != 0)
+			return i + (unsigned)__builtin_ctz(at);
+	}
+#endif
+	while (i < len && is_plain(text[i]))
+		i++;
+	return i;
+}
+
 /* RFC 8259, 7. */
 static void
 put_string(struct gw_writer *w, struct slk_span text)
 {
 	static const char digits[] = "0123456789abcdef";
-	size_t plain = 0;
+	size_t i = 0;
 
 	put(w, '"');
-	for (size_t i = 0; i < text.len; i++) {
-		uint8_t c = text.ptr[i];
-		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
-			continue;
+	for (;;) {
+		size_t plain = plain_run(text.ptr + i, text.len - i);
+		gw_write_raw(w, text.ptr + i, plain);
+		i += plain;
+		if (i == text.len)
+			break;
+		uint8_t c = text.ptr[i++];
 		char escaped[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
-		gw_write_raw(w, text.ptr + plain, i - plain);
-		plain = i + 1;
 		if (c == '"' || c == '\\') {
 			escaped[1] = (char)c;
 			gw_write_raw(w, escaped, 2);
@@ -76,7 +109,6 @@ put_string(struct gw_writer *w, struct slk_span text)
 			gw_write_raw(w, escaped, 6);
 		}
 	}
-	gw_write_raw(w, text.ptr + plain, text.len - plain);
 	put(w, '"');
 }
 

@@ -151,7 +151,7 @@ http_buf_free(struct http_pool *pool, struct http_buf *buf)
 	if (buf == NULL)
 		return;
 	if (buf->wipe)
-		slk_wipe(buf->bytes, buf->cap);
+		slk_wipe(buf->bytes, buf->len);
 	assert(pool->in_use_bytes >= buf->cap);
 	pool->in_use_bytes -= buf->cap;
 	if (buf->cap > pool->kept_max_bytes - pool->kept_bytes) {

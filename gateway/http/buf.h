@@ -24,7 +24,7 @@ struct http_buf {
 	size_t cap;
 	struct http_buf *
 		next; /* of lists that the owner makes; the pool's and the server's own otherwise */
-	bool wipe; /* all cap bytes are wiped when it is given back: set it for plaintext keys */
+	bool wipe; /* its len bytes are wiped when it is given back: set it for keys and records in plaintext */
 };
 
 struct http_pool;

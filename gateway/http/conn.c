@@ -61,7 +61,7 @@ http_conn_accept(struct http_thread *thread, const struct http_port *port, int f
 	c->watch = (struct http_watch){.ready = ready, .arg = c, .fd = fd};
 	c->timer = (struct http_timer){.fire = fire, .arg = c};
 	c->events = EPOLLIN | EPOLLRDHUP;
-	if ((is_tls && http_tls_accept(thread->server->tls, fd, &c->io.ssl) != SLK_OK) ||
+	if ((is_tls && http_tls_accept(thread->server->tls, &c->io) != SLK_OK) ||
 		http_loop_watch(thread->loop, &c->watch, c->events) != SLK_OK) {
 		SSL_free(c->io.ssl);
 		free(c);

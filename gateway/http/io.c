@@ -1,7 +1,9 @@
 #include "http/io.h"
 
 #include <errno.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -69,6 +71,59 @@ http_out_clear(struct http_out *out, struct http_pool *pool)
 }
 
 /* --- TLS --- */
+
+/* As libssl's own for sockets, but told whether more follows: an answer of many records then leaves as few large segments. */
+static int
+socket_write(BIO *bio, const char *bytes, int len)
+{
+	const struct http_io *io = BIO_get_data(bio);
+	ssize_t n = send(io->fd, bytes, (size_t)len, MSG_NOSIGNAL | (io->more ? MSG_MORE : 0));
+
+	BIO_clear_retry_flags(bio);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		BIO_set_retry_write(bio);
+	return (int)n;
+}
+
+static long
+socket_control(BIO *bio, int command, long number, void *arg)
+{
+	(void)bio;
+	(void)number;
+	(void)arg;
+	return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP;
+}
+
+static BIO_METHOD *socket_method;
+static pthread_once_t socket_method_made = PTHREAD_ONCE_INIT;
+
+static void
+make_socket_method(void)
+{
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
+
+	if (method != NULL &&
+		(BIO_meth_set_write(method, socket_write) != 1 ||
+			BIO_meth_set_ctrl(method, socket_control) != 1)) {
+		BIO_meth_free(method);
+		method = NULL;
+	}
+	socket_method = method; /* for good */
+}
+
+bool
+http_io_join(struct http_io *io, SSL *ssl)
+{
+	(void)pthread_once(&socket_method_made, make_socket_method);
+	BIO *bio = socket_method != NULL ? BIO_new(socket_method) : NULL;
+
+	if (bio == NULL)
+		return false;
+	BIO_set_data(bio, io);
+	BIO_set_init(bio, 1);
+	SSL_set0_wbio(ssl, bio);
+	return SSL_set_rfd(ssl, io->fd) == 1;
+}
 
 static bool
 is_plain_http(void)
@@ -149,9 +204,14 @@ static int
 write_tls(struct http_io *io, const struct http_out *out, size_t *out_len)
 {
 	const struct http_buf *buf = out->first;
+	size_t len = buf->len - out->offset;
 
+	if (len > SSL3_RT_MAX_PLAIN_LENGTH)
+		len = SSL3_RT_MAX_PLAIN_LENGTH;
 	ERR_clear_error();
-	int rc = SSL_write_ex(io->ssl, buf->bytes + out->offset, buf->len - out->offset, out_len);
+	io->more = out->bytes > len;
+	int rc = SSL_write_ex(io->ssl, buf->bytes + out->offset, len, out_len);
+	io->more = false;
 	return rc == 1 ? SLK_OK : tls_status(io, rc);
 }
 

@@ -13,6 +13,7 @@
 struct http_io {
 	int fd;
 	SSL *ssl; /* NULL: plain */
+	bool more; /* goes out behind what is being written: the kernel may wait for it, to send both at once */
 	bool wants_write; /* of the last SLK_AGAIN: it waits for room, not for bytes */
 };
 
@@ -23,6 +24,8 @@ struct http_out {
 	size_t bytes; /* that wait */
 };
 
+/* Let ssl read from and write to io's descriptor. io does not move as long as ssl lives. false: no memory. */
+MUST_USE bool http_io_join(struct http_io *io, SSL *ssl);
 /* SLK_OK; SLK_AGAIN; SLK_UNSUPPORTED: the peer speaks plain HTTP; SLK_CLOSED; SLK_MALFORMED. */
 MUST_USE int http_io_handshake(struct http_io *io);
 /* 1 byte at least. SLK_AGAIN; SLK_CLOSED: the peer has ended, in order or not; SLK_MALFORMED: TLS was broken. */

@@ -282,19 +282,19 @@ hold_context(struct http_tls *tls)
 }
 
 int
-http_tls_accept(struct http_tls *tls, int fd, SSL **out_ssl)
+http_tls_accept(struct http_tls *tls, struct http_io *io)
 {
 	SSL_CTX *ctx = hold_context(tls);
 	SSL *ssl = SSL_new(ctx);
 
 	SSL_CTX_free(ctx);
-	if (ssl == NULL || SSL_set_fd(ssl, fd) != 1) {
+	if (ssl == NULL || !http_io_join(io, ssl)) {
 		SSL_free(ssl);
 		ERR_clear_error();
 		return SLK_NO_MEMORY;
 	}
 	SSL_set_accept_state(ssl);
-	*out_ssl = ssl;
+	io->ssl = ssl;
 	return SLK_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "http/http.h"
+#include "http/io.h"
 
 struct http_tls;
 
@@ -16,8 +17,8 @@ MUST_USE int http_tls_new(
 void http_tls_free(struct http_tls *tls);
 /* Load again. On an error the old ones stay. */
 MUST_USE int http_tls_reload(struct http_tls *tls, struct slk_error *err);
-/* A connection's, for fd. SLK_NO_MEMORY. */
-MUST_USE int http_tls_accept(struct http_tls *tls, int fd, SSL **out_ssl);
+/* Give a connection that has its descriptor its ssl (http_io_join()). SLK_NO_MEMORY. */
+MUST_USE int http_tls_accept(struct http_tls *tls, struct http_io *io);
 /* Until the certificate expires. */
 int http_tls_days(struct http_tls *tls);
 

@@ -120,17 +120,17 @@ static bool
 serves(struct http_tls *tls)
 {
 	pthread_t client;
-	SSL *ssl = NULL;
+	struct http_io io = {0};
 	void *result;
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	assert_ok(http_tls_accept(tls, fds[0], &ssl));
+	io.fd = fds[0];
+	assert_ok(http_tls_accept(tls, &io));
 	assert_int_equal(pthread_create(&client, NULL, be_client, &fds[1]), 0);
-	bool good = SSL_do_handshake(ssl) == 1 && SSL_write(ssl, "hello", 5) == 5;
+	bool good = SSL_do_handshake(io.ssl) == 1 && SSL_write(io.ssl, "hello", 5) == 5;
 	ERR_clear_error();
-	SSL_free(ssl);
-	close(fds[0]);
+	http_io_close(&io);
 	assert_int_equal(pthread_join(client, &result), 0);
 	return good && result != NULL;
 }

@@ -54,6 +54,33 @@ compare(const char *a, const char *b)
 	return x != y ? (x < y ? -1 : 1) : strcmp(a, b);
 }
 
+/* Whatever neighbours differ in, each reads as it would alone. */
+static void
+sequence_numbers_in_a_run_are_those_alone(void **state)
+{
+	(void)state;
+	static const struct gw_sequence all[] = {{1000, 5, 1, 1000}, {1000, 5, 2, 1000},
+		{1000, 5, 2, 1000}, {1000, 5, 70000, 1000}, {1000, 5, 65536 + 70000, 1000},
+		{1000, 5, 9, 1000}, {1000, 6, 10, 1000}, {1000, 6, 11, 1001}, {1001, 6, 12, 1001},
+		{0xfffffffff, 0xffffffff, GW_SEQUENCE_END - 1, 0xfffffffff},
+		{0xfffffffff, 0xffffffff, GW_SEQUENCE_END, 0xfffffffff}, {0, 0, 0, 0},
+		{0, 0, 0xffff, 0}};
+	struct gw_sequence_run run = {0};
+	char alone[GW_SEQUENCE_TEXT], in_run[GW_SEQUENCE_TEXT];
+	struct gw_sequence s = {1000, 5, 0xfffffffe, 1000};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		gw_sequence_print(&all[i], alone);
+		gw_sequence_run_print(&run, &all[i], in_run);
+		assert_string_equal(in_run, alone);
+	}
+	for (unsigned i = 0; i < 20000; i++, s.place += i % 70 * 997) {
+		gw_sequence_print(&s, alone);
+		gw_sequence_run_print(&run, &s, in_run);
+		assert_string_equal(in_run, alone);
+	}
+}
+
 static void
 sequence_numbers_grow_with_place_and_creation(void **state)
 {
@@ -365,6 +392,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sequence_numbers_can_be_read_back),
+		cmocka_unit_test(sequence_numbers_in_a_run_are_those_alone),
 		cmocka_unit_test(sequence_numbers_grow_with_place_and_creation),
 		cmocka_unit_test(foreign_numbers_are_refused),
 		cmocka_unit_test(tickets_come_back_as_they_were),

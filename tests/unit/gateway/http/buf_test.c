@@ -83,7 +83,7 @@ what_is_kept_comes_again_and_wiped_if_asked(void **state)
 	assert_ok(http_pool_new(64 * KIB, 16 * KIB, &pool));
 	assert_ok(http_buf_new(pool, 10, &a));
 	memset(a->bytes, 0x5a, a->cap);
-	a->len = 10;
+	a->len = a->cap;
 	a->wipe = true;
 	const uint8_t *place = a->bytes;
 	http_buf_free(pool, a);
