@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "http/handshakes.h"
 #include "http/loop_run.h"
 
 #define READS_PER_TURN 4
@@ -74,6 +75,14 @@ http_conn_accept(struct http_thread *thread, const struct http_port *port, int f
 	http_conn_touch(c);
 }
 
+/* Whose turn comes later is passed over; a read or write in it fails. */
+static void
+give_up_handshake(struct http_conn *c)
+{
+	atomic_store(&c->is_given_up, true);
+	(void)shutdown(c->io.fd, SHUT_RDWR);
+}
+
 void
 http_conn_close(struct http_conn *c, enum http_outcome outcome)
 {
@@ -86,7 +95,10 @@ http_conn_close(struct http_conn *c, enum http_outcome outcome)
 		c->protocol->close(c, outcome);
 	http_loop_unwatch(thread->loop, &c->watch);
 	http_timer_cancel(thread->loop, &c->timer);
-	http_io_close(&c->io);
+	if (c->is_away)
+		give_up_handshake(c);
+	else
+		http_io_close(&c->io);
 	http_out_clear(&c->out, thread->pool);
 	http_buf_free(thread->pool, c->stash);
 	c->stash = NULL;
@@ -94,7 +106,8 @@ http_conn_close(struct http_conn *c, enum http_outcome outcome)
 		TAILQ_REMOVE(&thread->to_serve, c, service);
 	c->is_queued = false;
 	TAILQ_REMOVE(&thread->conns, c, entry);
-	TAILQ_INSERT_TAIL(&thread->dead, c, entry);
+	if (!c->is_away)
+		TAILQ_INSERT_TAIL(&thread->dead, c, entry);
 	HTTP_COUNT(thread, closed);
 	HTTP_COUNT_ADD(thread, connections, (uint64_t)-1);
 	http_addresses_remove(thread->server->addresses, &c->address);
@@ -208,11 +221,10 @@ say_it_is_tls(const struct http_conn *c)
 }
 
 static void
-shake_hands(struct http_conn *c)
+handshake_went(struct http_conn *c, int rc)
 {
 	const unsigned char *chosen = NULL;
 	unsigned chosen_len = 0;
-	int rc = http_io_handshake(&c->io);
 
 	if (rc == SLK_AGAIN)
 		return;
@@ -235,6 +247,21 @@ shake_hands(struct http_conn *c)
 		conn_set_state(c, HTTP_CONN_DETECT);
 	else
 		open_protocol(c, chosen_len == 2 ? &http_h2_protocol : &http_h1_protocol);
+}
+
+/* Away, nothing is watched: what came would be told over and over. */
+static void
+shake_hands(struct http_conn *c)
+{
+	struct http_handshakes *handshakes = c->thread->server->handshakes;
+
+	if (handshakes == NULL) {
+		handshake_went(c, http_io_handshake(&c->io));
+		return;
+	}
+	http_loop_unwatch(c->thread->loop, &c->watch);
+	c->is_away = true;
+	http_handshakes_give(handshakes, c);
 }
 
 /* --- in --- */
@@ -395,6 +422,27 @@ ready(struct http_watch *watch, uint32_t events)
 	http_conn_touch(c);
 }
 
+void
+http_conn_shaken(struct http_conn *c, int status)
+{
+	c->is_away = false;
+	if (c->state == HTTP_CONN_CLOSED) {
+		http_io_close(&c->io);
+		TAILQ_INSERT_TAIL(&c->thread->dead, c, entry);
+		return;
+	}
+	c->events = EPOLLIN | EPOLLRDHUP;
+	if (http_loop_watch(c->thread->loop, &c->watch, c->events) != SLK_OK) {
+		http_count_refused(c->thread, HTTP_REFUSED_no_memory);
+		http_conn_close(c, HTTP_OUTCOME_GONE);
+		return;
+	}
+	handshake_went(c, status);
+	if (c->state != HTTP_CONN_HANDSHAKE && wants_input(c))
+		read_some(c); /* libssl may have read ahead */
+	http_conn_touch(c);
+}
+
 /* --- timers --- */
 
 static uint64_t
@@ -460,6 +508,8 @@ set_events(struct http_conn *c, bool is_blocked)
 {
 	uint32_t events = EPOLLRDHUP;
 
+	if (c->is_away)
+		return;
 	if (c->state == HTTP_CONN_HANDSHAKE)
 		events |= c->io.wants_write ? EPOLLOUT : EPOLLIN;
 	else if (wants_input(c))

@@ -67,6 +67,11 @@ struct http_conn {
 	struct http_thread *thread;
 	const struct http_port *port;
 	struct http_io io;
+	/* handshakes.h */
+	bool is_away; /* io is another thread's */
+	atomic_bool is_given_up; /* closed meanwhile */
+	int shake_status;
+	struct http_conn *shake_next;
 	struct http_watch watch;
 	uint32_t events; /* as watched */
 	struct http_timer
@@ -91,6 +96,8 @@ struct http_conn {
 void http_conn_accept(struct http_thread *thread, const struct http_port *port, int fd,
 	const struct http_client *client, const struct http_address *address, bool is_counted);
 
+/* It is back from its handshake (handshakes.h), which went on so: as http_io_handshake(). */
+void http_conn_shaken(struct http_conn *conn, int status);
 /* Look after it at the end of this turn: something is to be written, or to be read again. */
 void http_conn_touch(struct http_conn *conn);
 /* No more requests: close it once what is queued was written. */

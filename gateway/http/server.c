@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "http/conn.h"
+#include "http/handshakes.h"
 #include "http/listen.h"
 #include "http/loop_run.h"
 
@@ -136,6 +137,8 @@ stop_thread(struct http_thread *t)
 		close_port(&t->ports[i]);
 	while (!TAILQ_EMPTY(&t->conns))
 		http_conn_close(TAILQ_FIRST(&t->conns), HTTP_OUTCOME_STOPPED);
+	if (t->server->handshakes != NULL)
+		http_handshakes_leave(t->server->handshakes, t);
 	flush(t);
 	for (size_t i = t->server->listeners_count; i-- > 0;) {
 		const struct http_port *port = &t->ports[i];
@@ -402,11 +405,25 @@ spawn_failed(struct http_server *s, unsigned missing)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* A key that a provider holds may be in an HSM. */
+static int
+start_handshakes(struct http_server *s, struct slk_error *err)
+{
+	if (s->tls == NULL || !http_tls_is_remote(s->tls))
+		return SLK_OK;
+	int rc = http_handshakes_new(&s->handshakes, err);
+	for (unsigned i = 0; rc == SLK_OK && i < s->threads_count; i++)
+		http_handshakes_join(s->handshakes, &s->threads[i]);
+	return rc;
+}
+
 int
 http_server_start(struct http_server *s, struct slk_error *err)
 {
-	int rc = SLK_OK;
+	int rc = start_handshakes(s, err);
 
+	if (rc != SLK_OK)
+		return rc;
 	for (unsigned i = 0; rc == SLK_OK && i < s->threads_count; i++) {
 		rc = spawn(&s->threads[i]);
 		if (rc != SLK_OK) {
@@ -489,6 +506,7 @@ http_server_free(struct http_server *s)
 		return;
 	if (s->threads != NULL) {
 		http_server_stop(s);
+		http_handshakes_free(s->handshakes);
 		for (unsigned i = 0; i < s->threads_count; i++)
 			fini_thread(&s->threads[i]);
 	}

@@ -17,6 +17,7 @@
 #define HTTP_READ_BYTES (256u * 1024u)
 
 struct http_conn;
+struct http_handshakes;
 struct http_server;
 TAILQ_HEAD(http_conns, http_conn);
 
@@ -62,6 +63,7 @@ struct http_server {
 	const struct slk_clock *clock;
 	char thread_name[16];
 	struct http_tls *tls; /* NULL: no listener needs it */
+	struct http_handshakes *handshakes; /* NULL: within the loops' turns */
 	struct http_addresses *addresses;
 	struct http_thread *threads;
 	unsigned threads_count;

@@ -298,6 +298,12 @@ http_tls_accept(struct http_tls *tls, struct http_io *io)
 	return SLK_OK;
 }
 
+bool
+http_tls_is_remote(const struct http_tls *tls)
+{
+	return is_uri(tls->key);
+}
+
 int
 http_tls_days(struct http_tls *tls)
 {

@@ -19,6 +19,8 @@ void http_tls_free(struct http_tls *tls);
 MUST_USE int http_tls_reload(struct http_tls *tls, struct slk_error *err);
 /* Give a connection that has its descriptor its ssl (http_io_join()). SLK_NO_MEMORY. */
 MUST_USE int http_tls_accept(struct http_tls *tls, struct http_io *io);
+/* The key is at a provider, so that signatures may take long. */
+bool http_tls_is_remote(const struct http_tls *tls);
 /* Until the certificate expires. */
 int http_tls_days(struct http_tls *tls);
 

@@ -1,4 +1,5 @@
 /* The gateway's TLS with its private key in the HSM: by a URI, through the provider that it loads by itself. */
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/provider.h>
@@ -6,12 +7,15 @@
 #include <openssl/x509.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "http/http.h"
 #include "http/tls.h"
 #include "kmsclient/life.h"
 #include "kmsd_rig.h"
@@ -155,6 +159,191 @@ a_key_in_the_hsm_serves_and_outlives_a_restart_of_kmsd(void **state)
 	http_tls_free(tls);
 }
 
+/* --- a slow HSM --- */
+
+static void
+answer(void *thread, struct http_exchange *x, int status)
+{
+	(void)thread;
+	(void)status;
+	http_answer_bytes(x, 200, NULL, 0, "here", 4);
+}
+
+static void
+head(void *thread, struct http_exchange *x)
+{
+	(void)thread;
+	(void)x;
+}
+
+static const struct http_handler handler = {.head = head, .end = answer};
+
+static struct http_server *
+start_server(void)
+{
+	const struct http_listener listener = {
+		.via = HTTP_VIA_TLS, .host = "127.0.0.1", .fd = -1, .handler = &handler};
+	const struct http_server_config c = {
+		.threads = 1, .listeners = &listener, .listeners_count = 1, .tls = config};
+	struct http_server *server = NULL;
+	struct slk_error err = {0};
+
+	assert_ok(http_server_new(&c, &server, &err));
+	assert_ok(http_server_start(server, &err));
+	return server;
+}
+
+struct client {
+	pthread_t thread;
+	SSL_CTX *ctx;
+	SSL *ssl;
+	int fd;
+	atomic_bool is_done;
+	bool is_good;
+};
+
+static void
+client_init(struct client *c, const struct http_server *server)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(http_server_port(server, 0))};
+
+	*c = (struct client){.ctx = SSL_CTX_new(TLS_client_method())};
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	c->fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	c->ssl = SSL_new(c->ctx);
+	assert_int_equal(SSL_set_fd(c->ssl, c->fd), 1);
+}
+
+static void
+client_fini(struct client *c)
+{
+	SSL_free(c->ssl);
+	SSL_CTX_free(c->ctx);
+	close(c->fd);
+}
+
+static bool
+client_asks(struct client *c)
+{
+	static const char ask[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	char in[1024] = "";
+	size_t len = 0;
+
+	if (SSL_write(c->ssl, ask, sizeof(ask) - 1) != sizeof(ask) - 1)
+		return false;
+	while (strstr(in, "\r\n\r\nhere") == NULL) {
+		int n = SSL_read(c->ssl, in + len, (int)(sizeof(in) - 1 - len));
+		if (n <= 0)
+			return false;
+		len += (size_t)n;
+		in[len] = '\0';
+	}
+	return true;
+}
+
+static void *
+client_run(void *arg)
+{
+	struct client *c = arg;
+
+	c->is_good = SSL_connect(c->ssl) == 1 && client_asks(c);
+	atomic_store(&c->is_done, true);
+	ERR_clear_error();
+	return NULL;
+}
+
+static uint64_t
+signatures_begun(void)
+{
+	return atomic_load(&rig.hsm.shim->faults[P11SHIM_C_Sign].calls);
+}
+
+static void
+wait_for_signature(uint64_t before)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	for (unsigned i = 0; i < 10000 && signatures_begun() == before; i++)
+		(void)nanosleep(&pause, NULL);
+	assert_true(signatures_begun() > before);
+}
+
+static void
+others_are_served_while_the_hsm_signs(void **state)
+{
+	struct client first, second;
+
+	(void)state;
+	struct http_server *server = start_server();
+	client_init(&first, server);
+	assert_int_equal(SSL_connect(first.ssl), 1);
+	assert_true(client_asks(&first));
+	uint64_t before = signatures_begun();
+	p11shim_hang(rig.hsm.shim, P11SHIM_C_Sign, 1);
+	client_init(&second, server);
+	assert_int_equal(pthread_create(&second.thread, NULL, client_run, &second), 0);
+	wait_for_signature(before);
+	for (unsigned i = 0; i < 20; i++)
+		assert_true(client_asks(&first));
+	assert_false(atomic_load(&second.is_done));
+	p11shim_heal(rig.hsm.shim, P11SHIM_C_Sign);
+	assert_int_equal(pthread_join(second.thread, NULL), 0);
+	assert_true(second.is_good);
+	assert_true(client_asks(&first));
+	client_fini(&second);
+	client_fini(&first);
+	http_server_free(server);
+}
+
+static void
+who_leaves_while_the_hsm_signs_leaves_nothing(void **state)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	struct client gone, next;
+
+	(void)state;
+	struct http_server *server = start_server();
+	uint64_t before = signatures_begun();
+	p11shim_hang(rig.hsm.shim, P11SHIM_C_Sign, 1);
+	client_init(&gone, server);
+	assert_int_equal(pthread_create(&gone.thread, NULL, client_run, &gone), 0);
+	wait_for_signature(before);
+	assert_int_equal(shutdown(gone.fd, SHUT_RDWR), 0);
+	assert_int_equal(pthread_join(gone.thread, NULL), 0);
+	assert_false(gone.is_good);
+	client_fini(&gone);
+	p11shim_heal(rig.hsm.shim, P11SHIM_C_Sign);
+	for (unsigned i = 0; i < 10000 && http_server_connections(server) > 0; i++)
+		(void)nanosleep(&pause, NULL);
+	assert_int_equal(http_server_connections(server), 0);
+	client_init(&next, server);
+	(void)client_run(&next);
+	assert_true(next.is_good);
+	client_fini(&next);
+	http_server_free(server);
+}
+
+static void
+a_server_that_stops_waits_for_its_handshakes(void **state)
+{
+	struct client c;
+
+	(void)state;
+	struct http_server *server = start_server();
+	uint64_t before = signatures_begun();
+	p11shim_delay(rig.hsm.shim, P11SHIM_C_Sign, 1, 200);
+	client_init(&c, server);
+	assert_int_equal(pthread_create(&c.thread, NULL, client_run, &c), 0);
+	wait_for_signature(before);
+	http_server_free(server);
+	assert_int_equal(pthread_join(c.thread, NULL), 0);
+	assert_false(c.is_good);
+	client_fini(&c);
+	p11shim_heal(rig.hsm.shim, P11SHIM_C_Sign);
+}
+
 static void
 a_key_that_is_not_there_is_said(void **state)
 {
@@ -174,6 +363,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_in_the_hsm_serves_and_outlives_a_restart_of_kmsd),
+		cmocka_unit_test(others_are_served_while_the_hsm_signs),
+		cmocka_unit_test(who_leaves_while_the_hsm_signs_leaves_nothing),
+		cmocka_unit_test(a_server_that_stops_waits_for_its_handshakes),
 		cmocka_unit_test(a_key_that_is_not_there_is_said),
 	};
 
