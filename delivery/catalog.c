@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "errlog.h"
 
 #define PAGE 50u
 
@@ -17,7 +18,10 @@ forget(const struct dlv_catalog *c, const struct dlv_report *r, struct slk_error
 		.delivery_id = r->id,
 		.stream_id = r->stream_id};
 
-	return r->forgets ? dlv_checkpoint_remove(&file, err) : SLK_OK;
+	if (!r->forgets)
+		return SLK_OK;
+	int rc = dlv_errlog_remove(NULL, c->state_dir, r->name, r->id, err);
+	return rc == SLK_OK ? dlv_checkpoint_remove(&file, err) : rc;
 }
 
 /* Another version is current, or the delivery stream is gone: the next list says what to do. */

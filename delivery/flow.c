@@ -200,7 +200,7 @@ gather_failed(struct dlv_flow *f)
 
 	f->gather_failures++;
 	dlv_view_code(f->gather_status, "Journal", code);
-	dlv_view_error(f, "paused", code, f->gather_error.text);
+	dlv_view_error(f, NULL, "paused", code, f->gather_error.text);
 	gather_later(f,
 		dlv_flow_backoff_ns(
 			DLV_REFUSED_NS, f->gather_failures > 2 ? 2 : 1)); /* 5 to 20 seconds */
@@ -218,7 +218,7 @@ gather_without_memory(struct dlv_flow *f)
 	}
 	/* Others give theirs back soon, or something is set too low. */
 	if (++f->gather_failures == MEMORY_TRIES)
-		dlv_view_error(f, "paused",
+		dlv_view_error(f, NULL, "paused",
 			f->gather_status == SLK_LIMIT ? "Memory.LimitExceeded" : "Memory.NoMemory",
 			f->gather_error.text);
 	gather_later(f, MEMORY_NS);
@@ -359,7 +359,7 @@ commit_failed(struct dlv_flow *f)
 		f->commit == DLV_COMMIT_ERRORS || f->commit_seal_failed ? "Destination"
 									: "Checkpoint",
 		code);
-	dlv_view_error(f, "paused", code, f->commit_error.text);
+	dlv_view_error(f, NULL, "paused", code, f->commit_error.text);
 	if (f->commit == DLV_COMMIT_PLAN && f->commit_seal_failed)
 		gather_anew(f);
 	else
@@ -514,6 +514,23 @@ open_leg(struct dlv_flow *f, struct dlv_leg *leg, const struct dlv_destination_o
 }
 
 static int
+open_errlog(struct dlv_flow *f, struct slk_error *err)
+{
+	const struct dlv_spec *spec = f->env.spec;
+	const struct dlv_errlog_config config = {.fs = f->config.fs,
+		.state_dir = f->config.state_dir,
+		.name = f->env.name,
+		.arn = f->env.arn,
+		.delivery_id = f->config.delivery_id,
+		.loop = f->loop};
+
+	if (!spec->logging.enabled && !spec->s3.logging.enabled &&
+		!spec->source_backup.logging.enabled)
+		return SLK_OK;
+	return dlv_errlog_new(&config, &f->errlog, err);
+}
+
+static int
 open_legs(struct dlv_flow *f, struct slk_error *err)
 {
 	const struct dlv_flow_config *c = &f->config;
@@ -562,6 +579,8 @@ dlv_flow_new(
 	f->view.batch_state = dlv_batch_state_name(DLV_FILLING);
 	f->view.version = config->env.version;
 	int rc = open_legs(f, err);
+	if (rc == SLK_OK)
+		rc = open_errlog(f, err);
 	if (rc != SLK_OK) {
 		dlv_flow_free(f);
 		return rc;
@@ -616,6 +635,7 @@ dlv_flow_free(struct dlv_flow *f)
 	}
 	dlv_batch_fini(&f->error_batch);
 	dlv_checkpoint_fini(&f->cp);
+	dlv_errlog_free(f->errlog);
 	dlv_feed_free(f->feed);
 	free(f->failed);
 	pthread_mutex_destroy(&f->lock);
@@ -625,5 +645,8 @@ dlv_flow_free(struct dlv_flow *f)
 int
 dlv_flow_forget(struct dlv_flow *f, struct slk_error *err)
 {
-	return dlv_checkpoint_remove(&f->file, err);
+	int rc = dlv_errlog_remove(
+		f->config.fs, f->config.state_dir, f->env.name, f->config.delivery_id, err);
+
+	return rc == SLK_OK ? dlv_checkpoint_remove(&f->file, err) : rc;
 }

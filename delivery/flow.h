@@ -43,7 +43,7 @@ void dlv_flow_start(struct dlv_flow *flow);
 /* Begin nothing new. What is being sent may end for drain_ns; then it is cancelled. stopped is called once, from the loop. */
 void dlv_flow_stop(struct dlv_flow *flow, uint64_t drain_ns, void (*stopped)(void *arg), void *arg);
 void dlv_flow_free(struct dlv_flow *flow); /* stopped, or never started; NULL allowed */
-/* Removes its checkpoint. Stopped. */
+/* Removes its checkpoint and its error log. Stopped. */
 MUST_USE int dlv_flow_forget(struct dlv_flow *flow, struct slk_error *err);
 
 #define DLV_CODES_MAX 32u

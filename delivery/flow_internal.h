@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/clock.h"
+#include "errlog.h"
 #include "flow.h"
 #include "loop.h"
 
@@ -67,6 +68,7 @@ struct dlv_flow {
 	struct dlv_loop *loop;
 	struct dlv_feed *feed;
 	struct dlv_checkpoint_file file;
+	struct dlv_errlog *errlog; /* NULL: the description asks for none */
 	struct dlv_checkpoint
 		cp; /* the commit task's; the gather task reads it while gather_seeks */
 	uint64_t ended_number; /* of the last batch that ended */
@@ -169,8 +171,12 @@ void dlv_flow_commit(struct dlv_flow *flow);
 
 /* --- flow_view.c; any thread --- */
 
-/* state: static. */
-void dlv_view_error(struct dlv_flow *flow, const char *state, const char *code, const char *text);
+/* state: static. leg: whose error it is; NULL: of what comes before a delivery. */
+void dlv_view_error(struct dlv_flow *flow, const struct dlv_leg *leg, const char *state,
+	const char *code, const char *text);
+/* The error log alone: nothing stands in the way. */
+void dlv_view_note(
+	struct dlv_flow *flow, const struct dlv_leg *leg, const char *code, const char *text);
 void dlv_view_ok(struct dlv_flow *flow); /* nothing stands in the way */
 void dlv_view_attempt(struct dlv_flow *flow, const struct dlv_result *result);
 void dlv_view_batch(struct dlv_flow *flow); /* state and attempts of the batch under way */

@@ -1,4 +1,5 @@
 /* A flow's ways out: sending, trying again, backing up. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,7 +115,7 @@ retry_leg(struct dlv_leg *leg, const struct dlv_result *result)
 		dlv_timer_stop(f->loop, &f->gather_timer);
 		f->gather_waits = false;
 	}
-	dlv_view_error(f, refused ? "paused" : "retrying",
+	dlv_view_error(f, leg, refused ? "paused" : "retrying",
 		result->code[0] != '\0' ? result->code : "Destination.Failed",
 		result->error.text[0] != '\0' ? result->error.text
 					      : slk_status_sentence(result->error.status));
@@ -141,6 +142,20 @@ keep_failed(struct dlv_flow *f, const struct dlv_result *result)
 	}
 	f->failed_count = result->failed_count;
 	return true;
+}
+
+/* Their records are in the error output, each with its reason; the error log has how many, and the first one's. */
+static void
+note_failed(struct dlv_flow *f)
+{
+	char text[256];
+
+	if (f->failed_count == 0)
+		return;
+	snprintf(text, sizeof(text),
+		"%zu of %zu records were refused, and go to the error output; the first: %s",
+		f->failed_count, f->under->main.count, f->failed[0].message);
+	dlv_view_note(f, &f->main, f->failed[0].code, text);
 }
 
 static void
@@ -202,6 +217,7 @@ main_failed(struct dlv_flow *f, const struct dlv_result *result)
 	}
 	if (result->outcome == DLV_DELIVERED_REST && f->errors.ops != NULL &&
 		keep_failed(f, result)) {
+		note_failed(f);
 		back_up(f, result, false);
 		return;
 	}
@@ -217,7 +233,7 @@ main_failed(struct dlv_flow *f, const struct dlv_result *result)
 		retry_leg(&f->main, result);
 		return;
 	}
-	dlv_view_error(f, "retrying", result->code, result->error.text);
+	dlv_view_error(f, &f->main, "retrying", result->code, result->error.text);
 	f->fails_whole = true;
 	if (f->errors.ops != NULL) {
 		/* A destination that took some of it names what is missing. */

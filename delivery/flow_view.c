@@ -41,8 +41,53 @@ count_code(struct dlv_flow_view *v, const char *code)
 	v->codes[i < DLV_CODES_MAX ? i : DLV_CODES_MAX - 1].count++;
 }
 
+/* The part of the description that the error belongs to: what Redshift is given by an object says so by its code. */
+static const struct dlv_logging *
+logging_of(const struct dlv_flow *f, const struct dlv_leg *leg, const char *code)
+{
+	const struct dlv_spec *spec = f->env.spec;
+
+	if (leg == &f->copy && spec->has_source_backup)
+		return &spec->source_backup.logging;
+	if (leg == &f->copy || leg == &f->errors || spec->kind == DLV_TO_S3 ||
+		strncmp(code, "S3.", 3) == 0 || strncmp(code, "File.", 5) == 0)
+		return &spec->s3.logging;
+	return &spec->logging;
+}
+
 void
-dlv_view_error(struct dlv_flow *f, const char *state, const char *code, const char *text)
+dlv_view_note(struct dlv_flow *f, const struct dlv_leg *leg, const char *code, const char *text)
+{
+	bool is_main = leg == NULL || leg == &f->main;
+	const struct dlv_errlog_line line = {.to = logging_of(f, leg, code),
+		.destination = is_main ? f->config.ops->name : f->config.backup_ops->name,
+		.code = code,
+		.message = text,
+		.batch_id = leg != NULL && f->under != NULL ? f->under->main.id : "",
+		.attempts = leg != NULL ? leg->attempts : 0,
+		.version = f->env.version,
+		.wall_ns = slk_wall_ns(f->env.clock)};
+
+	dlv_errlog_add(f->errlog, &line);
+}
+
+static void
+log_error(struct dlv_flow *f, const struct dlv_leg *leg, const char *code, const char *text)
+{
+	const struct dlv_logging *to = logging_of(f, leg, code);
+
+	if (to->enabled)
+		slk_error_log("delivery is held up", slk_kv("delivery_stream", f->env.name),
+			slk_kv("code", code), slk_kv("reason", text), slk_kv("logGroup", to->group),
+			slk_kv("logStream", to->stream));
+	else
+		slk_error_log("delivery is held up", slk_kv("delivery_stream", f->env.name),
+			slk_kv("code", code), slk_kv("reason", text));
+}
+
+void
+dlv_view_error(struct dlv_flow *f, const struct dlv_leg *leg, const char *state, const char *code,
+	const char *text)
 {
 	pthread_mutex_lock(&f->lock);
 	struct dlv_flow_view *v = &f->view;
@@ -56,8 +101,8 @@ dlv_view_error(struct dlv_flow *f, const char *state, const char *code, const ch
 	count_code(v, code);
 	pthread_mutex_unlock(&f->lock);
 	if (is_new)
-		slk_error_log("delivery is held up", slk_kv("delivery_stream", f->env.name),
-			slk_kv("code", code), slk_kv("reason", text));
+		log_error(f, leg, code, text);
+	dlv_view_note(f, leg, code, text);
 }
 
 void

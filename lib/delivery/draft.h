@@ -69,7 +69,7 @@ MUST_USE bool dlv_draft_read_buffering(
 	const struct dlv_place *at, uint32_t max_mib, struct dlv_buffering *out);
 MUST_USE bool dlv_draft_read_retry(const struct dlv_place *at, uint32_t *out);
 MUST_USE bool dlv_draft_read_processing(const struct dlv_place *at, bool *out_delimiter);
-MUST_USE bool dlv_draft_read_logging(const struct dlv_place *at); /* CloudWatch's: off only */
+MUST_USE bool dlv_draft_read_logging(const struct dlv_place *at, struct dlv_logging *inout);
 /* A structure that may be there as long as its Enabled is not true. why: "", or ": what else there is". */
 MUST_USE bool dlv_draft_read_off(const struct dlv_place *at, const char *name, const char *why);
 MUST_USE bool dlv_draft_read_secret(const struct dlv_place *at, const char *name,

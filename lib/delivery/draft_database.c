@@ -141,5 +141,5 @@ dlv_draft_read_database(struct dlv_draft *d, const struct dlv_place *at, enum dl
 		dlv_draft_read_retry(at, &d->spec.retry_seconds) &&
 		dlv_draft_read_inner_s3(&d->spec.s3, at, way) &&
 		dlv_draft_read_processing(at, &d->spec.delimiter) &&
-		read_database_backup(d, at, way) && dlv_draft_read_logging(at);
+		read_database_backup(d, at, way) && dlv_draft_read_logging(at, &d->spec.logging);
 }

@@ -129,5 +129,6 @@ dlv_draft_read_http(struct dlv_draft *d, const struct dlv_place *at, enum dlv_wa
 		dlv_draft_read_retry(at, &d->spec.retry_seconds) &&
 		dlv_draft_read_backup_of(at, modes, &d->spec.backup) &&
 		dlv_draft_read_inner_s3(&d->spec.s3, at, way) &&
-		dlv_draft_read_processing(at, &d->spec.delimiter) && dlv_draft_read_logging(at);
+		dlv_draft_read_processing(at, &d->spec.delimiter) &&
+		dlv_draft_read_logging(at, &d->spec.logging);
 }

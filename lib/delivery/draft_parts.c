@@ -147,11 +147,48 @@ dlv_draft_read_off(const struct dlv_place *at, const char *name, const char *why
 	return on ? dlv_refuse(at, "%s is not supported%s.", name, why) : true;
 }
 
-bool
-dlv_draft_read_logging(const struct dlv_place *at)
+/* --- where errors are told --- */
+
+static bool
+is_log_group(struct slk_span text)
 {
-	return dlv_draft_read_off(at, "CloudWatchLoggingOptions",
-		": errors are in the state of the delivery stream, in the metrics and in the log");
+	const char *s = (const char *)text.ptr;
+
+	return strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/#") ==
+		text.len;
+}
+
+static bool
+is_log_stream(struct slk_span text)
+{
+	const char *s = (const char *)text.ptr;
+
+	return strcspn(s, ":*") == text.len;
+}
+
+bool
+dlv_draft_read_logging(const struct dlv_place *at, struct dlv_logging *inout)
+{
+	static const char *const known[] = {"Enabled", "LogGroupName", "LogStreamName", NULL};
+	static const struct dlv_limit group = {
+		0, 512, "[\\.\\-_/#A-Za-z0-9]*", is_log_group, false};
+	static const struct dlv_limit stream = {0, 512, "[^:*]*", is_log_stream, false};
+	struct dlv_logging told = {.group = "", .stream = ""};
+	struct dlv_place in;
+
+	if (!dlv_read_object(at, "CloudWatchLoggingOptions", &in))
+		return false;
+	if (in.object == NULL)
+		return true;
+	if (!dlv_read_known(&in, known) || !dlv_read_bool(&in, "Enabled", &told.enabled) ||
+		!dlv_read_text(&in, "LogGroupName", &group, &told.group) ||
+		!dlv_read_text(&in, "LogStreamName", &stream, &told.stream))
+		return false;
+	if (told.enabled && (told.group[0] == '\0' || told.stream[0] == '\0'))
+		return dlv_refuse(
+			&in, "LogGroupName and LogStreamName are needed when Enabled is true.");
+	*inout = told;
+	return true;
 }
 
 /* --- source records' backup --- */

@@ -138,7 +138,7 @@ dlv_draft_read_s3(struct dlv_s3 *s3, const struct dlv_place *at, bool is_extende
 		!dlv_read_text(at, "ErrorOutputPrefix", &limit_prefix, &s3->error_prefix) ||
 		!dlv_draft_read_buffering(at, 128, &s3->buffering) ||
 		!read_compression(at, &s3->compression) || !read_encryption(at, &s3->kms_key_arn) ||
-		!dlv_draft_read_logging(at))
+		!dlv_draft_read_logging(at, &s3->logging))
 		return false;
 	if (arn != NULL)
 		s3->bucket = arn + sizeof(BUCKET_ARN) - 1;

@@ -101,5 +101,6 @@ dlv_draft_read_search(struct dlv_draft *d, const struct dlv_place *at, enum dlv_
 	return dlv_draft_read_retry(at, &d->spec.retry_seconds) &&
 		dlv_draft_read_backup_of(at, modes, &d->spec.backup) && read_document_ids(at) &&
 		dlv_draft_read_inner_s3(&d->spec.s3, at, way) &&
-		dlv_draft_read_processing(at, &d->spec.delimiter) && dlv_draft_read_logging(at);
+		dlv_draft_read_processing(at, &d->spec.delimiter) &&
+		dlv_draft_read_logging(at, &d->spec.logging);
 }

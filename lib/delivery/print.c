@@ -189,12 +189,16 @@ put_processing(struct out *o, enum form form, bool delimiter)
 }
 
 static void
-put_logging(struct out *o, enum form form)
+put_logging(struct out *o, enum form form, const struct dlv_logging *logging)
 {
-	if (form != DESCRIBED)
+	bool named = logging->group != NULL && logging->stream != NULL;
+
+	if (form != DESCRIBED && !logging->enabled)
 		return;
 	open_as(o, "CloudWatchLoggingOptions", "{");
-	put_raw(o, "Enabled", "false");
+	put_raw(o, "Enabled", "%s", logging->enabled ? "true" : "false");
+	put_text_if(o, "LogGroupName", named ? logging->group : "");
+	put_text_if(o, "LogStreamName", named ? logging->stream : "");
 	close_as(o, "}");
 }
 
@@ -219,7 +223,7 @@ put_s3_members(struct out *o, enum form form, const struct dlv_s3 *s3)
 		close_as(o, "}");
 	}
 	close_as(o, "}");
-	put_logging(o, form);
+	put_logging(o, form, &s3->logging);
 }
 
 static void
@@ -283,7 +287,7 @@ put_database(struct out *o, enum form form, const struct dlv_spec *s)
 		put_source_backup(o, form, s);
 	else
 		put_text(o, "S3BackupMode", s->backup == DLV_BACKUP_ALL ? "Enabled" : "Disabled");
-	put_logging(o, form);
+	put_logging(o, form, &s->logging);
 }
 
 static void
@@ -302,7 +306,7 @@ put_search(struct out *o, enum form form, const struct dlv_spec *s)
 		s->backup == DLV_BACKUP_ALL ? "AllDocuments" : "FailedDocumentsOnly");
 	put_s3(o, form, inner_s3(form), &s->s3);
 	put_processing(o, form, s->delimiter);
-	put_logging(o, form);
+	put_logging(o, form, &s->logging);
 }
 
 static void
@@ -338,7 +342,7 @@ put_http(struct out *o, enum form form, const struct dlv_spec *s)
 	put_text(o, "S3BackupMode", s->backup == DLV_BACKUP_ALL ? "AllData" : "FailedDataOnly");
 	put_s3(o, form, inner_s3(form), &s->s3);
 	put_processing(o, form, s->delimiter);
-	put_logging(o, form);
+	put_logging(o, form, &s->logging);
 }
 
 static const char *

@@ -23,10 +23,17 @@ need(const char *text)
 }
 
 static size_t
+need_logging(const struct dlv_logging *logging)
+{
+	return need(logging->group) + need(logging->stream);
+}
+
+static size_t
 need_s3(const struct dlv_s3 *s3)
 {
 	return need(s3->role_arn) + need(s3->bucket) + need(s3->prefix) + need(s3->error_prefix) +
-		need(s3->extension) + need(s3->time_zone) + need(s3->kms_key_arn);
+		need(s3->extension) + need(s3->time_zone) + need(s3->kms_key_arn) +
+		need_logging(&s3->logging);
 }
 
 static size_t
@@ -67,6 +74,13 @@ keep(struct whole *w, const char **text)
 }
 
 static void
+keep_logging(struct whole *w, struct dlv_logging *logging)
+{
+	keep(w, &logging->group);
+	keep(w, &logging->stream);
+}
+
+static void
 keep_s3(struct whole *w, struct dlv_s3 *s3)
 {
 	keep(w, &s3->role_arn);
@@ -76,6 +90,7 @@ keep_s3(struct whole *w, struct dlv_s3 *s3)
 	keep(w, &s3->extension);
 	keep(w, &s3->time_zone);
 	keep(w, &s3->kms_key_arn);
+	keep_logging(w, &s3->logging);
 }
 
 static void
@@ -155,7 +170,7 @@ make(const struct dlv_draft *draft, struct dlv_spec **out_spec)
 	struct slk_secret *memory = NULL;
 	size_t bytes = sizeof(struct whole) + need(s->source_arn) + need(s->source_role_arn) +
 		need_s3(&s->s3) + (s->has_source_backup ? need_s3(&s->source_backup) : 0) +
-		need_kind(s);
+		need_kind(s) + need_logging(&s->logging);
 
 	int rc = bytes > 2 * DLV_SPEC_JSON_MAX ? SLK_INTERNAL : slk_secret_new(bytes, &memory);
 	if (rc != SLK_OK)
@@ -165,6 +180,7 @@ make(const struct dlv_draft *draft, struct dlv_spec **out_spec)
 	keep_kind(w, &w->spec); /* first: attributes are to be aligned */
 	keep(w, &w->spec.source_arn);
 	keep(w, &w->spec.source_role_arn);
+	keep_logging(w, &w->spec.logging);
 	keep_s3(w, &w->spec.s3);
 	if (s->has_source_backup)
 		keep_s3(w, &w->spec.source_backup);

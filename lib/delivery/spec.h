@@ -43,6 +43,12 @@ struct dlv_buffering {
 	uint32_t seconds; /* since the first record was read; 0: as soon as it can be */
 };
 
+/* CloudWatchLoggingOptions: errors of the delivery are told under these names. Texts: NULL or "" if there is none. */
+struct dlv_logging {
+	bool enabled;
+	const char *group, *stream;
+};
+
 /* Texts are owned by the spec; never NULL unless it says so. */
 struct dlv_s3 {
 	const char *role_arn;
@@ -53,6 +59,7 @@ struct dlv_s3 {
 	enum dlv_compression compression;
 	const char *kms_key_arn; /* KMSEncryptionConfig; NULL: none is named */
 	struct dlv_buffering buffering;
+	struct dlv_logging logging;
 };
 
 enum dlv_backup { DLV_BACKUP_NONE, DLV_BACKUP_FAILED, DLV_BACKUP_ALL };
@@ -116,6 +123,7 @@ struct dlv_spec {
 	/* Of DLV_TO_SEARCH, DLV_TO_HTTP and DLV_TO_POSTGRES, FAILED or ALL (of POSTGRES S3BackupMode Enabled); else NONE. */
 	enum dlv_backup backup;
 	uint32_t retry_seconds; /* RetryOptions; of what has none: 0, for ever */
+	struct dlv_logging logging; /* of the destination; of DLV_TO_S3: s3.logging */
 	bool delimiter; /* processor AppendDelimiterToRecord: a newline behind each record */
 };
 

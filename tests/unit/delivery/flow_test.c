@@ -1,6 +1,7 @@
 /* A flow: when batches are closed, what becomes of them, faults at each call, power cuts at each turn. */
 #include "flow_rig.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SECOND SLK_NS_PER_S
@@ -225,6 +226,60 @@ what_is_refused_is_not_backed_up(void **state)
 	rig_pass(61 * SECOND);
 	assert_int_equal(rig_delivered_total(), 10);
 	assert_string_equal(rig_view().code, "");
+	rig_teardown();
+}
+
+static size_t
+read_errors(const char *suffix, char *out, size_t cap)
+{
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s.%llu.errors.jsonl%s", rig.dir, rig.env.name, 7ull,
+		suffix);
+	FILE *f = fopen(path, "r");
+	size_t len = f != NULL ? fread(out, 1, cap - 1, f) : 0;
+	out[len] = '\0';
+	if (f != NULL)
+		fclose(f);
+	return len;
+}
+
+static void
+errors_are_logged_where_the_description_says(void **state)
+{
+	(void)state;
+	char text[8192];
+
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.spec.s3.logging = rig.spec.logging =
+		(struct dlv_logging){true, "/aws/kinesisfirehose/x", "a \"b\""};
+	rig.main.orders[0] = (struct rig_order){.outcome = DLV_FAILED};
+	rig.main.orders[1] = (struct rig_order){.outcome = DLV_DELIVERED};
+	rig.main.orders_count = 2;
+	rig_put(0, 10);
+	rig_start();
+	rig_pass(30 * SECOND);
+	assert_int_equal(rig_delivered_total(), 10);
+	assert_true(read_errors("", text, sizeof(text)) > 0);
+	assert_int_equal(text[strlen(text) - 1], '\n');
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1); /* one attempt, one line */
+	assert_non_null(strstr(
+		text, "\"logGroup\":\"/aws/kinesisfirehose/x\",\"logStream\":\"a \\\"b\\\"\""));
+	assert_non_null(strstr(text, "\"attempts\":1,\"deliveryId\":\""));
+	assert_non_null(strstr(text, rig.sent[0].id));
+	assert_non_null(strstr(text, "\"lost\":0}"));
+	assert_int_equal(read_errors(".1", text, sizeof(text)), 0);
+	rig_teardown();
+
+	/* Without it there is no file. */
+	rig_setup(false, DLV_BACKUP_NONE);
+	rig.main.orders[0] = (struct rig_order){.outcome = DLV_FAILED};
+	rig.main.orders[1] = (struct rig_order){.outcome = DLV_DELIVERED};
+	rig.main.orders_count = 2;
+	rig_put(0, 10);
+	rig_start();
+	rig_pass(30 * SECOND);
+	assert_int_equal(read_errors("", text, sizeof(text)), 0);
 	rig_teardown();
 }
 
@@ -751,6 +806,7 @@ main(void)
 		cmocka_unit_test(after_the_retry_duration_all_goes_to_the_error_output),
 		cmocka_unit_test(without_backup_either_delivery_pauses),
 		cmocka_unit_test(what_is_refused_is_not_backed_up),
+		cmocka_unit_test(errors_are_logged_where_the_description_says),
 		cmocka_unit_test(records_that_fail_alone_go_to_the_error_output),
 		cmocka_unit_test(of_a_batch_that_is_partly_there_the_rest_is_backed_up),
 		cmocka_unit_test(failed_records_without_an_error_output_are_not_dropped),

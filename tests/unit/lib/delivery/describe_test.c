@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "descriptions.h"
 
 static char *
@@ -70,6 +72,47 @@ a_kind_is_described_by_the_name_that_it_was_given(void **state)
 	}
 }
 
+/* Each part has its own, and an update changes what it names. */
+static void
+logging_is_kept_and_described(void **state)
+{
+	(void)state;
+	static const char options[] = "\"CloudWatchLoggingOptions\":{\"Enabled\":true,"
+				      "\"LogGroupName\":\"/aws/kinesisfirehose/clicks\","
+				      "\"LogStreamName\":\"S3Delivery\"}";
+	char json[2048];
+	struct slk_secret *kept = NULL;
+	struct dlv_spec *after = NULL;
+	struct dlv_fault fault;
+	size_t len = 0;
+
+	snprintf(json, sizeof(json), "{\"ExtendedS3DestinationConfiguration\":{" S3_BODY ",%s}}",
+		options);
+	struct dlv_spec *s = must_parse(slk_span_str(json));
+	assert_true(s->s3.logging.enabled);
+	assert_string_equal(s->s3.logging.group, "/aws/kinesisfirehose/clicks");
+	assert_ok(dlv_spec_print(s, &kept, &len));
+	dlv_spec_free(s);
+	s = must_parse(slk_span(slk_secret_peek(kept), len));
+	slk_secret_free(kept);
+	char *text = NULL;
+	assert_ok(dlv_spec_describe_destination(s, &text));
+	assert_non_null(strstr(text, options));
+	free(text);
+	assert_ok(dlv_spec_update(s,
+		slk_span_str("{\"ExtendedS3DestinationUpdate\":{\"Prefix\":\"p/\"}}"), &after,
+		&fault));
+	assert_string_equal(after->s3.logging.stream, "S3Delivery");
+	dlv_spec_free(after);
+	assert_ok(dlv_spec_update(s,
+		slk_span_str("{\"ExtendedS3DestinationUpdate\":{\"CloudWatchLoggingOptions\":{"
+			     "\"Enabled\":false}}}"),
+		&after, &fault));
+	assert_false(after->s3.logging.enabled);
+	dlv_spec_free(after);
+	dlv_spec_free(s);
+}
+
 static void
 a_source_is_described_if_there_is_one(void **state)
 {
@@ -97,6 +140,7 @@ main(void)
 		cmocka_unit_test(a_description_has_no_secret),
 		cmocka_unit_test(a_description_is_as_firehose_has_it),
 		cmocka_unit_test(a_kind_is_described_by_the_name_that_it_was_given),
+		cmocka_unit_test(logging_is_kept_and_described),
 		cmocka_unit_test(a_source_is_described_if_there_is_one),
 	};
 

@@ -284,7 +284,15 @@ static const struct {
 	{EXTENDED("\"FileExtension\":\".LOG\""), VALIDATION, "fileExtension"},
 	{EXTENDED("\"CustomTimeZone\":\"../x y\""), VALIDATION, "customTimeZone"},
 	{EXTENDED("\"CloudWatchLoggingOptions\":{\"Enabled\":true}"), INVALID,
-		"CloudWatchLoggingOptions is not supported"},
+		"LogGroupName and LogStreamName are needed"},
+	{EXTENDED("\"CloudWatchLoggingOptions\":{\"Enabled\":true,\"LogGroupName\":\"a b\","
+		  "\"LogStreamName\":\"s\"}"),
+		VALIDATION, "logGroupName"},
+	{EXTENDED("\"CloudWatchLoggingOptions\":{\"Enabled\":true,\"LogGroupName\":\"g\","
+		  "\"LogStreamName\":\"a:b\"}"),
+		VALIDATION, "logStreamName"},
+	{EXTENDED("\"CloudWatchLoggingOptions\":{\"Enabled\":true,\"Region\":\"x\"}"), INVALID,
+		"Region is not supported"},
 	{EXTENDED("\"DataFormatConversionConfiguration\":{\"Enabled\":true}"), INVALID,
 		"DataFormatConversionConfiguration is not supported"},
 	{EXTENDED("\"DynamicPartitioningConfiguration\":{\"Enabled\":true}"), INVALID,
