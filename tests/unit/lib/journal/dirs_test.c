@@ -74,7 +74,8 @@ t_open(void *ctx, const char *path, int flags, unsigned mode, int *out_fd)
 	unsigned dir = dir_of_path(path);
 	int rc = (flags & SLK_OPEN_WRITE) != 0 || disk.reads_too ? fault(dir) : SLK_OK;
 	if (rc == SLK_OK)
-		rc = UNDER->open(UNDER->ctx, path, flags, mode, out_fd);
+		/* Reading past the cache would wait for the real disk. */
+		rc = UNDER->open(UNDER->ctx, path, flags & ~SLK_OPEN_DIRECT, mode, out_fd);
 	if (rc == SLK_OK) {
 		assert_true(*out_fd < FDS);
 		disk.dir_of[*out_fd] = (unsigned char)(dir + 1);
@@ -563,7 +564,7 @@ sweep(bool for_ever, bool cleanly)
 	uint64_t n = 1;
 
 	while (run_with_fault(n, for_ever, cleanly))
-		n += n < 24 ? 1 : 5; /* later calls are all of the same kinds */
+		n += n < 12 ? 1 : n / 3; /* later calls are all of the same kinds */
 	assert_true(n > 50);
 }
 
