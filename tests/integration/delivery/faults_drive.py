@@ -41,10 +41,22 @@ class Records:
 
 
 class Watch:
-    """Looks at status and metrics until each cell has said what it has to say."""
+    """Looks at status and metrics, in a thread of its own: what is given up after seconds is not shown for long."""
 
     def __init__(self, daemon):
         self.daemon, self.seen, self.counted, self.lagged = daemon, {}, {}, set()
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+
+    def watch(self):
+        while not self.over.is_set():
+            self.look()
+            self.over.wait(0.3)
+
+    def stop(self):
+        self.over.set()
+        self.thread.join()
 
     def look(self):
         for name, s in (self.daemon.status() or {}).items():
@@ -61,20 +73,20 @@ class Watch:
 
     def named(self, cell):
         pattern, words = cell.expects
-        texts = [text for code, text in self.seen.get(cell.name, {}).items() if re.fullmatch(pattern, code)]
+        texts = [text for code, text in list(self.seen.get(cell.name, {}).items()) if re.fullmatch(pattern, code)]
         words = [cell.world.key if w == "KEY" else w for w in words]
         return any(all(w in text for w in words) for text in texts) and any(
-            re.fullmatch(pattern, code) for code in self.counted.get(cell.name, ()))
+            re.fullmatch(pattern, code) for code in list(self.counted.get(cell.name, ())))
 
     def until_named(self, watched, seconds):
         """Those that have not named it."""
         left = list(watched)
 
         def look():
-            self.look()
             left[:] = [c for c in left if not self.named(c)]
             return not left
         deliverd.wait(seconds, look, 0.3)
+        self.stop()
         return left
 
 
@@ -211,9 +223,9 @@ def run_all(c, site, world, daemon):
 
     problems = {}
     disable_key(daemon, matrix, world, records)
+    watch, failing = Watch(daemon), [cell for cell in matrix if cell.expects]
     spoil_all(matrix, world, True)
     time.sleep(2)  # keys.age_seconds is 1: so long the role may yet
-    watch, failing = Watch(daemon), [cell for cell in matrix if cell.expects]
     lasting = [cell for cell in failing if cell.fault not in ("poison", "large")]
     put_all(matrix, {"web": records.some(300), "poison": records.some(50) + records.poisoned() + records.some(50),
                      "large": records.some(50) + records.large() + records.some(50)})
