@@ -22,6 +22,10 @@ MUST_USE int kms_call_get_delivery(
 void kms_call_missing_delivery(struct kms_call *call, const char *name);
 MUST_USE int kms_call_delivery_active(struct kms_call *call, const struct kms_delivery *delivery);
 MUST_USE int kms_call_delivery_direct(struct kms_call *call, const struct kms_delivery *delivery);
+/* Why the key of direct puts that is being put in use cannot be: a FailureDescription's Type, as Firehose has it. Static; NULL:
+ * nothing is in the way that kmsd knows of. own: the delivery stream's own stream. */
+const char *kms_delivery_key_trouble(struct kms_call *call, const struct kms_delivery *delivery,
+	const struct kms_stream *own, const char **out_details);
 const char *kms_delivery_state_name(enum kms_delivery_state state);
 /* Tags of a request; out has room for KMS_TAGS_MAX. */
 MUST_USE int kms_call_take_delivery_tags(

@@ -110,9 +110,37 @@ kms_call_find_delivery_key(struct kms_call *call, const char *text)
 
 /* --- answers --- */
 
+/* Ingestd asks again and again, so what failed goes on by itself once the key is mended; or another key is taken. */
+const char *
+kms_delivery_key_trouble(struct kms_call *call, const struct kms_delivery *delivery,
+	const struct kms_stream *own, const char **out_details)
+{
+	struct kms_key key;
+
+	if (delivery->key != KMS_DELIVERY_CUSTOMER_KEY || own->state != KMS_STREAM_UPDATING)
+		return NULL;
+	int rc = kms_catalog_key_get(call->service->parts.catalog, own->key_id, &key);
+	if (rc == SLK_NOT_FOUND || (rc == SLK_OK && key.state >= KMS_KEY_DESTROYING)) {
+		*out_details = "The KMS key is not there any more: start encryption with another "
+			       "one, or stop it.";
+		return "KMS_KEY_NOT_FOUND";
+	}
+	if (rc != SLK_OK || key.state == KMS_KEY_ENABLED)
+		return NULL;
+	if (key.state == KMS_KEY_DISABLED) {
+		*out_details =
+			"The KMS key is disabled: once it is enabled, encryption is enabled, "
+			"too. The key before it is in use.";
+		return "DISABLED_KMS_KEY";
+	}
+	*out_details = "The KMS key is pending deletion or not ready: cancel its deletion, start "
+		       "encryption with another one, or stop it. The key before it is in use.";
+	return "INVALID_KMS_KEY";
+}
+
 /* Of direct puts; the stream that is read may be gone. */
 static const char *
-encryption_status(const struct kms_delivery *delivery, const struct kms_stream *stream)
+encryption_status(const struct kms_delivery *delivery, const struct kms_stream *stream, bool failed)
 {
 	bool is_changing = stream != NULL && stream->state == KMS_STREAM_UPDATING;
 
@@ -120,6 +148,8 @@ encryption_status(const struct kms_delivery *delivery, const struct kms_stream *
 		return "DISABLED";
 	if (delivery->key == KMS_DELIVERY_NO_KEY)
 		return is_changing ? "DISABLING" : "DISABLED";
+	if (failed)
+		return "ENABLING_FAILED";
 	return is_changing ? "ENABLING" : "ENABLED";
 }
 
@@ -158,7 +188,15 @@ message_delivery(struct kms_call *call, const struct kms_delivery *d, struct del
 	m->direct_put = kms_delivery_is_direct(d);
 	m->stream_id = d->stream_id;
 	m->stream_arn = t->stream_arn;
-	m->encryption_status = kms_text(encryption_status(d, is_there ? &stream : NULL));
+	const char *details = "",
+		   *trouble =
+			   is_there ? kms_delivery_key_trouble(call, d, &stream, &details) : NULL;
+	if (trouble != NULL && d->failure_type[0] == '\0') {
+		m->failure_type = kms_text(trouble);
+		m->failure_details = kms_text(details);
+	}
+	m->encryption_status =
+		kms_text(encryption_status(d, is_there ? &stream : NULL, trouble != NULL));
 	m->key_type = kms_text(key_types[d->key]);
 	m->key_arn = t->key_arn;
 	m->created_ns = d->created_ns;

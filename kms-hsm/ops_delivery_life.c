@@ -104,7 +104,7 @@ kms_op_update_destination(struct kms_call *call, const Kmsp__Request *request)
 
 /* --- encryption of direct puts --- */
 
-/* Its stream, into call->stream, unless a change of it is still to be performed. */
+/* Its stream, into call->stream, unless a change of it is still to be performed: one that fails makes way for the next. */
 static int
 find_own(struct kms_call *call, const struct kms_delivery *d)
 {
@@ -114,7 +114,9 @@ find_own(struct kms_call *call, const struct kms_delivery *d)
 		kms_call_fail_catalog(call, rc == SLK_NOT_FOUND ? SLK_CORRUPT : rc);
 		return rc;
 	}
-	if (call->stream.state == KMS_STREAM_ACTIVE)
+	const char *details = NULL;
+	if (call->stream.state == KMS_STREAM_ACTIVE ||
+		kms_delivery_key_trouble(call, d, &call->stream, &details) != NULL)
 		return SLK_OK;
 	kms_call_fail(call, SLK_INVALID_STATE, "ResourceInUseException",
 		"The encryption of Firehose %s under account %s is being changed", d->name,

@@ -187,11 +187,16 @@ write_head(struct gw_writer *w, const Kmsp__DeliveryStream *in)
 	gw_write_text(w, "DeliveryStreamName", in->name);
 	gw_write_text(w, "DeliveryStreamARN", in->arn);
 	gw_write_text(w, "DeliveryStreamStatus", in->state);
-	write_failure(w, in);
+	bool is_of_key = strcmp(in->encryption_status, "ENABLING_FAILED") == 0 &&
+		strcmp(in->state, "CREATING_FAILED") != 0;
+	if (!is_of_key)
+		write_failure(w, in);
 	gw_write_open(w, "DeliveryStreamEncryptionConfiguration");
 	gw_write_text_if(w, "KeyARN", in->key_arn);
 	gw_write_text_if(w, "KeyType", in->key_type);
 	gw_write_text(w, "Status", in->encryption_status);
+	if (is_of_key)
+		write_failure(w, in);
 	gw_write_close(w);
 	gw_write_text(
 		w, "DeliveryStreamType", in->direct_put ? "DirectPut" : "KinesisStreamAsSource");

@@ -493,6 +493,38 @@ a_key_is_in_use_once_ingestd_says_so(void **state)
 	assert_answered(delivery_stop(&rig, RIG_ROOT, "d"), SLK_OK); /* it is already */
 }
 
+/* Disabled between the request and the next epoch: the failure is named, mended by itself, or replaced. */
+static void
+a_key_that_cannot_be_put_in_use_is_named(void **state)
+{
+	(void)state;
+	char key[KMS_ARN_MAX], other[KMS_ARN_MAX];
+
+	rig_new_key(&rig, key);
+	rig_new_key(&rig, other);
+	delivery_active(&rig, "d", DELIVERY_TO_S3, NULL);
+	assert_answered(delivery_start(&rig, RIG_ROOT, "d", key), SLK_OK);
+	assert_string_equal(described("d")->failure_type, "");
+	assert_answered(rig_ask_key(&rig, RIG_ROOT, KMSP__REQUEST__CALL_DISABLE_KEY, key), SLK_OK);
+	const Kmsp__DeliveryStream *d = described("d");
+	assert_string_equal(d->encryption_status, "ENABLING_FAILED");
+	assert_string_equal(d->failure_type, "DISABLED_KMS_KEY");
+	assert_contains(d->failure_details, "disabled");
+	assert_string_equal(d->state, "ACTIVE");
+	assert_answered(rig_ask_key(&rig, RIG_ROOT, KMSP__REQUEST__CALL_ENABLE_KEY, key), SLK_OK);
+	d = described("d");
+	assert_string_equal(d->encryption_status, "ENABLING");
+	assert_string_equal(d->failure_type, "");
+	assert_answered(rig_ask_key(&rig, RIG_ROOT, KMSP__REQUEST__CALL_DISABLE_KEY, key), SLK_OK);
+	assert_answered(delivery_start(&rig, RIG_ROOT, "d", other), SLK_OK);
+	assert_string_equal(described("d")->encryption_status, "ENABLING");
+	assert_answered(ingestd_performs(OWN), SLK_OK);
+	d = described("d");
+	assert_string_equal(d->encryption_status, "ENABLED");
+	assert_string_equal(d->key_arn, other);
+	assert_string_equal(d->failure_type, "");
+}
+
 static void
 the_owned_key_is_the_appliance_s(void **state)
 {
@@ -696,6 +728,7 @@ main(void)
 		TEST(ingestd_seals_it_in_its_own_context),
 		TEST(deliverd_sees_what_it_reads),
 		TEST(a_key_is_in_use_once_ingestd_says_so),
+		TEST(a_key_that_cannot_be_put_in_use_is_named),
 		TEST(the_owned_key_is_the_appliance_s),
 		TEST(keys_that_do_not_work_are_refused_by_firehose_s_name),
 		TEST(a_stream_that_is_the_source_has_its_own_encryption),
