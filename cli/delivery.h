@@ -22,6 +22,9 @@ int cli_delivery_tag(struct cli *cli, int argc, char **argv);
 int cli_delivery_untag(struct cli *cli, int argc, char **argv);
 int cli_delivery_tags(struct cli *cli, int argc, char **argv);
 
+/* A delivery stream without its description, in an open map. */
+void cli_delivery_shape(yajl_gen json, const struct kmsc_delivery_stream *stream);
+
 extern const struct argp_option cli_delivery_wait_options[];
 /* Print what kmsd says of the delivery stream now; with --wait, once its state and its encryption have settled. */
 MUST_USE int cli_delivery_show(

@@ -31,9 +31,8 @@ state_name(enum kmsc_delivery_state state)
 	return names[state];
 }
 
-/* In an open map. */
-static void
-shape(yajl_gen json, const struct kmsc_delivery_stream *s)
+void
+cli_delivery_shape(yajl_gen json, const struct kmsc_delivery_stream *s)
 {
 	cli_json_str(json, "name", s->name);
 	cli_json_str(json, "arn", s->arn);
@@ -147,7 +146,7 @@ cli_delivery_show(
 		return rc;
 	if (json != NULL) {
 		cli_json_map(json);
-		shape(json, &stream);
+		cli_delivery_shape(json, &stream);
 	} else {
 		shape_text(args->cli->out, &stream);
 	}
@@ -201,7 +200,7 @@ print_row(struct cli_verb_args *args, yajl_gen json, const void *entry, bool wit
 
 	if (json != NULL) {
 		cli_json_map(json);
-		shape(json, s);
+		cli_delivery_shape(json, s);
 		cli_json_map_end(json);
 		return;
 	}

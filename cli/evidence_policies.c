@@ -1,10 +1,12 @@
-/* Users, roles, policies of all kinds and grants, for an evidence bundle. */
+/* Users, roles, policies of all kinds, grants and delivery streams, for an evidence bundle. */
 #include "evidence.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "auditlog.h"
+#include "delivery.h"
+#include "delivery/spec.h"
 #include "kmsclient/grants.h"
 #include "kmsclient/iam.h"
 #include "kmsclient/policies.h"
@@ -213,6 +215,85 @@ stream_policies(struct cli_evidence *e, yajl_gen json, char *document)
 	cli_json_map_end(json);
 }
 
+/* Where records go, and as whom: no secret and no address of an endpoint, which may hold one. */
+static void
+delivery_ways(struct cli_evidence *e, yajl_gen json, const struct kmsc_delivery_stream *s)
+{
+	static const char *const kinds[] = {[DLV_TO_S3] = "S3",
+		[DLV_TO_REDSHIFT] = "Redshift",
+		[DLV_TO_POSTGRES] = "PostgreSQL",
+		[DLV_TO_SEARCH] = "search cluster",
+		[DLV_TO_HTTP] = "HTTP endpoint"};
+	const char *roles[DLV_ROLES_MAX];
+	struct dlv_spec *spec = NULL;
+	struct dlv_fault fault = {.message = ""};
+	struct slk_error why = {0};
+
+	int rc = dlv_spec_parse(slk_span(slk_secret_peek(s->spec), s->spec_len), &spec, &fault);
+	if (rc != SLK_OK) {
+		(void)slk_fail(&why, rc, "the description is not sound: %s", fault.message);
+		cli_evidence_lacks(e, json, "description", &why);
+		return;
+	}
+	cli_json_str(json, "destination", kinds[spec->kind]);
+	cli_json_str(json, "bucket", spec->s3.bucket);
+	if (spec->s3.kms_key_arn != NULL)
+		cli_json_str(json, "bucket_key_arn", spec->s3.kms_key_arn);
+	cli_json_key(json, "roles");
+	cli_json_array(json);
+	size_t count = dlv_spec_roles(spec, roles);
+	for (size_t i = 0; i < count && i < DLV_ROLES_MAX; i++)
+		cli_json_text(json, roles[i]);
+	cli_json_array_end(json);
+	dlv_spec_free(spec);
+}
+
+static void
+delivery_stream(struct cli_evidence *e, yajl_gen json, const char *name)
+{
+	struct kmsc_delivery_stream stream = {.spec = NULL};
+	struct slk_error why = {0};
+
+	if (kmsc_describe_delivery_stream(e->kms, name, &stream, &why) != SLK_OK) {
+		lacks_entry(e, json, name, &why);
+		return;
+	}
+	cli_json_map(json);
+	cli_delivery_shape(json, &stream);
+	if (stream.spec != NULL)
+		delivery_ways(e, json, &stream);
+	cli_json_map_end(json);
+	kmsc_delivery_stream_fini(&stream);
+}
+
+static void
+delivery_streams(struct cli_evidence *e, yajl_gen json)
+{
+	struct kmsc_delivery_stream page[PAGE];
+	char after[KMSC_DELIVERY_NAME_MAX] = "";
+	struct slk_error why = {0};
+	size_t count = 0;
+	bool more = true;
+
+	cli_json_key(json, "delivery_streams");
+	cli_json_array(json);
+	while (more) {
+		more = false;
+		if (kmsc_list_delivery_streams(e->kms, after, 0, page, PAGE, &count, &more, &why) !=
+			SLK_OK) {
+			lacks_entry(e, json, "delivery streams", &why);
+			break;
+		}
+		for (size_t i = 0; i < count; i++) {
+			memcpy(after, page[i].name, sizeof(after));
+			kmsc_delivery_stream_fini(&page[i]);
+			delivery_stream(e, json, after);
+		}
+		more = more && count > 0;
+	}
+	cli_json_array_end(json);
+}
+
 static void
 grants_of(struct cli_evidence *e, yajl_gen json, const char *key_arn)
 {
@@ -308,6 +389,7 @@ cli_evidence_policies(struct cli_evidence *e, struct slk_error *err)
 		managed_policies(e, json, document);
 		key_policies(e, json, document);
 		stream_policies(e, json, document);
+		delivery_streams(e, json);
 		grants(e, json);
 		cli_json_map_end(json);
 		cli_json_end(json);

@@ -18,7 +18,7 @@ site_make
 trap site_remove EXIT
 export SEALOCK_AUDIT=$site/kms/audit.log
 sed -i "s|^audit: .*|audit: {path: $SEALOCK_AUDIT, head_interval_s: 1}|" "$site/kmsd.yaml"
-sed -i 's|actions: \["kms:\*", "kinesis:\*"\]|actions: ["kms:*", "kinesis:*", "iam:*"]|' "$site/kmsd.yaml"
+sed -i 's|actions: \["kms:\*", "kinesis:\*"\]|actions: ["kms:*", "kinesis:*", "iam:*", "firehose:*"]|' "$site/kmsd.yaml"
 cat >>"$site/kmsd.yaml" <<-END
 	dual_control: {approvals: 1, actions: ["kms:ScheduleKeyDeletion"]}
 END
@@ -30,6 +30,9 @@ sealock stream create plain >/dev/null
 echo '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"000000000000"},"Action":"kinesis:GetRecords","Resource":"*"}}' >"$site/stream.json"
 sealock stream policy put web "$site/stream.json" >/dev/null
 sealock iam user create carl >/dev/null
+echo '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"firehose.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"000000000000"}}}}' >"$site/trust.json"
+sealock iam role create deliver --trust "$site/trust.json" >/dev/null
+sealock delivery create archive --source web --role deliver --bucket archive >/dev/null
 sealock key grant create alias/web --grantee user/carl --operation Decrypt --name audit-me >/dev/null
 sealock key create --alias alias/sign --spec ECC_NIST_P256 --usage SIGN_VERIFY >/dev/null
 sealock key rotate alias/web >/dev/null
@@ -87,6 +90,11 @@ grants = [g for key in p[\"grants\"].values() for g in key]
 assert [(g[\"name\"], g[\"grantee\"].split(\":\")[-1], g[\"operations\"]) for g in grants] == [(\"audit-me\", \"user/carl\", [\"Decrypt\"])], grants
 assert len(p[\"grants\"]) == 2
 " "$bundle/policies.json" && grep -q "documents, 1 grants" "$bundle/answers.txt"'
+check "delivery streams are there, with their roles" 'python3 -c "
+import json, sys
+d = json.load(open(sys.argv[1]))[\"delivery_streams\"]
+assert [(s[\"name\"], s[\"destination\"], s[\"bucket\"], s[\"roles\"]) for s in d] == [(\"archive\", \"S3\", \"archive\", [\"arn:aws:iam::000000000000:role/deliver\"])], d
+" "$bundle/policies.json"'
 part answers.txt
 check "the questions are answered" 'grep -q "No: of every secret and private key" "$out" && grep -q "kms:ScheduleKeyDeletion *needs 1 others" "$out" && grep -q "kms:DisableKey *one administrator" "$out" && grep -q "are sound" "$out"'
 check "no secret is in it" '! grep -rq "$(cat "$site/hsm/pin")" "$bundle"'
