@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/sandbox.h"
+#include "journal/reader.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define FILES_COUNT 4096u /* journal files, connections, objects that are written */
@@ -87,15 +88,19 @@ confine_files(const struct dlv_config *c, int *out_abi, struct slk_error *err)
 {
 	size_t lists = 3 * (size_t)c->store_list_count + c->database_list_count +
 		2 * (size_t)c->endpoint_list_count;
-	struct rules r = {
-		.paths = calloc(lists + COUNT(system_files) + 8, sizeof(struct slk_sandbox_path)),
+	struct rules r = {.paths = calloc(lists + COUNT(system_files) + JNL_PATHS_MAX + 8,
+				  sizeof(struct slk_sandbox_path)),
 		.parents = calloc(lists + 1, PATH_MAX)};
 	int rc = r.paths != NULL && r.parents != NULL
 		? SLK_OK
 		: slk_fail(err, SLK_NO_MEMORY, "out of memory");
+	struct jnl_paths journal = {0};
 
+	if (rc == SLK_OK && c->journal.dir != NULL)
+		rc = jnl_paths(c->journal.dir, &journal, err);
 	if (rc == SLK_OK) {
-		allow(&r, c->journal.dir, SLK_SANDBOX_READ);
+		for (unsigned i = 0; i < journal.count; i++)
+			allow(&r, journal.paths[i], SLK_SANDBOX_READ);
 		allow(&r, "/dev/shm",
 			SLK_SANDBOX_READ); /* what ingestd wrote last (journal/ring.h) */
 		allow(&r, c->state.dir, ALL);

@@ -40,7 +40,8 @@ struct deliverd {
 static int
 check_dirs(const struct dlv_config *c, struct slk_error *err)
 {
-	if (access(c->journal.dir, R_OK | X_OK) != 0)
+	/* Several, with colons between: the readers say which cannot be read. */
+	if (strchr(c->journal.dir, ':') == NULL && access(c->journal.dir, R_OK | X_OK) != 0)
 		return slk_fail_errno(err, "cannot read the journal %s", c->journal.dir);
 	if (access(c->state.dir, R_OK | W_OK | X_OK) != 0)
 		return slk_fail_errno(err, "cannot write to state.dir %s", c->state.dir);

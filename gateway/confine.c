@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/sandbox.h"
+#include "journal/reader.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define FILES_MORE_COUNT \
@@ -86,6 +87,7 @@ confine_files(const struct gw_config *c, int *out_abi, struct slk_error *err)
 	char certificate[PATH_MAX] = "", key[PATH_MAX] = "", access_log[PATH_MAX] = "";
 	bool key_is_uri =
 		c->tls.key != NULL && c->tls.key[0] != '/' && strchr(c->tls.key, ':') != NULL;
+	struct jnl_paths journal = {0};
 	bool logs_to_file = c->access_log != NULL && strcmp(c->access_log, "-") != 0;
 	int rc = parent_of(c->tls.certificate, certificate, err);
 
@@ -93,21 +95,25 @@ confine_files(const struct gw_config *c, int *out_abi, struct slk_error *err)
 		rc = parent_of(key_is_uri ? NULL : c->tls.key, key, err);
 	if (rc == SLK_OK)
 		rc = parent_of(logs_to_file ? c->access_log : NULL, access_log, err);
-	const struct slk_sandbox_path paths[] = {
+	if (rc == SLK_OK && c->journal.dir != NULL)
+		rc = jnl_paths(c->journal.dir, &journal, err);
+	if (rc != SLK_OK)
+		return rc;
+	struct slk_sandbox_path paths[8 + JNL_PATHS_MAX] = {
 		{or_null(certificate), SLK_SANDBOX_READ},
 		{or_null(key), SLK_SANDBOX_READ},
 		{or_null(access_log), SLK_SANDBOX_READ | SLK_SANDBOX_WRITE},
-		{c->journal.dir, SLK_SANDBOX_READ},
 		{"/dev/shm", SLK_SANDBOX_READ}, /* what ingestd wrote last (journal/ring.h) */
 		{"/dev/null", SLK_SANDBOX_READ | SLK_SANDBOX_WRITE},
 		{"/dev/urandom", SLK_SANDBOX_READ},
 		{"/etc/localtime", SLK_SANDBOX_READ},
 	};
-	if (rc == SLK_OK)
-		rc = slk_sandbox_files(SLK_SANDBOX_READ | SLK_SANDBOX_WRITE | SLK_SANDBOX_REMOVE |
-				SLK_SANDBOX_RUN | SLK_SANDBOX_TCP | SLK_SANDBOX_OTHERS,
-			paths, COUNT(paths), out_abi, err);
-	return rc;
+	/* Unused ones are NULL: nothing. */
+	for (unsigned i = 0; i < journal.count; i++)
+		paths[8 + i] = (struct slk_sandbox_path){journal.paths[i], SLK_SANDBOX_READ};
+	return slk_sandbox_files(SLK_SANDBOX_READ | SLK_SANDBOX_WRITE | SLK_SANDBOX_REMOVE |
+			SLK_SANDBOX_RUN | SLK_SANDBOX_TCP | SLK_SANDBOX_OTHERS,
+		paths, COUNT(paths), out_abi, err);
 }
 
 /* --- system calls --- */

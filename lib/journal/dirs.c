@@ -1,10 +1,12 @@
 #include "journal/dirs.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "format/jfile.h"
+#include "journal/reader.h"
 
 #define PATH_BYTES 4096u
 #define LIST_MODE 0640
@@ -541,4 +543,22 @@ jnl_dirs_refresh(struct jnl_dirs *d, bool *out_changed)
 	}
 	free(next);
 	return rc;
+}
+
+static_assert(JNL_PATHS_MAX == JNL_DIRS_MAX, "as many as a list has");
+static_assert(sizeof(((struct jnl_paths *)0)->paths[0]) == FMT_DIRLIST_PATH_MAX, "as long");
+
+int
+jnl_paths(const char *dir, struct jnl_paths *out, struct slk_error *err)
+{
+	struct jnl_dirs *d = NULL;
+	int rc = jnl_dirs_open(dir, NULL, &d, err);
+
+	if (rc != SLK_OK)
+		return rc;
+	out->count = d->list.count;
+	for (unsigned i = 0; i < d->list.count; i++)
+		strcpy(out->paths[i], d->list.dirs[i].path);
+	jnl_dirs_free(d);
+	return SLK_OK;
 }

@@ -91,6 +91,15 @@ void jnl_epoch_key_free(struct jnl_epoch_key *key); /* wipes; NULL allowed */
 MUST_USE int jnl_block_open(struct seal_thread *thread, const struct jnl_epoch_key *key,
 	const struct jnl_block *block, uint8_t *out, size_t cap);
 
+/* The directories of the journal that dir (or one of several, with colons between) belongs to, as its list has them now: for programs
+ * that confine themselves to what they read. dir itself where there is no list. SLK_NO_MEMORY, SLK_CORRUPT and the like. */
+#define JNL_PATHS_MAX 8u
+struct jnl_paths {
+	unsigned count;
+	char paths[JNL_PATHS_MAX][1024];
+};
+MUST_USE int jnl_paths(const char *dir, struct jnl_paths *out_paths, struct slk_error *err);
+
 /* The lane watermarks, as published by the writer. */
 struct jnl_watermark {
 	uint64_t file_id;
