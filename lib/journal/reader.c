@@ -178,10 +178,32 @@ learn_keys_before(struct jnl_reader *r, struct jnl_scan *scan, uint64_t pos)
 	return SLK_OK;
 }
 
+/* What recovery says of a file is what was found there: wanted blocks that are lost, before the first one that
+ * was found or all of them, are in no row. Only where a row begins at or before the wanted number nothing is missed. */
+static bool
+may_miss_lost(const struct jnl_reader *r, const struct fmt_footer *f)
+{
+	bool sure = false;
+
+	if ((f->flags & FMT_FOOTER_BY_RECOVERY) == 0)
+		return false;
+	for (uint32_t i = 0; i < f->shard_count; i++) {
+		struct fmt_footer_shard row = fmt_footer_shard_at(f, i);
+		if (!row_wanted(r, &row))
+			continue;
+		sure = r->config.from == JNL_FROM_SEQUENCE &&
+			row.first_sequence <= r->config.from_value;
+		if (!sure)
+			break;
+	}
+	return !sure;
+}
+
 static int
 seek(struct jnl_reader *r, const struct tail *t, struct jnl_scan *scan)
 {
-	if (!scan->closed || t->started || r->config.from == JNL_FROM_LATEST)
+	if (!scan->closed || t->started || r->config.from == JNL_FROM_LATEST ||
+		may_miss_lost(r, &scan->footer))
 		return SLK_OK;
 	uint64_t pos = first_wanted(r, &scan->footer, scan->footer_pos);
 	if (pos < FMT_JFILE_PAGE_BYTES || pos > scan->footer_pos)

@@ -211,6 +211,8 @@ close_file(const struct jnl *j, struct jnl_scan *s, const char *name, struct clo
 		.shards = c->shards.rows,
 		.sparse = c->sparse,
 		.keys = c->keys};
+	/* The mark may be beyond a footer that is written again, as its trailer was lost: no block says more than its place. */
+	const uint64_t durable = c->durable < c->cut ? c->durable : c->cut;
 	uint64_t body = fmt_footer_bytes(footer.shard_count, footer.sparse_count, footer.key_count);
 	uint64_t total = fmt_block_total(FMT_BLOCK_FOOTER, body);
 	uint8_t *buf = NULL;
@@ -240,7 +242,7 @@ close_file(const struct jnl *j, struct jnl_scan *s, const char *name, struct clo
 			.total_bytes = (uint32_t)gap,
 			.file_id = s->header.file_id,
 			.position = c->cut,
-			.durable = c->durable,
+			.durable = durable,
 			.body_bytes = (uint32_t)gap - FMT_BLOCK_HEADER_BYTES};
 		fmt_block_encode(&pad, p);
 		fmt_block_finish(p, pad.total_bytes, s->seed);
@@ -250,7 +252,7 @@ close_file(const struct jnl *j, struct jnl_scan *s, const char *name, struct clo
 		.total_bytes = (uint32_t)total,
 		.file_id = s->header.file_id,
 		.position = footer_pos,
-		.durable = c->durable,
+		.durable = durable,
 		.body_bytes = (uint32_t)body};
 	fmt_block_encode(&b, p);
 	rc = fmt_footer_encode(&footer, p + FMT_BLOCK_HEADER_BYTES, (size_t)body, &out_len);
