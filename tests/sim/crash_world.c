@@ -182,6 +182,12 @@ give_data_key(void *arg, const struct jnl_epoch_info *info, struct slk_secret **
 	return SLK_OK;
 }
 
+int
+world_data_key(const struct jnl_epoch_info *info, struct slk_secret **out)
+{
+	return give_data_key(NULL, info, out);
+}
+
 static int
 unwrap(void *arg, const struct fmt_keyblock *k, struct slk_secret **out)
 {
@@ -434,18 +440,23 @@ key_for(struct world *w, struct keyring *ring, struct jnl_reader *reader, uint64
 	return ring->keys[ring->count++];
 }
 
+bool
+world_is_record(uint64_t id, const struct fmt_record *r)
+{
+	static uint8_t expected[DATA_MAX];
+
+	if (r->data.len != size_of(id) || r->key.len != id % 4)
+		return false;
+	bytes_of(id, expected, r->data.len);
+	return memcmp(r->data.ptr, expected, r->data.len) == 0;
+}
+
 static void
 check_record(
 	struct world *w, const struct world_shard *s, uint64_t sequence, const struct fmt_record *r)
 {
-	static uint8_t expected[DATA_MAX];
-
 	CHECK(w, sequence < s->next);
-	uint64_t id = s->ids[sequence];
-	CHECK(w, r->data.len == size_of(id));
-	CHECK(w, r->key.len == id % 4);
-	bytes_of(id, expected, r->data.len);
-	CHECK(w, memcmp(r->data.ptr, expected, r->data.len) == 0);
+	CHECK(w, world_is_record(s->ids[sequence], r));
 }
 
 static void

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "format/record.h"
 #include "journal/inspect.h"
 #include "attester.h"
 #include "journal/journal.h"
@@ -77,6 +78,11 @@ void world_check_recovered(struct world *w);
 struct noncescan_report world_scan_nonces(struct world *w);
 /* A reader from the beginning, beside the writer: all that is acknowledged, in order, with the right bytes. */
 void world_check_live(struct world *w);
+
+/* Is this the record of that id, byte by byte? */
+bool world_is_record(uint64_t id, const struct fmt_record *record);
+/* What unwraps the key of an epoch. */
+MUST_USE int world_data_key(const struct jnl_epoch_info *info, struct slk_secret **out);
 
 /* Append a few records somewhere. SLK_OK, SLK_AGAIN, SLK_DISK_FULL, SLK_DISK_FAILED and what else a fault brings. */
 int world_append(struct world *w);
