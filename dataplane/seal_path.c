@@ -26,38 +26,6 @@ shared_add(_Atomic uint64_t *counter, uint64_t n)
 	atomic_store_explicit(counter, v + n, memory_order_relaxed);
 }
 
-/* --- puts --- */
-
-static void
-push_done(struct dp_worker *w, struct dp_put *put)
-{
-	put->next = NULL;
-	if (w->done_tail != NULL)
-		w->done_tail->next = put;
-	else
-		w->done_head = put;
-	w->done_tail = put;
-}
-
-static void
-fail_put(struct dp_worker *w, struct dp_put *put, int status)
-{
-	put->status = status;
-	push_done(w, put);
-}
-
-static void
-wait_durable(struct dp_worker *w, struct dp_put *put, uint64_t lsn)
-{
-	put->lsn = lsn;
-	put->next = NULL;
-	if (w->durable_tail != NULL)
-		w->durable_tail->next = put;
-	else
-		w->durable_head = put;
-	w->durable_tail = put;
-}
-
 /* --- staging --- */
 
 static bool
@@ -161,7 +129,7 @@ drop_first(struct dp_worker *w, struct dp_shard *shard, uint32_t n, enum dp_loss
 		if (s.kind == DP_OWNER_BUFFER)
 			release_buffer(w, s.owner);
 		else
-			fail_put(w, s.owner, status);
+			dp_seal_fail_put(w, s.owner, status);
 	}
 }
 
@@ -200,7 +168,7 @@ fail_staged_puts(struct dp_worker *w, struct dp_shard *shard, int status)
 	for (uint32_t i = 0; i < n && pop(w, shard, &s); i++) {
 		if (s.kind == DP_OWNER_PUT) {
 			count(&w->counters.losses[dp_loss_from_status(status)], 1);
-			fail_put(w, s.owner, status);
+			dp_seal_fail_put(w, s.owner, status);
 			continue;
 		}
 		/* The slot just freed takes it again. */
@@ -536,7 +504,7 @@ dp_seal_puts(struct dp_worker *w, unsigned max)
 			.source = FMT_SOURCE_PUT};
 		count(&w->counters.puts, 1);
 		if (stream == NULL || stream->id != put->stream_id) {
-			fail_put(w, put, SLK_NOT_FOUND);
+			dp_seal_fail_put(w, put, SLK_NOT_FOUND);
 			continue;
 		}
 		put->arrival_ns = w->wall_ns;
@@ -545,12 +513,12 @@ dp_seal_puts(struct dp_worker *w, unsigned max)
 		/* While the KMS is away and no key is left, the answer is known. */
 		if (keyless(stream) && error_is_fresh(w, stream)) {
 			want_key(w, stream);
-			fail_put(w, put, stream->error);
+			dp_seal_fail_put(w, put, stream->error);
 			continue;
 		}
 		enum dp_loss lost = dp_seal_stage(w, stream, at, &record, put, DP_OWNER_PUT);
 		if (lost != DP_LOSS_COUNT)
-			fail_put(w, put,
+			dp_seal_fail_put(w, put,
 				lost == DP_LOSS_BACKPRESSURE || lost == DP_LOSS_NO_KEY
 					? SLK_THROTTLED
 					: SLK_UNAVAILABLE);
@@ -558,35 +526,45 @@ dp_seal_puts(struct dp_worker *w, unsigned max)
 	return n;
 }
 
+/* Take the first n records out: buffers are given back, puts wait for the flush. Returns their bytes. */
+static uint64_t
+take_out(struct dp_worker *w, struct dp_shard *shard, uint32_t n, const struct jnl_append *a)
+{
+	struct rte_mbuf *held = NULL; /* the buffer of the last `refs` records */
+	uint32_t refs = 0, last = DP_STAGE_NONE, next = shard->head;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct dp_staged *s = dp_stage_at(&w->stage, next);
+		last = next;
+		next = s->next;
+		bytes += s->record.key.len + s->record.data.len;
+		if (s->kind == DP_OWNER_PUT) {
+			dp_seal_await_flush(w, shard, s->owner, a->first_sequence + i, a->lsn);
+			continue;
+		}
+		if (s->owner != held) {
+			release_records(w, held, refs);
+			held = s->owner;
+			refs = 0;
+		}
+		refs++;
+	}
+	release_records(w, held, refs);
+	dp_stage_cut(&w->stage, shard, keyless(shard->stream), n, last,
+		bytes + (uint64_t)n * FMT_RECORD_ENTRY_BYTES);
+	shard->stream->staged -= n;
+	return bytes;
+}
+
 /* The first n records of the shard were appended as one block. */
 static void
 appended(struct dp_worker *w, struct dp_shard *shard, uint32_t n, const struct jnl_append *a)
 {
 	struct dp_stream *stream = shard->stream;
-	struct rte_mbuf *held = NULL; /* the buffer of the last `refs` records */
-	uint32_t refs = 0;
-	uint64_t bytes = 0;
-	struct dp_staged s;
 
-	assert(n > 0);
-	for (uint32_t i = 0; i < n && pop(w, shard, &s); i++) {
-		bytes += s.record.key.len + s.record.data.len;
-		if (s.kind == DP_OWNER_BUFFER) {
-			if (s.owner != held) {
-				release_records(w, held, refs);
-				held = s.owner;
-				refs = 0;
-			}
-			refs++;
-			continue;
-		}
-		struct dp_put *put = s.owner;
-		put->shard = shard->number;
-		put->sequence = a->first_sequence + i;
-		put->encrypted_kms = stream->encrypted_kms;
-		wait_durable(w, put, a->lsn);
-	}
-	release_records(w, held, refs);
+	assert(n > 0 && n <= shard->count);
+	const uint64_t bytes = take_out(w, shard, n, a);
 	slk_hist_add(&w->counters.seal_cycles, a->seal_cycles / n, n);
 	count(&w->counters.blocks, 1);
 	count(&w->counters.records, n);
@@ -717,44 +695,6 @@ dp_seal_flush(struct dp_worker *w, bool all)
 	if (ready || w->blocked || (w->unsubmitted && jnl_lane_ready(w->lane)))
 		submit(w);
 	return blocks;
-}
-
-unsigned
-dp_seal_complete(struct dp_worker *w)
-{
-	unsigned n = 0;
-
-	/* Where a disk has failed; what it says is asked of the lane below. */
-	(void)jnl_lane_move(w->lane);
-	if (w->durable_head != NULL) {
-		uint64_t durable = jnl_lane_durable(w->lane);
-		bool failed = jnl_lane_status(w->lane) == SLK_DISK_FAILED;
-		while (w->durable_head != NULL && (failed || w->durable_head->lsn <= durable)) {
-			struct dp_put *put = w->durable_head;
-			w->durable_head = put->next;
-			if (w->durable_head == NULL)
-				w->durable_tail = NULL;
-			if (put->lsn <= durable) {
-				put->status = SLK_OK;
-				push_done(w, put);
-			} else {
-				fail_put(w, put, SLK_DISK_FAILED);
-			}
-		}
-	}
-	while (w->done_head != NULL) {
-		struct dp_put *put = w->done_head;
-		struct dp_put *next = put->next;
-		if (!dp_spsc_push(&w->put_out, put))
-			break;
-		w->done_head = next;
-		if (next == NULL)
-			w->done_tail = NULL;
-		n++;
-	}
-	if (n > 0 && atomic_exchange(&w->door_sleeps, 0) != 0)
-		dp_wake(w->door_fd);
-	return n + dp_seal_changes(w);
 }
 
 void

@@ -34,6 +34,12 @@ void dp_seal_wait(struct dp_worker *w, struct dp_ctl *ctl);
 /* Go on with what waits; answer what is done. Returns how many. */
 unsigned dp_seal_changes(struct dp_worker *w);
 
+/* --- seal_done.c: puts on their way back --- */
+/* It goes back with this status. */
+void dp_seal_fail_put(struct dp_worker *w, struct dp_put *put, int status);
+/* It was sealed with that number and goes back once lsn is durable. Called in the order of lsn. */
+void dp_seal_await_flush(struct dp_worker *w, const struct dp_shard *shard, struct dp_put *put,
+	uint64_t sequence, uint64_t lsn);
 /* Complete puts that are durable, or whose lane failed. Returns how many. */
 unsigned dp_seal_complete(struct dp_worker *w);
 

@@ -131,6 +131,24 @@ dp_stage_pop(
 	return true;
 }
 
+/* They go to the free list as they are, so that the next records lie one behind the other again. */
+void
+dp_stage_cut(struct dp_stage *stage, struct dp_shard *shard, bool keyless, uint32_t n,
+	uint32_t last, uint64_t bytes)
+{
+	const uint32_t first = shard->head;
+
+	shard->head = stage->pool[last].next;
+	if (shard->head == DP_STAGE_NONE)
+		shard->tail = DP_STAGE_NONE;
+	stage->pool[last].next = stage->free_head;
+	stage->free_head = first;
+	shard->count -= n;
+	shard->bytes -= bytes;
+	stage->count -= n;
+	stage->keyless -= keyless ? n : 0;
+}
+
 void
 dp_stage_key_changed(struct dp_stage *stage, uint32_t records, bool keyless)
 {

@@ -70,6 +70,18 @@ uint32_t dp_stage_peek(const struct dp_stage *stage, const struct dp_shard *shar
 bool dp_stage_pop(
 	struct dp_stage *stage, struct dp_shard *shard, bool keyless, struct dp_staged *out_staged);
 
+/* The first n records in order, without removing them: begin with shard->head and go on by ->next, n times; there are that many. */
+static inline const struct dp_staged *
+dp_stage_at(const struct dp_stage *stage, uint32_t index)
+{
+	return &stage->pool[index];
+}
+
+/* Remove the first n >= 1 records, of which `last` is the index of the last one and bytes what they make of a block's plaintext; their
+ * owners are the caller's again. */
+void dp_stage_cut(struct dp_stage *stage, struct dp_shard *shard, bool keyless, uint32_t n,
+	uint32_t last, uint64_t bytes);
+
 /* A stream got its key, or lost it: its records move between the bounds. records: staged in all its shards. */
 void dp_stage_key_changed(struct dp_stage *stage, uint32_t records, bool keyless);
 

@@ -48,6 +48,51 @@ records_leave_in_the_order_they_came(void **state)
 }
 
 static void
+records_that_are_cut_leave_the_rest_as_it_was(void **state)
+{
+	struct dp_stage stage;
+	struct dp_shard a;
+	struct dp_staged out;
+
+	(void)state;
+	assert_ok(dp_stage_init(&stage, CAPACITY, KEYLESS));
+	dp_shard_init(&a, NULL, 0);
+	assert_ok(add(&stage, &a, true, "a1"));
+	assert_ok(add(&stage, &a, true, "a2"));
+	assert_ok(add(&stage, &a, true, "a3"));
+	const uint32_t first = a.head, second = dp_stage_at(&stage, first)->next;
+	assert_memory_equal(dp_stage_at(&stage, second)->record.data.ptr, "a2", 2);
+	const uint64_t bytes = a.bytes / 3;
+	dp_stage_cut(&stage, &a, true, 2, second, 2 * bytes);
+	assert_int_equal(a.count, 1);
+	assert_int_equal(a.bytes, bytes);
+	assert_int_equal(stage.count, 1);
+	assert_int_equal(stage.keyless, 1);
+	/* All slots are there again, the first ones first. */
+	assert_ok(add(&stage, &a, false, "a4"));
+	assert_int_equal(a.tail, first);
+	for (unsigned i = 2; i < CAPACITY; i++)
+		assert_ok(add(&stage, &a, false, "x"));
+	assert_int_equal(add(&stage, &a, false, "x"), SLK_FULL);
+	assert_true(dp_stage_pop(&stage, &a, true, &out));
+	assert_memory_equal(out.record.data.ptr, "a3", 2);
+	assert_true(dp_stage_pop(&stage, &a, false, &out));
+	assert_memory_equal(out.record.data.ptr, "a4", 2);
+	/* To the last one. */
+	uint32_t last = a.head;
+	while (dp_stage_at(&stage, last)->next != DP_STAGE_NONE)
+		last = dp_stage_at(&stage, last)->next;
+	dp_stage_cut(&stage, &a, false, a.count, last, a.bytes);
+	assert_int_equal(stage.count, 0);
+	assert_int_equal(a.bytes, 0);
+	assert_ok(add(&stage, &a, false, "a5"));
+	assert_true(dp_stage_pop(&stage, &a, false, &out));
+	assert_memory_equal(out.record.data.ptr, "a5", 2);
+	assert_false(dp_stage_pop(&stage, &a, false, &out));
+	dp_stage_fini(&stage);
+}
+
+static void
 a_full_stage_keeps_nothing_more_and_takes_again_after_a_pop(void **state)
 {
 	struct dp_stage stage;
@@ -156,6 +201,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_leave_in_the_order_they_came),
+		cmocka_unit_test(records_that_are_cut_leave_the_rest_as_it_was),
 		cmocka_unit_test(a_full_stage_keeps_nothing_more_and_takes_again_after_a_pop),
 		cmocka_unit_test(streams_without_a_key_cannot_take_all_the_room),
 		cmocka_unit_test(a_key_that_comes_gives_the_keyless_room_back),
