@@ -756,10 +756,12 @@ jnl_watermark_read(
 	if (rc != SLK_OK)
 		return rc;
 	rc = jnl_mark_load(fs, dir, lane, true, &m);
-	jnl_dirs_free(dirs);
 	if (rc != SLK_OK)
-		return slk_fail(err, rc, "no watermark of lane %u in %s: %s", lane, dir,
+		(void)slk_fail(err, rc, "no watermark of lane %u in %s: %s", lane, dir,
 			slk_status_sentence(rc));
+	jnl_dirs_free(dirs); /* dir was its own */
+	if (rc != SLK_OK)
+		return rc;
 	*out_mark = (struct jnl_watermark){
 		m.file_id, m.position, m.records, m.plain_bytes, m.opened_ns};
 	return SLK_OK;

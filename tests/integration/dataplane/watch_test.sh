@@ -59,16 +59,16 @@ check "a deletion reaches it" 'logged "stream was deleted.*stream=first"'
 kill -KILL "$kmsd_pid"
 wait "$kmsd_pid" 2>/dev/null
 wait_for 5 'logged "kmsd does not answer"'
-answers=$(grep -c "kmsd answers" "$site/ingestd.log")
 check "a kmsd that died is missed" 'logged "kmsd does not answer"'
 missed=$(grep -c "kmsd does not answer" "$site/ingestd.log")
 cpu=$(awk '{print $14 + $15}' /proc/$ingestd_pid/stat)
 sleep 3
 check "and not looked for without end" '[ $(($(awk "{print \$14 + \$15}" /proc/$ingestd_pid/stat) - cpu)) -lt 150 ]'
 check "nor said again and again" '[ "$(grep -c "kmsd does not answer" "$site/ingestd.log")" = $missed ]'
+answers=$(grep -c "msg=\"kmsd answers\"" "$site/ingestd.log")
 kmsd_start
-wait_for 8 '[ "$(grep -c "kmsd answers" "$site/ingestd.log")" -gt $answers ]'
-check "started again, it is found" '[ $(($(grep -c "kmsd answers" "$site/ingestd.log") - answers)) = 1 ]'
+wait_for 8 '[ "$(grep -c "msg=\"kmsd answers\"" "$site/ingestd.log")" -gt $answers ]'
+check "started again, it is found" '[ $(($(grep -c "msg=\"kmsd answers\"" "$site/ingestd.log") - answers)) = 1 ]'
 ms=$(made_ms second)
 code=$?
 check "and watched as before (${ms:-never} ms)" '[ $code = 0 ]'
