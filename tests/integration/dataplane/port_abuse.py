@@ -129,9 +129,9 @@ for handle in (0, 12345, (1 << 32) - 1):  # nobody's: each record is answered
 port = Port(path)  # given back
 handle = port.attach(stream)
 port.detach(handle)
+assert port.attach(stream) != handle  # answered, and so behind the detach, which is not
 assert port.put(handle, 9, b"k", b"data")
 assert port.wait(1)[0][:2] == (9, -4)
-assert port.attach(stream) != handle
 draw = random.Random(1)
 for _ in range(30):  # noise everywhere, and then a submission
     port = Port(path, 1 << 16, 64)
