@@ -74,6 +74,8 @@ timeout -k 10 "${SLK_PCI_TEST_SECONDS:-900}" qemu-system-x86_64 -machine q35 -cp
 	-netdev hubport,id=a,hubid=0 -device e1000e,netdev=a,mac=02:00:00:00:02:02,addr=6,romfile= \
 	-netdev hubport,id=b,hubid=0 -device virtio-net-pci,netdev=b,mac=02:00:00:00:01:01,addr=7,romfile=,host_mtu=9000 \
 	-net none </dev/null 2>&1 | tr -d '\r' | tee serial.log
-grep -aqE '^[0-9]+ passed, ' serial.log || fail "the machine ended without a result"
-grep -aE '^[0-9]+ passed, ' serial.log | tail -1
-! grep -aqE '^[0-9]+ passed, [1-9][0-9]* failed' serial.log
+# The console's control sequences stand in front of it.
+result=$(grep -aoE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' serial.log | tail -1)
+[ -n "$result" ] || fail "the machine ended without a result"
+echo "$result"
+[[ $result = *" 0 failed"* ]]
